@@ -1,0 +1,1 @@
+"""simclock's pytest plugin. Imports simclock only when a test is simulated."""

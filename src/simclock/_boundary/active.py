@@ -1,0 +1,17 @@
+"""The kernel that redirected calls go to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simclock._core.kernel import Kernel
+
+# Innermost last. Only threads of the last one can run: the others stand still inside the call
+# that opened it.
+kernels: list[Kernel] = []
+
+
+def kernel() -> Kernel:
+    """Return the kernel of the innermost simulation. To be called in a simulated thread."""
+    return kernels[-1]

@@ -1,0 +1,92 @@
+"""Monotonic clocks and sleep."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from simclock._boundary import _native
+from simclock._boundary.active import kernel
+from simclock._boundary.rows import Row, originals
+from simclock._core.instants import SECOND, to_ns
+
+_MONOTONIC = tuple(
+    getattr(time, name)
+    for name in ("CLOCK_MONOTONIC", "CLOCK_MONOTONIC_RAW", "CLOCK_BOOTTIME")
+    if hasattr(time, name)
+)
+# The longest sleep that the original takes; beyond it, it raises at once.
+_LONGEST_NS = 2**63 - 1
+
+
+def _monotonic_ns() -> int:
+    return kernel().busy_read()
+
+
+def _monotonic() -> float:
+    return kernel().busy_read() / 1e9
+
+
+def _clock_gettime_ns(clock: Any, *rest: Any) -> Any:
+    if rest or clock not in _MONOTONIC:
+        return _native.call_user(_wall_clock_ns, clock, *rest)
+    world = kernel().world
+    world.reads_left -= 1
+    return world.now_ns if world.reads_left >= 0 else kernel().busy_read()
+
+
+def _clock_gettime(clock: Any, *rest: Any) -> Any:
+    if rest or clock not in _MONOTONIC:
+        return _native.call_user(_wall_clock, clock, *rest)
+    return _clock_gettime_ns(clock) / 1e9
+
+
+def _wall_clock_ns(*args: Any) -> Any:
+    if args == (time.CLOCK_REALTIME,):
+        return _native.wall_time_ns()
+    return originals["time.clock_gettime_ns"](*args)
+
+
+def _wall_clock(*args: Any) -> Any:
+    if args == (time.CLOCK_REALTIME,):
+        return _native.wall_time_ns() / 1e9
+    return originals["time.clock_gettime"](*args)
+
+
+def _sleep(*args: Any) -> None:
+    duration_ns = _duration_ns(args)
+    if duration_ns is None:
+        originals["time.sleep"](*args)  # raises what is wrong with the arguments
+        return
+    simulation = kernel()
+    if duration_ns == 0:
+        simulation.count_step()
+        simulation.checkpoint("sleep(0)")
+    else:
+        simulation.sleep_until(simulation.world.now_ns + duration_ns)
+
+
+def _duration_ns(args: tuple[Any, ...]) -> int | None:
+    """Return how long to sleep, or None if the original has to refuse *args*."""
+    if len(args) != 1:
+        return None
+    seconds = args[0]
+    if not isinstance(seconds, (int, float)):
+        try:
+            seconds = seconds.__index__()
+        except AttributeError:
+            return None
+    if not 0 <= seconds <= _LONGEST_NS // SECOND:
+        return None
+    return to_ns(seconds)
+
+
+ROWS = [
+    Row("time.monotonic", "simulated", "the virtual clock", _monotonic, _native.CLOCK),
+    Row("time.monotonic_ns", "simulated", "the virtual clock", _monotonic_ns, _native.CLOCK_NS),
+    Row("time.perf_counter", "simulated", "the virtual clock", _monotonic, _native.CLOCK),
+    Row("time.perf_counter_ns", "simulated", "the virtual clock", _monotonic_ns, _native.CLOCK_NS),
+    Row("time.clock_gettime", "simulated", "the virtual clock, also the wall clock", _clock_gettime),
+    Row("time.clock_gettime_ns", "simulated", "likewise", _clock_gettime_ns),
+    Row("time.sleep", "simulated", "parks until the deadline; sleep(0) is a checkpoint", _sleep),
+]

@@ -1,0 +1,69 @@
+"""Randomness: one seeded stream for each purpose."""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+from simclock._boundary.rows import Row, originals
+
+_streams: dict[str, random.Random] = {}
+_saved: list[tuple[dict[str, random.Random], Any]] = []
+_seed: list[int] = []
+
+
+def start(seed: int) -> None:
+    """Seed everything from *seed*; `stop` puts the global state back."""
+    _saved.append((dict(_streams), random.getstate()))
+    _seed.append(seed)
+    _streams.clear()
+    random.seed(f"{seed}:random")
+
+
+def stop() -> None:
+    """Undo the last `start`."""
+    streams, state = _saved.pop()
+    _seed.pop()
+    _streams.clear()
+    _streams.update(streams)
+    random.setstate(state)
+
+
+def _stream(purpose: str) -> random.Random:
+    # One for each purpose, so that a further draw of one kind does not move the others.
+    found = _streams.get(purpose)
+    if found is None:
+        found = _streams[purpose] = random.Random(f"{_seed[-1]}:{purpose}")
+    return found
+
+
+def _urandom(*args: Any) -> bytes:
+    if len(args) != 1 or not isinstance(args[0], int) or args[0] < 0:
+        return bytes(originals["os.urandom"](*args))  # raises what is wrong
+    return _stream("urandom").randbytes(args[0])
+
+
+def _seed_random(generator: Any, *args: Any) -> None:
+    original = originals["_random.Random.seed"]
+    if args in ((), (None,)) and not _for_temporary_names():
+        args = (_stream("Random").getrandbits(64),)
+    original(generator, *args)
+
+
+def _for_temporary_names() -> bool:
+    """Return whether ``tempfile`` asks: its names must differ from another process'."""
+    frame = sys._getframe(1)
+    for _ in range(6):
+        if frame.f_globals.get("__name__") == "tempfile":
+            return True
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return False
+
+
+ROWS = [
+    Row("os.urandom", "simulated", "a stream of the simulation's seed", _urandom),
+    Row("_random.Random.seed", "simulated", "without a seed: from the simulation's seed", _seed_random),
+]

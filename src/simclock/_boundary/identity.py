@@ -1,0 +1,117 @@
+"""Order of identity: sets and sorts that would follow addresses follow creation instead."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_MISSING = object()
+# What to put back, one list for each open simulation.
+_undo: list[list[tuple[Any, str, Any]]] = []
+# Classes are made once: an object may outlive its simulation, and must stay what it is.
+_numbered: dict[type, type] = {}
+_numbers: Iterator[int] = itertools.count(1)
+
+
+def start(seed: int) -> None:
+    """Shadow what depends on addresses, and start the counters behind default names anew."""
+    global _numbers  # noqa: PLW0603 - one sequence for each simulation
+    _numbers = itertools.count(1)
+    done: list[tuple[Any, str, Any]] = []
+    _undo.append(done)
+    _shadow(done, threading, "_counter", itertools.count(1).__next__)
+    _shadow_futures(done)
+    _shadow_asyncio(done)
+    _shadow_trio(done, seed)
+
+
+def stop() -> None:
+    """Undo the last `start`."""
+    for module, name, value in reversed(_undo.pop()):
+        if value is _MISSING:
+            delattr(module, name)
+        else:
+            setattr(module, name, value)
+
+
+def _shadow(done: list[tuple[Any, str, Any]], module: Any, name: str, value: Any) -> None:
+    done.append((module, name, vars(module).get(name, _MISSING)))
+    setattr(module, name, value)
+
+
+def _shadow_futures(done: list[tuple[Any, str, Any]]) -> None:
+    base = sys.modules.get("concurrent.futures._base")
+    if base is not None:
+        # `as_completed` and `wait` go through sets of futures, and sort them by `id`.
+        _shadow(done, base, "Future", _numbered_class(base.Future))
+        _shadow(done, base, "id", _number_of)
+    pool = sys.modules.get("concurrent.futures.thread")
+    if pool is not None:
+        _shadow(done, pool.ThreadPoolExecutor, "_counter", itertools.count().__next__)
+
+
+def _shadow_asyncio(done: list[tuple[Any, str, Any]]) -> None:
+    tasks, futures = sys.modules.get("asyncio.tasks"), sys.modules.get("asyncio.futures")
+    if tasks is not None and futures is not None:
+        _shadow(done, tasks, "Task", _numbered_class(tasks.Task, names=itertools.count(1).__next__))
+        _shadow(done, futures, "Future", _numbered_class(futures.Future))
+
+
+def _shadow_trio(done: list[tuple[Any, str, Any]], seed: int) -> None:
+    run: Any = sys.modules.get("trio._core._run")
+    if run is not None:
+        _shadow(done, run, "id", _Numbering())
+        _shadow(done, run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
+        _shadow(done, run, "_r", type(run._r)(f"{seed}:trio"))
+
+
+class _Numbering:
+    """An ``id`` that counts: equal for the same object, growing with the first look at it."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[int, Any]] = {}
+
+    def __call__(self, subject: Any) -> int:
+        number, _ = self._seen.setdefault(id(subject), (len(self._seen) + 1, subject))
+        return number
+
+
+def _number_of(subject: Any) -> int:
+    return getattr(subject, "_simclock_number", None) or id(subject)
+
+
+def _numbered_class(base: type, names: Callable[[], int] | None = None) -> type:
+    """Return a subclass of *base* whose hash is the number of its creation."""
+    if hasattr(base, "_simclock_base"):
+        base = base._simclock_base
+    found = _numbered.get(base)
+    if found is None:
+        found = _numbered[base] = _make_numbered(base)
+    if names is not None:
+        found._simclock_names = names  # type: ignore[attr-defined]
+    return found
+
+
+def _make_numbered(base: Any) -> type:
+    class Numbered(base):  # type: ignore[misc]
+        __slots__ = ("_simclock_number",)
+        _simclock_base = base
+        _simclock_names: Any = None
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self._simclock_number = next(_numbers)
+            if self._simclock_names is not None and kwargs.get("name") is None:
+                kwargs["name"] = f"Task-{type(self)._simclock_names()}"
+            super().__init__(*args, **kwargs)
+
+        def __hash__(self) -> int:
+            return self._simclock_number
+
+    Numbered.__name__ = Numbered.__qualname__ = base.__name__
+    Numbered.__module__ = base.__module__
+    return Numbered

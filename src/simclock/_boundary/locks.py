@@ -1,0 +1,234 @@
+"""Lock and RLock: the real lock is kept, and waiting for it goes through the kernel."""
+
+from __future__ import annotations
+
+import _thread
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+from simclock._boundary import _native
+from simclock._boundary.active import kernel, kernels
+from simclock._boundary.rows import Row, originals
+from simclock._core.instants import to_ns
+from simclock._core.waits import FOREIGN
+
+if TYPE_CHECKING:
+    from simclock._core.kernel import Kernel
+    from simclock._core.threads import SimThread
+    from simclock._core.waits import Foreign
+
+_LOCK = "_thread.LockType."
+_RLOCK = "_thread.RLock."
+_OWNER = re.compile(r" owner=(\d+) ")
+# Free, and nobody's: the original can be asked on it whether arguments are right.
+_spare_lock = _thread.allocate_lock()
+_spare_rlock = _thread.RLock()
+
+
+class LockGate:
+    """The wait for a lock: enabled exactly while the lock is free."""
+
+    __slots__ = ("key", "lock")
+
+    def __init__(self, lock: Any) -> None:
+        self.lock = lock
+        self.key = id(lock)
+
+    def free(self) -> bool:
+        """Return whether it can be acquired."""
+        return not originals["_thread.LockType.locked"](self.lock)
+
+    def take(self) -> bool:
+        """Acquire it if it is free."""
+        if originals["_thread.LockType.acquire"](self.lock, False):
+            _native.own(self.lock)
+            return True
+        return False
+
+    def owner(self) -> SimThread | Foreign | None:
+        """Return who acquired it last, as far as that was seen."""
+        serial = _native.owner(self.lock)
+        if serial == 0 and self.lock in _sentinels():
+            return FOREIGN
+        return FOREIGN if serial < 0 else kernel().thread_of(serial)
+
+
+class RLockGate:
+    """The wait for a reentrant lock that another thread owns."""
+
+    __slots__ = ("key", "lock")
+
+    def __init__(self, lock: Any) -> None:
+        self.lock = lock
+        self.key = id(lock)
+
+    def free(self) -> bool:
+        """Return whether it can be acquired."""
+        # Its methods tell about the calling thread only; its text about all.
+        return _rlock_owner(self.lock) == 0
+
+    def take(self) -> bool:
+        """Acquire it if it is free."""
+        return bool(originals["_thread.RLock.acquire"](self.lock, False))
+
+    def owner(self) -> SimThread | Foreign | None:
+        """Return who owns it."""
+        return thread_by_ident(kernel(), _rlock_owner(self.lock))
+
+
+class RestoreGate(RLockGate):
+    """The wait to own a reentrant lock again as often as before."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, lock: Any, state: Any) -> None:
+        super().__init__(lock)
+        self.state = state
+
+    def take(self) -> bool:
+        """Acquire it as often as it was owned, if it is free."""
+        if not self.free():
+            return False
+        originals["_thread.RLock._acquire_restore"](self.lock, self.state)
+        return True
+
+
+def thread_by_ident(simulation: Kernel, ident: int) -> SimThread | Foreign | None:
+    """Return the owner called *ident*, 0 meaning nobody."""
+    if ident == 0:
+        return None
+    for thread in simulation.living.values():
+        if thread.ident == ident:
+            return thread
+    outer = any(thread.ident == ident for other in kernels for thread in other.living.values())
+    return None if outer else FOREIGN
+
+
+def _rlock_owner(lock: Any) -> int:
+    found = _OWNER.search(_thread.RLock.__repr__(lock))
+    return int(found[1]) if found else 0
+
+
+def _sentinels() -> list[Any]:
+    """Return the locks that foreign threads own until they end (up to Python 3.12)."""
+    simulated = {thread.ident for other in kernels for thread in other.living.values()}
+    return [
+        getattr(thread, "_tstate_lock", None)
+        for ident, thread in threading._active.copy().items()  # type: ignore[attr-defined]
+        if ident not in simulated
+    ]
+
+
+def _timeout_ns(spare: Any, original: str, blocking: Any, timeout: Any) -> int | None:
+    """Return the timeout in nanoseconds; None for ever; 0 for a try."""
+    if blocking is True and (timeout == -1):
+        return None
+    if blocking is False and timeout == -1:
+        return 0
+    # Let the original judge, on a lock where it cannot block.
+    originals[original](spare, blocking, timeout)
+    spare.release()
+    if not blocking:
+        return 0
+    return None if timeout == -1 else to_ns(timeout)
+
+
+def _acquire(gate: type[LockGate | RLockGate], lock: Any, timeout_ns: int | None) -> bool:
+    simulation = kernel()
+    simulation.checkpoint("acquire")
+    wanted = gate(lock)
+    if wanted.take():
+        return True
+    if timeout_ns == 0:
+        simulation.count_step()
+        return False
+    deadline_ns = None if timeout_ns is None else simulation.world.now_ns + timeout_ns
+    return simulation.wait("lock" if gate is LockGate else "RLock", wanted, deadline_ns)
+
+
+def _lock_acquire(lock: Any, blocking: Any = True, timeout: Any = -1) -> bool:
+    timeout_ns = _timeout_ns(_spare_lock, "_thread.LockType.acquire", blocking, timeout)
+    return _acquire(LockGate, lock, timeout_ns)
+
+
+def _lock_release(lock: Any) -> None:
+    simulation = kernel()
+    try:
+        originals["_thread.LockType.release"](lock)
+    except RuntimeError:
+        if simulation.unwinding:
+            return  # it could not be acquired again on the way out
+        raise
+    _native.disown(lock)
+    simulation.hint(id(lock))
+    simulation.checkpoint("release")
+
+
+def _lock_locked(lock: Any) -> bool:
+    simulation = kernel()
+    simulation.count_step()
+    simulation.checkpoint("locked")
+    return bool(originals["_thread.LockType.locked"](lock))
+
+
+def _rlock_acquire(lock: Any, blocking: Any = True, timeout: Any = -1) -> bool:
+    timeout_ns = _timeout_ns(_spare_rlock, "_thread.RLock.acquire", blocking, timeout)
+    return _acquire(RLockGate, lock, timeout_ns)
+
+
+def _rlock_release(lock: Any) -> None:
+    simulation = kernel()
+    try:
+        originals["_thread.RLock.release"](lock)
+    except RuntimeError:
+        if simulation.unwinding:
+            return
+        raise
+    simulation.hint(id(lock))
+    simulation.checkpoint("release")
+
+
+def _release_save(lock: Any) -> Any:
+    state = originals["_thread.RLock._release_save"](lock)
+    simulation = kernel()
+    simulation.hint(id(lock))
+    simulation.checkpoint("release")
+    return state
+
+
+def _acquire_restore(lock: Any, state: Any) -> None:
+    simulation = kernel()
+    simulation.checkpoint("acquire")
+    wanted = RestoreGate(lock, state)
+    if not wanted.take():
+        simulation.wait("RLock", wanted)
+
+
+_GATED = "waits through the kernel; timeouts are virtual"
+_FREES = "the original, then a checkpoint"
+
+ROWS = [
+    *(
+        Row(f"{_LOCK}{name}", "simulated", _GATED, _lock_acquire, _native.ACQUIRE)
+        for name in ("acquire", "acquire_lock", "__enter__")
+    ),
+    *(
+        Row(f"{_LOCK}{name}", "simulated", _FREES, _lock_release, _native.RELEASE)
+        for name in ("release", "release_lock", "__exit__")
+    ),
+    *(
+        Row(f"{_LOCK}{name}", "simulated", "the original; counts as a step", _lock_locked, _native.STEP)
+        for name in ("locked", "locked_lock")
+    ),
+    *(
+        Row(f"{_RLOCK}{name}", "simulated", _GATED, _rlock_acquire, _native.RLOCK_ACQUIRE)
+        for name in ("acquire", "__enter__")
+    ),
+    *(
+        Row(f"{_RLOCK}{name}", "simulated", _FREES, _rlock_release, _native.RLOCK_RELEASE)
+        for name in ("release", "__exit__")
+    ),
+    Row(f"{_RLOCK}_release_save", "simulated", _FREES, _release_save),
+    Row(f"{_RLOCK}_acquire_restore", "simulated", _GATED, _acquire_restore),
+]

@@ -1,0 +1,135 @@
+"""The kernel's port to real threads, real signals and real time."""
+
+from __future__ import annotations
+
+import _thread
+import functools
+import gc
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from simclock._boundary import _native, realtime
+from simclock._boundary.active import kernels
+from simclock._boundary.rows import originals
+from simclock.errors import Unwind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from simclock._core.threads import SimThread
+
+
+class NativePort:
+    """What `simclock._core.ports.Port` asks for, on this machine."""
+
+    def __init__(self, epoch_ns: int, start_ns: int, *, is_main: bool) -> None:
+        self.world = _native.World()
+        self.world.wall_ns = epoch_ns - start_ns
+        self.is_main = is_main
+        # Bound here: these are on the path of every switch.
+        self.switch = _native.switch
+        self.give_turn = _native.give_turn
+        self.current = _native.current
+        self.call_user = _native.call_user
+        self.check_signals = _native.check_signals
+        self.wait_kick = _native.wait_kick
+        self.foreign_steps = _native.foreign_steps
+        self.real_seconds = realtime.now
+        self.signals_wanted: Callable[[], bool] = _native.wanted if is_main else _never
+
+    def new_baton(self) -> _native.Baton:
+        """Return the C half of a simulated thread."""
+        return _native.Baton(self.world)
+
+    def start(
+        self, thread: SimThread, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+    ) -> int:
+        """Arrange that *function* runs on a carrier at the thread's first turn."""
+        return _native.start(thread.baton, function, args, kwargs)
+
+    def cancel(self, thread: SimThread) -> None:
+        """Forget what a thread that never ran was to run."""
+        threading._limbo.pop(thread.python_thread, None)  # type: ignore[attr-defined]
+        _native.cancel(thread.baton)
+
+    def silence(self, thread: SimThread) -> None:
+        """Keep unwinding *thread* from every excepthook; only a plain SystemExit is silent."""
+        python_thread = thread.python_thread
+        if python_thread is not None:
+            report = python_thread._invoke_excepthook
+            python_thread._invoke_excepthook = functools.partial(_report_unless_unwound, report)
+
+    def abandon(self, thread: SimThread) -> None:
+        """Take *thread* off the lists that the interpreter's exit joins."""
+        locks = getattr(threading, "_shutdown_locks", None)
+        if locks is not None:
+            locks.discard(thread.sentinel)
+        pool = sys.modules.get("concurrent.futures.thread")
+        if pool is not None:
+            for worker in list(pool._threads_queues):
+                if worker.ident == thread.ident:
+                    del pool._threads_queues[worker]
+
+    def ended(self, thread: SimThread) -> list[int]:
+        """Publish that *thread* has ended; return the keys of what joins wait for."""
+        if thread.handle is not None:
+            thread.handle._set_done()
+            return [id(thread.handle)]
+        if thread.sentinel is not None:
+            # Python released it in C, with the thread's state.
+            _native.disown(thread.sentinel)
+            return [id(thread.sentinel)]
+        return []
+
+    def foreign_threads(self) -> list[str]:
+        """Return the names of the foreign threads that ``threading`` knows and are alive."""
+        simulated = {thread.ident for kernel in kernels for thread in kernel.living.values()}
+        return [
+            thread._name
+            for ident, thread in threading._active.copy().items()  # type: ignore[attr-defined]
+            if ident not in simulated
+        ]
+
+    def collect(self) -> None:
+        """Collect cyclic garbage, as user code: finalizers may wait."""
+        _native.call_user(gc.collect)
+
+    def retire(self, threads: list[SimThread]) -> None:
+        """Shut down the thread pools that *threads* work for."""
+        for thread in threads:
+            worker = _worker_frame(thread)
+            if worker is None:
+                continue
+            thread.pooled = True
+            executor = worker.f_locals["executor_reference"]()
+            if executor is not None:
+                _native.call_user(executor.shutdown, False)
+            else:
+                _native.call_user(worker.f_locals["work_queue"].put, None)
+
+
+def _worker_frame(thread: SimThread) -> FrameType | None:
+    frame = sys._current_frames().get(thread.ident) if thread.started else None
+    while frame is not None:
+        name = frame.f_globals.get("__name__")
+        if frame.f_code.co_name == "_worker" and name == "concurrent.futures.thread":
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def _report_unless_unwound(report: Callable[[Any], None], thread: Any) -> None:
+    if not isinstance(sys.exc_info()[1], Unwind):
+        report(thread)
+
+
+def _never() -> bool:
+    return False
+
+
+def start_foreign(function: Callable[[], None]) -> None:
+    """Start a foreign thread that ``threading`` does not know, from any thread."""
+    original = originals.get("_thread.start_new_thread", _thread.start_new_thread)
+    original(function, ())

@@ -1,0 +1,88 @@
+"""``SimpleQueue``, the one queue that waits in C."""
+
+from __future__ import annotations
+
+import _queue
+from typing import TYPE_CHECKING, Any
+
+from simclock._boundary import _native
+from simclock._boundary.active import kernel
+from simclock._boundary.rows import Row, originals
+from simclock._core.instants import to_ns
+
+if TYPE_CHECKING:
+    from simclock._core.threads import SimThread
+
+_QUEUE = "_queue.SimpleQueue."
+
+
+class QueueGate:
+    """The wait for an item of a ``SimpleQueue``."""
+
+    __slots__ = ("item", "key", "queue")
+
+    def __init__(self, queue: Any) -> None:
+        self.queue = queue
+        self.key = id(queue)
+        self.item: Any = None
+
+    def free(self) -> bool:
+        """Return whether there is an item."""
+        return not self.queue.empty()
+
+    def take(self) -> bool:
+        """Take an item if there is one."""
+        try:
+            self.item = originals["_queue.SimpleQueue.get_nowait"](self.queue)
+        except _queue.Empty:
+            return False
+        return True
+
+    def owner(self) -> SimThread | None:
+        """Return None: nobody in particular puts."""
+        return None
+
+
+def _put(queue: Any, item: Any, block: Any = True, timeout: Any = None) -> None:
+    originals["_queue.SimpleQueue.put"](queue, item, block, timeout)
+    _note_put(queue)
+
+
+def _put_nowait(queue: Any, item: Any) -> None:
+    originals["_queue.SimpleQueue.put_nowait"](queue, item)
+    _note_put(queue)
+
+
+def _note_put(queue: Any) -> None:
+    simulation = kernel()
+    simulation.hint(id(queue))
+    simulation.checkpoint("put")
+
+
+def _get(queue: Any, block: Any = True, timeout: Any = None) -> Any:
+    simulation = kernel()
+    simulation.checkpoint("get")
+    gate = QueueGate(queue)
+    if gate.take():
+        return gate.item
+    if not block or (timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0)):
+        simulation.count_step()
+        return originals["_queue.SimpleQueue.get"](queue, block, timeout)  # raises what is due
+    deadline_ns = None if timeout is None else simulation.world.now_ns + to_ns(timeout)
+    if simulation.wait("SimpleQueue", gate, deadline_ns):
+        return gate.item
+    raise _queue.Empty
+
+
+def _get_nowait(queue: Any) -> Any:
+    return _get(queue, False)
+
+
+_NOTE = "gated like a lock; timeouts are virtual"
+
+ROWS = [
+    Row(f"{_QUEUE}put", "simulated", "the original, then a checkpoint", _put, _native.PUT),
+    Row(f"{_QUEUE}put_nowait", "simulated", "the original, then a checkpoint", _put_nowait, _native.PUT),
+    Row(f"{_QUEUE}get", "simulated", _NOTE, _get),
+    Row(f"{_QUEUE}get_nowait", "simulated", _NOTE, _get_nowait),
+]

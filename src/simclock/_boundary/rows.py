@@ -1,0 +1,71 @@
+"""A row of the boundary: one built-in and what happens to it in a simulated thread."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from simclock._boundary import _native
+from simclock.errors import Unsupported
+
+Original = Callable[..., Any]
+
+
+class Row(NamedTuple):
+    """One built-in.
+
+    Attributes:
+        name: Module and qualified name, as in ``_thread.LockType.acquire``.
+        status: ``simulated`` (goes to the kernel), ``held`` (runs for real
+            while the clock stands still) or ``escape`` (an `Escape` error).
+        note: What happens instead, for the table.
+        replacement: Called with the built-in's arguments; None if it is not redirected.
+        kind: Which short answer there is in C.
+        since: First Python version that has it.
+        until: First Python version that has it no more.
+    """
+
+    name: str
+    status: str
+    note: str
+    replacement: Callable[..., Any] | None = None
+    kind: int = _native.PLAIN
+    since: tuple[int, int] = (3, 10)
+    until: tuple[int, int] = (4, 0)
+
+    @property
+    def present(self) -> bool:
+        """Whether this Python has it."""
+        return self.since <= sys.version_info < self.until
+
+
+# Filled by `redirect`: the original of each redirected row, callable by the kernel.
+originals: dict[str, Original] = {}
+
+
+def redirect(rows: list[Row]) -> None:
+    """Make a slot for each row that this Python has. Nothing is redirected yet."""
+    for row in rows:
+        if row.present and row.replacement is not None:
+            try:
+                builtin = _find(row.name)
+                originals[row.name] = _native.redirect(builtin, row.replacement, row.kind)
+            except (TypeError, LookupError, AttributeError, ImportError, ValueError) as error:
+                version = ".".join(map(str, sys.version_info[:3]))
+                raise Unsupported(
+                    f"cannot redirect {row.name} of Python {version}: {error}\n"
+                    "use a Python version that simclock supports, or report this line"
+                ) from error
+
+
+def _find(name: str) -> Any:
+    """Return a built-in by name; methods as they are in their type, unbound."""
+    module_name, *path, last = name.split(".")
+    owner: Any = importlib.import_module(module_name)
+    for part in path:
+        owner = getattr(owner, part)
+    if not hasattr(owner, "__dict__"):
+        owner = type(owner())  # `select.poll` is a function that makes objects of a nameless type
+    return vars(owner)[last]

@@ -1,0 +1,120 @@
+"""Signals: Python's handlers run in the main thread's turn, never beside the baton's owner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+from simclock._boundary import _native
+from simclock._boundary.active import kernel, kernels
+from simclock._boundary.rows import Row, originals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Handler = Callable[[int, Any], Any]
+
+# The users' handlers while ours stands before them.
+_handlers: dict[int, Handler] = {}
+
+
+def start() -> None:
+    """Put the deferring handler before each handler written in Python."""
+    for signum in signal.valid_signals():
+        handler = _get(signum)
+        if callable(handler) and not isinstance(handler, signal.Handlers):
+            _handlers[signum] = handler
+            _set(signum, _deferring)
+
+
+def stop() -> None:
+    """Put the users' handlers back, with what they did to them meanwhile."""
+    for signum, handler in list(_handlers.items()):
+        if _get(signum) is _deferring:
+            _set(signum, handler)
+    _handlers.clear()
+
+
+def _deferring(signum: int, frame: Any) -> None:
+    """Run the user's handler, unless kernel code is on the main thread's stack."""
+    baton = _native.current()
+    if baton is not None and baton.in_kernel:
+        _native.defer(signum)
+        return
+    if baton is not None and kernels and kernel().root.error is not None:
+        # The watchdog interrupts a main thread that is stuck in C: this is its error's way in.
+        error, kernel().root.error = kernel().root.error, None
+        assert error is not None
+        raise error
+    handler = _handlers.get(signum)
+    if handler is not None:
+        handler(signum, frame)
+
+
+def _set(signum: int, handler: Any) -> Any:
+    return originals["_signal.signal"](signum, handler)
+
+
+def _get(signum: int) -> Any:
+    return originals["_signal.getsignal"](signum)
+
+
+def _signal(*args: Any) -> Any:
+    if len(args) != 2 or not callable(args[1]) or isinstance(args[1], signal.Handlers):
+        before = _set(*args)
+        return _handlers.pop(args[0], None) if before is _deferring else before
+    signum, handler = args
+    before = _set(signum, _deferring)
+    if before is _deferring:
+        before = _handlers.get(signum)
+    _handlers[int(signum)] = handler
+    return before
+
+
+def _getsignal(*args: Any) -> Any:
+    handler = _get(*args)
+    return _handlers.get(int(args[0])) if handler is _deferring else handler
+
+
+def _let_handle() -> None:
+    """Give the main thread its turn now, if it belongs to this simulation."""
+    simulation = kernel()
+    if simulation.current is not simulation.root:
+        _native.defer(0)
+        simulation.checkpoint("signal")
+
+
+def _kill(*args: Any) -> None:
+    originals["posix.kill"](*args)
+    if args[0] in (os.getpid(), 0):
+        _let_handle()
+
+
+def _raise_signal(*args: Any) -> None:
+    originals["_signal.raise_signal"](*args)
+    _let_handle()
+
+
+def _pthread_kill(*args: Any) -> None:
+    originals["_signal.pthread_kill"](*args)
+    if args[0] == threading.main_thread().ident:
+        _let_handle()
+
+
+def _interrupt_main(*args: Any) -> None:
+    originals["_thread.interrupt_main"](*args)
+    _let_handle()
+
+
+_TURN = "the original, then the main thread gets its turn"
+
+ROWS = [
+    Row("_signal.signal", "simulated", "the handler runs in the main thread's turn", _signal),
+    Row("_signal.getsignal", "simulated", "the user's own handler", _getsignal),
+    Row("posix.kill", "simulated", _TURN + ", if it was meant", _kill),
+    Row("_signal.raise_signal", "simulated", _TURN, _raise_signal),
+    Row("_signal.pthread_kill", "simulated", _TURN + ", if it was meant", _pthread_kill),
+    Row("_thread.interrupt_main", "simulated", _TURN, _interrupt_main),
+]

@@ -1,0 +1,41 @@
+"""The wall clock, through time-machine: epoch plus virtual time for simulated threads.
+
+A started traveller asks an attribute of its own for the time, at each call;
+giving it a function that knows who asks makes one traveller serve simulated
+and foreign threads alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import time_machine
+
+from simclock._boundary import _native
+from simclock.errors import Unsupported
+
+# The traveller that is started, while simulations are open.
+_travels: list[Any] = []
+
+
+def _wall_time() -> float:
+    return _native.wall_time_ns() / 1e9
+
+
+def start() -> None:
+    """Let the wall clock be read through us."""
+    travel = time_machine.travel(0.0, tick=False)
+    try:
+        traveller: Any = travel.start()
+    except RuntimeError as error:
+        raise Unsupported(
+            f"the wall clock is taken: {error}\nopen the simulation outside freezegun's freeze_time()"
+        ) from error
+    traveller.time_ns = _native.wall_time_ns
+    traveller.time = _wall_time
+    _travels.append(travel)
+
+
+def stop() -> None:
+    """Undo `start`."""
+    _travels.pop().stop()

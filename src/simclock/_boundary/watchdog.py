@@ -1,0 +1,190 @@
+"""The foreign thread that notices when the owner of the baton makes no progress."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import dis
+import faulthandler
+import signal
+import sys
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from simclock._boundary import _native, realtime
+from simclock._boundary.active import kernels
+from simclock._boundary.port import start_foreign
+from simclock._boundary.rows import originals
+from simclock._core import report
+from simclock.errors import Stalled
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from simclock._core.kernel import Kernel
+
+# Looks within the time after which a thread has stalled.
+LOOKS = 20
+LONGEST_LOOK = 1.0
+DEPTH = 20
+# Share of real time that C code must spend computing to pass for an honest computation.
+BUSY = 0.3
+DEBUGGERS = ("pdb", "bdb", "pydevd", "debugpy", "IPython.terminal.debugger", "code", "pudb")
+# Instructions that take no time by themselves: a thread that is always at one of these spins.
+_IDLE_OPCODES = ("JUMP", "POP_JUMP", "LOAD", "NOP", "RESUME", "STORE", "EXTENDED_ARG", "POP_TOP")
+
+
+class Watchdog:
+    """Watches the innermost simulation. One for the process; it sleeps while there is none."""
+
+    def __init__(self) -> None:
+        self._bell = _thread.allocate_lock()
+        self._bell.acquire()
+        self._running = False
+        self._asleep = False
+        self._pause = LONGEST_LOOK
+
+    def watch(self, stall: float) -> None:
+        """Be awake from now on; a simulation that allows *stall* seconds was opened."""
+        pause = min(stall / LOOKS, LONGEST_LOOK)
+        if not self._running:
+            self._running = True
+            self._pause = pause
+            start_foreign(self._run)
+        elif self._asleep or pause < self._pause:
+            self._pause = pause
+            with contextlib.suppress(RuntimeError):  # it is rung already
+                originals["_thread.LockType.release"](self._bell)
+
+    def forget(self) -> None:
+        """Note that the watching thread is gone: this is a forked child."""
+        self.__init__()  # type: ignore[misc]
+
+    def _run(self) -> None:
+        watched: _Watched | None = None
+        while True:
+            self._asleep = not kernels
+            self._bell.acquire(timeout=-1 if self._asleep else self._pause)
+            self._asleep = False
+            kernel = kernels[-1] if kernels else None
+            if kernel is None:
+                watched = None
+            elif watched is None or watched.kernel is not kernel:
+                watched = _Watched(kernel)
+                self._pause = min(kernel.limits.stall / LOOKS, LONGEST_LOOK)
+            else:
+                watched.look()
+            del kernel
+
+
+class _Watched:
+    """What was seen of one simulation since it last made progress."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self._events: object = None
+        self._seen: set[object] = set()
+        self._since = realtime.now()
+        self._looked = self._since
+        self._cpu = 0.0
+        self._spins = False
+        self._reported = False
+
+    def look(self) -> None:
+        """Look once; report if the time is over."""
+        kernel = self.kernel
+        owner = kernel.current
+        world = kernel.world
+        events = (owner, kernel.steps, world.reads_left, world.steps_left, len(kernel.trace))
+        now = realtime.now()
+        elapsed, self._looked = now - self._looked, now
+        if events != self._events:
+            self._events = events
+            self._seen.clear()
+            self._since = now
+            self._spins = False
+            return
+        if self._reported or kernel.outside or owner.baton.in_kernel or kernel.failure is not None:
+            self._since = now
+            return
+        frame = sys._current_frames().get(owner.ident)
+        if frame is None or self._progresses(owner.ident, frame, elapsed):
+            self._since = now
+        elif now - self._since > kernel.limits.stall:
+            self._reported = True
+            self._report(owner.ident)
+
+    def _progresses(self, ident: int, frame: FrameType, elapsed: float) -> bool:
+        if _debugged(frame):
+            return True
+        print_ = _fingerprint(frame)
+        fresh = print_ not in self._seen
+        self._seen.add(print_)
+        before, self._cpu = self._cpu, realtime.cpu_seconds(ident)
+        busy = self._cpu - before > BUSY * elapsed
+        spins = _spins(frame)
+        self._spins = self._spins or (busy and spins)
+        return fresh or (busy and not self._spins)
+
+    def _report(self, ident: int) -> None:
+        kernel = self.kernel
+        stuck = not self._spins
+        what = "stuck in C code" if stuck else "spins without reaching anything that simclock sees"
+        text = report.stall(kernel, what)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            faulthandler.dump_traceback(sys.__stderr__)
+        is_root = kernel.current is kernel.root
+        kernel.stall(Stalled(text), stuck=stuck)
+        if not is_root or not stuck:
+            _native.raise_in(ident, _stalled_class(text))
+        elif ident == threading.main_thread().ident:
+            # Ends the system call that it is stuck in; the handler then raises the error.
+            signal.pthread_kill(ident, signal.SIGINT)
+
+
+def _stalled_class(text: str) -> type[Stalled]:
+    """Return a class to raise asynchronously, which takes no arguments."""
+
+    def __init__(self: Stalled, *args: object) -> None:  # noqa: N807
+        Stalled.__init__(self, *(args or (text,)))
+
+    return type("Stalled", (Stalled,), {"__init__": __init__, "__module__": Stalled.__module__})
+
+
+def _debugged(frame: FrameType | None) -> bool:
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if name.split(".")[0] in DEBUGGERS or name in DEBUGGERS:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _fingerprint(frame: FrameType | None) -> object:
+    """Return what tells two states of a computation apart, cheaply and without user code."""
+    levels: list[Any] = []
+    while frame is not None and len(levels) < DEPTH:
+        values = frame.f_locals
+        levels.append((id(frame.f_code), tuple(_print_of(values[name]) for name in list(values))))
+        frame = frame.f_back
+    return tuple(levels)
+
+
+def _print_of(value: Any) -> object:
+    if type(value) in (int, float, str, bytes):
+        return value
+    return (id(value), len(value)) if type(value) in (list, dict, set, deque) else id(value)
+
+
+
+
+
+def _spins(frame: FrameType) -> bool:
+    """Return whether the innermost instruction cannot be what takes the time."""
+    code = frame.f_code.co_code
+    name = dis.opname[code[frame.f_lasti]] if 0 <= frame.f_lasti < len(code) else ""
+    return name.startswith(_IDLE_OPCODES)
+
+
+watchdog = Watchdog()

@@ -1,0 +1,1 @@
+"""The kernel: one clock, one baton, one schedule. Standard library only."""

@@ -1,0 +1,542 @@
+"""The kernel: exactly one simulated thread runs at a time, and this says which.
+
+There is no controller thread. The thread that yields runs the scheduler and
+hands its baton to the thread that was picked; if that is itself, nothing is
+switched. Everything here runs with the baton and *in the kernel*: redirected
+calls made from here, by whomever, are the original ones.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simclock._core import report
+from simclock._core.instants import MICROSECOND, MILLISECOND, START_NS
+from simclock._core.scheduler import Scheduler
+from simclock._core.threads import SimThread
+from simclock._core.trace import Trace
+from simclock._core.waits import FOREIGN, Resource, Wait
+from simclock.errors import Deadlock, Escape, LimitReached, Livelock, Stalled, Unwind
+
+if TYPE_CHECKING:
+    from simclock._core.choices import ChoiceSource
+    from simclock._core.ports import Limits, Port
+
+PACKAGE = str(Path(__file__).parent.parent)
+
+# Steps that one thread may take at one instant before it goes last.
+FAIR_STEPS = 1000
+# Clock reads at one instant before a read parks: a busy wait must end.
+FREE_READS = 1000
+# Uncontended steps are cheap and honest programs take many; this many count as one towards
+# the limit of steps at one instant.
+CHEAP_STEPS = 20
+# Kernel steps between two collections of cyclic garbage.
+COLLECT_EVERY = 10_000
+# Exceptions that a thread may swallow while it is unwound, and the root while it has failed.
+PATIENCE = 100
+# Real seconds that foreign threads get to release something before that is called a deadlock.
+GRACE = 1.0
+# Real seconds between two looks for what a foreign thread did without our noticing.
+GLANCE = 0.02
+FINISHED_KEPT = 10_000
+# Decisions between two looks at descriptors, or a thread that never idles would starve the others.
+POLL_EVERY = 64
+
+
+class Kernel:
+    """One simulation's threads, clock and schedule."""
+
+    def __init__(self, port: Port, source: ChoiceSource, limits: Limits, external: str) -> None:
+        self.port = port
+        self.source = source
+        self.limits = limits
+        self.external = external
+        self.scheduler = Scheduler()
+        self.trace = Trace()
+        self.world = port.world
+        self.world.now_ns = START_NS
+        self.world.reads_left = FREE_READS
+        self.world.steps_left = FAIR_STEPS
+        self.world.interested = source.interested
+        self.world.waiting = self.scheduler.waiting
+        self.world.exit_hook = self.exited
+        self.holds: dict[int, str] = {}
+        self.failure: BaseException | None = None
+        # Set in this order, never back: no new threads; every park of a leftover raises.
+        self.ending = False
+        self.unwinding = False
+        # The owner of the baton is in real time for a while; the watchdog lets it.
+        self.outside = False
+        self.steps = 0
+        self.steps_at_instant = 0
+        self._next_collection = COLLECT_EVERY
+        self._read_step_ns = MICROSECOND
+        self._settlers: deque[Wait] = deque()
+        self._deliveries = 0
+        self._foreign_steps = port.foreign_steps()
+        # Waits on something that a foreign thread owns: they hold the clock.
+        self._outside: list[Wait] = []
+        # Waits on descriptors: nobody hints at those, so they are looked at before each jump.
+        self._polled: deque[Wait] = deque()
+        # Threads that lost the baton without giving it: stuck when the watchdog took it over,
+        # or running when the user pressed Ctrl-C twice.
+        self._strays: set[SimThread] = set()
+        self.living: dict[int, SimThread] = {}
+        self._finished: dict[int, SimThread] = {}
+        self.root = SimThread("0", port.new_baton(), "root", daemon=False)
+        self.root.started = True
+        self.living[self.root.baton.serial] = self.root
+        # Invariant: the owner of the baton.
+        self.current = self.root
+
+    # ---------------------------------------------------------------- threads
+
+    def start_thread(
+        self, thread: SimThread, function: Any, args: tuple[Any, ...], kwargs: Any
+    ) -> int:
+        """Start *thread*, made by `new_thread`; return its ident."""
+        thread.ident = self.port.start(thread, function, args, kwargs)
+        self.living[thread.baton.serial] = thread
+        self.scheduler.ready.append(thread)
+        self.trace.add(self.world.now_ns, thread.path, "start", self.site())
+        return thread.ident
+
+    def new_thread(self, name: str, *, daemon: bool) -> SimThread:
+        """Return a thread that is the next child of the current one."""
+        if self.ending:
+            raise RuntimeError("can't start new thread: the simulation is ending")
+        parent = self.current
+        parent.children += 1
+        path = f"{parent.path}.{parent.children}"
+        return SimThread(path, self.port.new_baton(), name, daemon=daemon)
+
+    def thread_of(self, serial: int) -> SimThread | None:
+        """Return the thread whose baton has this serial, also if it has ended lately."""
+        return self.living.get(serial) or self._finished.get(serial)
+
+    def exited(self, baton: Any) -> Any:
+        """Note that the thread of *baton* has ended; return the baton to hand over to."""
+        thread = self.living.pop(baton.serial)
+        thread.finished = True
+        self._finished[baton.serial] = thread
+        if len(self._finished) > FINISHED_KEPT:
+            del self._finished[next(iter(self._finished))]
+        for key in self.port.ended(thread):
+            self.scheduler.hint(key)
+        if thread in self._strays:
+            self._strays.discard(thread)
+            return None
+        self.trace.add(self.world.now_ns, thread.path, "end")
+        following = self._next(None)
+        self._gives_way(following)
+        return following.baton
+
+    # ------------------------------------------------------------------ waits
+
+    def wait(
+        self,
+        reason: str,
+        resource: Resource | None = None,
+        deadline_ns: int | None = None,
+        listed: deque[Wait] | None = None,
+    ) -> bool:
+        """Park the current thread; return whether it got what it waits for.
+
+        With a *resource*: until it could be taken (True) or the deadline came
+        (False). Without: until the deadline came or the wait was made due.
+        """
+        if reason != "clock read":
+            self._read_step_ns = MICROSECOND
+        thread = self._entering()
+        wait = Wait(thread, reason, resource, deadline_ns, self.world.now_ns)
+        self.trace.add(self.world.now_ns, thread.path, "park", f"{reason} {self.site()}")
+        self.scheduler.park(wait)
+        if resource is not None and resource.owner() is FOREIGN:
+            self._outside.append(wait)
+        if listed is not None:
+            listed.append(wait)
+        try:
+            while True:
+                following = self._next(None)
+                if following is not thread:
+                    self._hand_over(thread, following)
+                self._deliver(thread)
+                if resource is not None and resource.take():
+                    return True
+                if wait.due:
+                    return resource is None
+        finally:
+            self.scheduler.unpark(wait)
+            if listed is not None and wait in listed:
+                listed.remove(wait)
+            if self._outside and wait in self._outside:
+                self._outside.remove(wait)
+            if wait.due and thread in self.scheduler.ready:
+                self.scheduler.ready.remove(thread)
+
+    def wait_for_descriptors(self, resource: Resource, deadline_ns: int | None) -> bool:
+        """Park the current thread until *resource*, a poll, finds something; see `wait`."""
+        return self.wait("poll", resource, deadline_ns, self._polled)
+
+    def sleep_until(self, deadline_ns: int) -> None:
+        """Park the current thread until an instant."""
+        self.wait("sleep", None, deadline_ns)
+
+    def settle(self) -> None:
+        """Run until every other thread is durably blocked, without moving time."""
+        self.wait("settle", listed=self._settlers)
+
+    def busy_read(self) -> int:
+        """Let the others run, or time pass, for a thread that keeps reading the clock.
+
+        Alone, it sees the clock move to the next deadline or by a step that
+        doubles up to 1 ms; so a busy wait ends, and soon.
+        """
+        self.world.reads_left = FREE_READS
+        if not (self.unwinding or self.ending):
+            step_ns = self._read_step_ns
+            self.wait("clock read", None, self.world.now_ns + step_ns)
+            self._read_step_ns = min(step_ns * 2, MILLISECOND)
+        return self.world.now_ns
+
+    def count_step(self) -> None:
+        """Count a step that changed nothing: a try that failed, a sleep of 0."""
+        self.world.steps_left -= 1
+        self.steps_at_instant += 1
+
+    def checkpoint(self, label: str) -> None:
+        """Offer the other threads to run here."""
+        if self.world.steps_left >= 0 and not self.source.interested:
+            if not self.port.signals_wanted():
+                return
+        thread = self._entering(parking=False)
+        if self.unwinding:
+            return
+        current: SimThread | None = thread
+        if self.world.steps_left < 0:
+            self.world.steps_left = FAIR_STEPS
+            self.steps_at_instant += FAIR_STEPS // CHEAP_STEPS
+            self.scheduler.ready.append(thread)
+            current = None
+        following = self._next(current)
+        if following is not thread:
+            if current is not None:
+                self.scheduler.ready.appendleft(thread)
+            self.trace.add(self.world.now_ns, thread.path, "choice", f"{label} {self.site()}")
+            self._hand_over(thread, following)
+        self._deliver(thread)
+
+    def hint(self, key: int) -> None:
+        """Note that what threads wait for under *key* may be free."""
+        self.scheduler.hint(key)
+
+    # --------------------------------------------------------------- the baton
+
+    def _entering(self, *, parking: bool = True) -> SimThread:
+        """Return the current thread, or end it if the simulation is over for it."""
+        thread = self.current
+        if self._strays:
+            thread = self._myself()
+            if thread in self._strays:
+                self._unwind(thread)
+        if self.unwinding and thread is not self.root:
+            if parking or self.world.steps_left < 0:
+                self.world.steps_left = FAIR_STEPS
+                self._unwind(thread)
+        elif self.steps >= self._next_collection and not self.ending:
+            self._next_collection = self.steps + COLLECT_EVERY
+            self.port.collect()
+        return thread
+
+    def _myself(self) -> SimThread:
+        baton = self.port.current()
+        return self.current if baton is None else self.living[baton.serial]
+
+    def _hand_over(self, mine: SimThread, following: SimThread) -> None:
+        self._gives_way(following)
+        if self.port.switch(mine.baton, following.baton):
+            self._take_over(mine)
+            raise KeyboardInterrupt("simulation aborted by a second interrupt")
+
+    def _gives_way(self, following: SimThread) -> None:
+        following.started = True
+        self.current = following
+        self.world.steps_left = FAIR_STEPS
+        self.trace.add(self.world.now_ns, following.path, "run")
+
+    def _take_over(self, thread: SimThread) -> None:
+        """Make *thread* the owner of the baton without the owner's consent."""
+        self._strays.add(self.current)
+        self.current = thread
+
+    def _deliver(self, thread: SimThread) -> None:
+        """Raise what *thread* has to be told, and run its signal handlers."""
+        if thread.error is not None:
+            error, thread.error = thread.error, None
+            self._deliveries += 1
+            if self._deliveries > PATIENCE:
+                raise Unwind("the simulation has failed and its error was swallowed again and again")
+            raise error
+        if self.unwinding and thread is not self.root:
+            self._unwind(thread)
+        if thread is self.root and self.port.signals_wanted():
+            self.port.check_signals()
+
+    # --------------------------------------------------------------- who is next
+
+    def _next(self, current: SimThread | None) -> SimThread:
+        """Return the thread to run next. The idle rule is in the order of its lines."""
+        if self.unwinding:
+            return current or self.root
+        while True:
+            if self.root.error is not None or self.port.signals_wanted():
+                return self._forced(self.root)
+            if self._polled and self.steps % POLL_EVERY == 0:
+                self._poll()
+            following = self.scheduler.pick(current, self.source)
+            if following is not None:
+                if self._within_limits(following):
+                    return following
+                continue
+            self._idle()
+
+    def _forced(self, thread: SimThread) -> SimThread:
+        if thread in self.scheduler.ready:
+            self.scheduler.ready.remove(thread)
+        return thread
+
+    def _within_limits(self, following: SimThread) -> bool:
+        self.steps += 1
+        self.steps_at_instant += 1
+        if self.ending or self.failure is not None:
+            return True
+        if self.steps_at_instant > self.limits.steps_per_instant:
+            self.steps_at_instant = 0
+            self._put_back(following)
+            self.fail(Livelock(report.livelock(self)))
+        elif self.steps > self.limits.steps:
+            self._put_back(following)
+            self.fail(LimitReached(report.limit(self, f"{self.limits.steps} steps", "max_steps")))
+        else:
+            return True
+        return False
+
+    def _put_back(self, thread: SimThread) -> None:
+        if thread.wait is None or thread.wait.due:
+            self.scheduler.ready.appendleft(thread)
+
+    def _idle(self) -> None:
+        """Nobody is runnable: make somebody so, by the first rule that applies."""
+        scheduler = self.scheduler
+        if self._polled and self._poll():
+            return
+        if self._foreign_moved() and scheduler.look_again():
+            return
+        if (self.holds or self._outside) and self.external != "ignore":
+            self._wait_outside()
+            return
+        if self._settlers:
+            scheduler.make_due(self._settlers.popleft())
+            return
+        deadline_ns = scheduler.timers.next_deadline_ns()
+        if deadline_ns is not None:
+            self._jump(deadline_ns)
+            return
+        if scheduler.look_again() or self._given_grace():
+            return
+        self.fail(Deadlock(report.deadlock(self, potential=bool(self.port.foreign_threads()))))
+
+    def _poll(self) -> bool:
+        """Find parked polls that would return now; return whether there are any."""
+        found = False
+        for wait in self._polled:
+            if wait.resource is not None and wait.resource.free():
+                self.scheduler.hint(wait.resource.key)
+                found = True
+        return found
+
+    def _jump(self, deadline_ns: int) -> None:
+        if deadline_ns - START_NS > self.limits.time_ns and not self.ending and not self.failure:
+            limit = f"{self.limits.time_ns / 1e9:g} virtual seconds"
+            self.fail(LimitReached(report.limit(self, limit, "max_time")))
+            return
+        if deadline_ns > self.world.now_ns:
+            self.world.now_ns = deadline_ns
+            self.world.reads_left = FREE_READS
+            self.world.steps_left = FAIR_STEPS
+            self.steps_at_instant = 0
+            self.trace.add(deadline_ns, "", "jump")
+        self.scheduler.wake_due(deadline_ns)
+
+    # ------------------------------------------------------- the world outside
+
+    def _foreign_moved(self) -> bool:
+        """Return whether a foreign thread touched anything since the last look."""
+        steps = self.port.foreign_steps()
+        if steps == self._foreign_steps:
+            return False
+        self._foreign_steps = steps
+        self._outside = [
+            wait
+            for waits in self.scheduler.waiting.values()
+            for wait in waits
+            if wait.resource is not None and wait.resource.owner() is FOREIGN
+        ]
+        return True
+
+    def _wait_outside(self) -> None:
+        """Wait in real time for a hold to end or a foreign thread to let go, bounded."""
+        if self.external == "strict" and self._outside:
+            self.fail(Escape(report.escape(self, self._outside)))
+            return
+        end = self.port.real_seconds() + self.limits.stall
+        while self.holds or self._outside:
+            self.port.wait_kick(GLANCE)
+            if self.port.signals_wanted() or self.scheduler.look_again():
+                return
+            self._foreign_moved()
+            if self.port.real_seconds() > end:
+                error = Stalled(report.outside(self, self._outside))
+                self.holds.clear()
+                self._outside.clear()
+                self.fail(error)
+                return
+
+    def _given_grace(self) -> bool:
+        """Let foreign threads, if any, release what is waited for; return whether one did."""
+        if self.external == "ignore" or not self.port.foreign_threads():
+            return False
+        end = self.port.real_seconds() + min(GRACE, self.limits.stall)
+        while self.port.real_seconds() < end:
+            self.port.wait_kick(GLANCE)
+            if self.port.signals_wanted() or self.scheduler.look_again():
+                return True
+        return False
+
+    # -------------------------------------------------------------------- errors
+
+    def fail(self, error: BaseException) -> None:
+        """Record *error* and have the root thread raise it at its wait."""
+        if self.failure is None:
+            self.failure = error
+            self.trace.add(self.world.now_ns, self.current.path, "fail", type(error).__name__)
+        self.root.error = error
+
+    def stall(self, error: BaseException, *, stuck: bool) -> None:
+        """Record *error*, found by the watchdog; take the baton from a *stuck* owner.
+
+        Called from a foreign thread. A stuck owner is inside C code, so it is
+        not inside the kernel, and nobody else is without the baton.
+        """
+        self.fail(error)
+        if stuck and self.current is not self.root:
+            self._take_over(self.root)
+            self._forced(self.root)
+            self.port.give_turn(self.root.baton)
+
+    def site(self) -> str:
+        """Return file and line of the innermost frame outside simclock."""
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename.startswith(PACKAGE) and frame.f_back is not None:
+            frame = frame.f_back
+        name = frame.f_code.co_filename
+        return f"{name[name.rfind('/') + 1 :]}:{frame.f_lineno}"
+
+    # ----------------------------------------------------------------------- end
+
+    def end(self) -> list[str]:
+        """Bring every other thread to its end; return what leaks, described.
+
+        In this order: leftovers get time to end by themselves; pools are shut
+        down by their own protocol; the rest is unwound; what resists stays
+        on its parked OS thread for ever.
+        """
+        self.ending = True
+        leaks = [f"a hold that was never released: {owner}" for owner in self.holds.values()]
+        self.holds.clear()
+        interrupt: BaseException | None = None
+        for phase in (self._drain, self._retire):
+            try:
+                phase()
+            except BaseException as error:  # noqa: BLE001 - raised again when all is tidy
+                interrupt = interrupt or error
+        if interrupt is not None and self.failure is None:
+            self.failure = interrupt
+        leaks += self._unwind_all()
+        return leaks
+
+    def others(self) -> list[SimThread]:
+        """Return the living threads besides the root, in order of their start."""
+        return [thread for thread in self.living.values() if thread is not self.root]
+
+    def _drain(self) -> None:
+        if self.failure is None and self.others():
+            self.wait("drain", _AllEnded(self), self.world.now_ns + self.limits.drain_ns)
+
+    def _retire(self) -> None:
+        if self.others():
+            self.root.error = None
+            self.port.retire(self.others())
+            self.settle()
+
+    def _unwind_all(self) -> list[str]:
+        self.root.error = None
+        leftovers = [thread for thread in self.others() if thread not in self._strays]
+        leaks = [
+            f"a non-daemon thread that would never have ended: {line}"
+            for thread, line in zip(leftovers, report.threads(self, leftovers), strict=True)
+            if not thread.daemon
+        ]
+        self.unwinding = True
+        for thread in leftovers:
+            if not thread.started:
+                self.port.cancel(thread)
+            if not thread.finished:
+                self.port.silence(thread)
+                self._forced(thread)
+                self._gives_way(thread)
+                self.port.switch(self.root.baton, thread.baton)
+        self._await_strays()
+        leaks += [
+            f"a thread that refused to end and stays parked: {thread.name}"
+            for thread in self.others()
+        ]
+        for thread in self.others():
+            self.port.abandon(thread)
+        return leaks
+
+    def _await_strays(self) -> None:
+        """Give threads that run without the baton a moment to come by and be unwound."""
+        end = self.port.real_seconds() + GRACE
+        while self._strays and self.port.real_seconds() < end:
+            self.port.wait_kick(GLANCE)
+
+    def _unwind(self, thread: SimThread) -> None:
+        thread.unwinds += 1
+        if thread.unwinds > PATIENCE and thread not in self._strays:
+            thread.abandoned = True
+            self._gives_way(self.root)
+            while True:
+                self.port.switch(thread.baton, self.root.baton)
+        raise Unwind("the simulation that this thread belongs to has ended")
+
+
+class _AllEnded:
+    """The resource that is free when no other thread is left."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self.key = id(self)
+
+    def free(self) -> bool:
+        return len(self._kernel.living) == 1
+
+    def take(self) -> bool:
+        return self.free()
+
+    def owner(self) -> None:
+        return None

@@ -1,0 +1,140 @@
+"""Who may run next: the pure part of the kernel, without threads or clocks of its own.
+
+A thread blocked on a resource is enabled exactly while the resource is free,
+and the yielding thread does the looking, so nobody is woken in vain. The
+algorithm is checked by exploring every choice of small models of it
+(``tests/core/test_model.py``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from simclock._core.timers import Timers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simclock._core.choices import ChoiceSource
+    from simclock._core.threads import SimThread
+    from simclock._core.waits import Resource, Wait
+
+
+class Scheduler:
+    """Runnable threads, waits, and timers of one simulation."""
+
+    def __init__(self) -> None:
+        # Threads that may run whatever is free, first come first served.
+        self.ready: deque[SimThread] = deque()
+        # Invariant: every list is non-empty and holds parked waits in parking order.
+        self.waiting: dict[int, list[Wait]] = {}
+        # Resources with waiters that may be free, oldest hint first. Only a hint: a stale one
+        # costs one look, a missing one is found by `look_again` before the clock moves.
+        self.hot: dict[int, None] = {}
+        self.timers = Timers()
+
+    def park(self, wait: Wait) -> None:
+        """Register *wait*; its thread is not runnable until `pick` returns it."""
+        wait.thread.wait = wait
+        resource = wait.resource
+        if resource is not None:
+            key = resource.key
+            waits = self.waiting.get(key)
+            if waits is None:
+                self.waiting[key] = [wait]
+            else:
+                waits.append(wait)
+        if wait.deadline_ns is not None:
+            wait.armed = True
+            self.timers.arm(wait.deadline_ns, wait)
+
+    def unpark(self, wait: Wait) -> None:
+        """Forget *wait*: it is over, however it ended."""
+        wait.thread.wait = None
+        if wait.armed:
+            wait.armed = False
+            self.timers.disarm()
+        resource = wait.resource
+        if resource is None:
+            return
+        waits = self.waiting[resource.key]
+        waits.remove(wait)
+        if not waits:
+            del self.waiting[resource.key]
+            self.hot.pop(resource.key, None)
+        elif resource.free():
+            # A counted resource may be free for the next waiter too.
+            self.hot[resource.key] = None
+
+    def hint(self, key: int) -> None:
+        """Note that the resource called *key* may have become free."""
+        if key in self.waiting:
+            self.hot[key] = None
+
+    def look_again(self) -> bool:
+        """Find free resources that nobody hinted at; return whether there are any."""
+        found = False
+        for key, waits in self.waiting.items():
+            resource = waits[0].resource
+            if resource is not None and resource.free():
+                self.hot[key] = None
+                found = True
+        return found
+
+    def make_due(self, wait: Wait) -> None:
+        """Let the thread of *wait* run although it did not get what it waits for."""
+        if not wait.due:
+            wait.due = True
+            self.ready.append(wait.thread)
+
+    def wake_due(self, now_ns: int) -> None:
+        """Make every thread runnable whose deadline has come, in arming order."""
+        while (wait := self.timers.pop_due(now_ns)) is not None:
+            wait.armed = False
+            self.make_due(wait)
+
+    def pick(self, current: SimThread | None, source: ChoiceSource) -> SimThread | None:
+        """Return the thread to run next, or None if none is runnable.
+
+        *current* is the running thread if it goes on being runnable.
+        """
+        if source.interested:
+            return self._pick_any(current, source)
+        if current is not None:
+            return current
+        if self.ready:
+            return self.ready.popleft()
+        return next(self._enabled(), None)
+
+    def _pick_any(self, current: SimThread | None, source: ChoiceSource) -> SimThread | None:
+        candidates = [] if current is None else [current]
+        candidates += self.ready
+        candidates += self._enabled()
+        if not candidates:
+            return None
+        chosen = candidates[0]
+        if len(candidates) > 1:
+            chosen = candidates[source.choose(len(candidates), "thread")]
+        if chosen in self.ready:
+            self.ready.remove(chosen)
+        return chosen
+
+    def _enabled(self) -> Iterator[SimThread]:
+        for key in list(self.hot):
+            waits = self.waiting.get(key)
+            resource: Resource | None = waits[0].resource if waits else None
+            if waits is None or resource is None or not resource.free():
+                del self.hot[key]
+                continue
+            for wait in waits:
+                if not wait.due:
+                    yield wait.thread
+
+    def check(self) -> None:
+        """Raise AssertionError if an invariant does not hold. For tests."""
+        for key, waits in self.waiting.items():
+            assert waits, f"empty list of waits: {key}"
+            for wait in waits:
+                assert wait.thread.wait is wait, f"stale wait of {wait.thread}"
+        assert all(key in self.waiting for key in self.hot), "hint without a waiter"

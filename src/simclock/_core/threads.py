@@ -1,0 +1,104 @@
+"""A simulated thread as the kernel sees it."""
+
+from __future__ import annotations
+
+import enum
+import weakref
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simclock._core.waits import Wait
+
+
+class ThreadState(enum.Enum):
+    """The states of a simulated thread."""
+
+    RUNNABLE = "runnable"
+    BLOCKED = "blocked"
+    FINISHED = "finished"
+    ABANDONED = "abandoned"
+
+
+class SimThread:
+    """An OS thread whose every wait goes through the kernel.
+
+    Attributes:
+        path: Its place in the tree of starts: the third thread started by the
+            thread that opened the simulation is ``0.3``. The same in each run.
+        daemon: Whether a real process would end without waiting for it.
+        baton: What the boundary hands over to give it its turn.
+        ident: What ``threading.get_ident()`` returns in it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_named",
+        "_named_once",
+        "abandoned",
+        "baton",
+        "children",
+        "daemon",
+        "error",
+        "finished",
+        "handle",
+        "ident",
+        "path",
+        "pooled",
+        "sentinel",
+        "started",
+        "unwinds",
+        "wait",
+    )
+
+    def __init__(self, path: str, baton: Any, name: str, *, daemon: bool) -> None:
+        self.path = path
+        self.baton = baton
+        self.daemon = daemon
+        self.ident = 0
+        self.children = 0
+        self.started = False
+        self.finished = False
+        self.abandoned = False
+        self.pooled = False
+        self.wait: Wait | None = None
+        # An error found by the kernel, to be raised at this thread's wait.
+        self.error: BaseException | None = None
+        self.unwinds = 0
+        # What a join waits for: a lock up to 3.12, a thread handle from 3.13 on.
+        self.sentinel: Any = None
+        self.handle: Any = None
+        self._named: weakref.ref[Any] | None = None
+        self._named_once = name
+
+    def name_after(self, thread: Any) -> None:
+        """Take the name from *thread*, a ``threading.Thread``, while it lives."""
+        self._named = weakref.ref(thread)
+
+    @property
+    def python_thread(self) -> Any:
+        """The ``threading.Thread`` that it runs, if that lives, else None."""
+        return self._named and self._named()
+
+    @property
+    def name(self) -> str:
+        """The name of the ``threading.Thread``, or of the function that was started."""
+        thread = self.python_thread
+        return str(thread._name) if thread is not None else self._named_once
+
+    @property
+    def state(self) -> ThreadState:
+        """What the thread is doing."""
+        if self.abandoned:
+            return ThreadState.ABANDONED
+        if self.finished:
+            return ThreadState.FINISHED
+        return ThreadState.RUNNABLE if self.wait is None else ThreadState.BLOCKED
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What it is parked on, or None if it is not parked."""
+        wait = self.wait
+        return None if wait is None else wait.reason
+
+    def __repr__(self) -> str:
+        return f"<SimThread {self.path} {self.name!r} {self.state.value}>"

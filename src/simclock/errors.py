@@ -1,0 +1,63 @@
+"""Every public exception: what happened, the evidence, and what to do next."""
+
+from __future__ import annotations
+
+__all__ = [
+    "Deadlock",
+    "Escape",
+    "Leak",
+    "LimitReached",
+    "Livelock",
+    "SimclockError",
+    "Stalled",
+    "Unsupported",
+    "Unwind",
+]
+
+
+class SimclockError(Exception):
+    """Anything that simclock reports about a simulation."""
+
+
+class Deadlock(SimclockError, RuntimeError):
+    """Every simulated thread is durably blocked and no timer is armed.
+
+    Raised at the wait of the thread that opened the simulation, and again at
+    the simulation's end if that was swallowed.
+    """
+
+
+class Livelock(SimclockError, RuntimeError):
+    """Threads keep taking steps while virtual time stands still."""
+
+
+class LimitReached(SimclockError, TimeoutError):
+    """A simulation went past its limit of virtual time or of steps."""
+
+
+class Stalled(SimclockError, TimeoutError):
+    """The running thread made no progress for the watchdog's real time."""
+
+
+class Escape(SimclockError, RuntimeError):
+    """A simulation touched something that it does not control."""
+
+
+class Leak(SimclockError, ResourceWarning):
+    """A simulation left something behind that would outlive it.
+
+    A non-daemon thread that never ends, or a thread that refused to be
+    unwound. Also a warning's category, for suites that only want to be told.
+    """
+
+
+class Unsupported(SimclockError, RuntimeError):
+    """This interpreter, platform or state of the process cannot be simulated."""
+
+
+class Unwind(SystemExit):  # noqa: N818 - silent in threads because it is a SystemExit
+    """Unwinds the stack of a thread that its simulation leaves behind.
+
+    A ``SystemExit``: threads end silently on it and event loops stop. Do not
+    catch it.
+    """

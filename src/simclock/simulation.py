@@ -1,0 +1,318 @@
+"""A simulation: the one place that knows kernel and boundary at once."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from simclock._boundary import _native, activation
+from simclock._boundary.active import kernels
+from simclock._boundary.port import NativePort
+from simclock._core.choices import Canonical
+from simclock._core.instants import SECOND, START_NS, to_ns, to_seconds
+from simclock._core.kernel import Kernel
+from simclock._core.ports import Limits
+from simclock.errors import Leak
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from simclock._core.threads import SimThread
+    from simclock._core.trace import Trace
+
+    Result = TypeVar("Result")
+
+EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
+YEAR = 366 * 86400.0
+EXTERNAL = ("hold", "strict", "ignore")
+
+# The simulations of `active.kernels`, innermost last.
+_open: list[Simulation] = []
+
+
+class Simulation:
+    """One virtual clock, one schedule, and the threads that run on them.
+
+    A context manager: inside, the calling thread and every thread started from
+    it wait in virtual time, exactly one of them runs at a time, and which one
+    is the same in each run. Opening another simulation inside suspends this
+    one. A simulation can be opened once.
+
+    Args:
+        seed: Seeds every random number drawn inside.
+        epoch: The wall clock's start: an aware datetime, or POSIX seconds.
+        external: What a wait for something that a foreign thread owns does:
+            ``"hold"`` makes the clock wait for it, ``"strict"`` raises
+            `Escape`, ``"ignore"`` lets the clock run on.
+        max_time: Virtual seconds after which the run fails with `LimitReached`.
+        max_steps: Kernel steps after which it fails with `LimitReached`.
+        max_steps_per_instant: Steps without time passing after which it fails
+            with `Livelock`.
+        watchdog: Real seconds without progress after which it fails with
+            `Stalled`.
+        drain: Virtual seconds that leftover threads get to end by themselves.
+
+    Raises:
+        TypeError, ValueError: An option has no meaning.
+        Unsupported: On opening, where this process cannot be simulated.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        epoch: datetime | float = EPOCH,
+        external: str = "hold",
+        *,
+        max_time: float = 10 * YEAR,
+        max_steps: int = 10_000_000,
+        max_steps_per_instant: int = 1_000_000,
+        watchdog: float = 30.0,
+        drain: float = 60.0,
+    ) -> None:
+        if not isinstance(seed, int):
+            raise TypeError(f"seed must be an integer: {seed!r}\ngive a number such as 0")
+        if external not in EXTERNAL:
+            raise ValueError(f"unknown external policy: {external!r}\nchoose one of {', '.join(EXTERNAL)}")
+        self._seed = seed
+        self._epoch_ns = _epoch_ns(epoch)
+        self._external = external
+        self._limits = Limits(
+            time_ns=to_ns(_positive("max_time", max_time, most=200 * YEAR)),
+            steps=int(_positive("max_steps", max_steps)),
+            steps_per_instant=int(_positive("max_steps_per_instant", max_steps_per_instant)),
+            stall=_positive("watchdog", watchdog),
+            drain_ns=to_ns(_positive("drain", drain, least=0.0, most=YEAR)),
+        )
+        self._kernel: Kernel | None = None
+        self._pid = 0
+        self._closed = False
+
+    # ------------------------------------------------------------ open and close
+
+    def __enter__(self) -> Simulation:
+        if self._kernel is not None:
+            raise RuntimeError("a simulation can be opened once\nmake a new Simulation for each run")
+        activation.prepare()
+        activation.check_thread()
+        is_main = _is_main_thread()
+        port = NativePort(self._epoch_ns, START_NS, is_main=is_main)
+        kernel = Kernel(port, Canonical(), self._limits, self._external)
+        self._kernel = kernel
+        self._pid = os.getpid()
+        activation.open_boundary(kernel, self._seed)
+        _open.append(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pid != os.getpid() or self._closed:
+            return  # a forked child: its simulation is gone
+        self._closed = True
+        kernel = self._running()
+        leaks: list[str] = []
+        try:
+            leaks = _native.call_kernel(kernel.end)
+        finally:
+            _open.remove(self)
+            activation.close_boundary()
+            failure = kernel.failure
+            if failure is not None and failure is not error:
+                raise failure from error
+        if leaks and error is None:
+            raise Leak(_describe(leaks))
+
+    # ------------------------------------------------------------------- the clock
+
+    @property
+    def now_ns(self) -> int:
+        """The virtual monotonic clock, in nanoseconds. Starts at 1000 s."""
+        return self._known().world.now_ns
+
+    @property
+    def elapsed_ns(self) -> int:
+        """Virtual nanoseconds since the start."""
+        return self.now_ns - START_NS
+
+    @property
+    def elapsed(self) -> float:
+        """Virtual seconds since the start."""
+        return to_seconds(self.elapsed_ns)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for virtual *seconds*, then settle.
+
+        Unlike ``time.sleep``, everything else that happens at the instant of
+        waking has happened when this returns.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"cannot sleep for {seconds!r} seconds\ngive a number that is not negative")
+        self._call(self._sleep, to_ns(seconds))
+
+    def _sleep(self, duration_ns: int) -> None:
+        kernel = self._running()
+        kernel.sleep_until(kernel.world.now_ns + duration_ns)
+        kernel.settle()
+
+    def settle(self) -> None:
+        """Run until every other thread is durably blocked, without moving time."""
+        self._call(self._running().settle)
+
+    def checkpoint(self, label: str = "checkpoint") -> None:
+        """Offer the other threads to run here, and mark the place in the trace."""
+        self._call(self._mark, label)
+
+    def _mark(self, label: str) -> None:
+        kernel = self._running()
+        kernel.trace.add(kernel.world.now_ns, kernel.current.path, "mark", label)
+        kernel.checkpoint(label)
+
+    def _suspend(self) -> None:
+        """Leave the simulation, baton in hand: it stands still until `_resume`."""
+        self._running().outside = True
+        _native.leave()
+
+    def _resume(self) -> None:
+        kernel = self._running()
+        _native.resume(kernel.root.baton)
+        kernel.outside = False
+
+    # ----------------------------------------------------------- the world outside
+
+    def hold(self, owner: str) -> Hold:
+        """Keep the clock from jumping while real work is under way outside.
+
+        Counted; *owner* is named in every report. Use as a context manager, or
+        call ``release()``, from any thread.
+        """
+        return Hold(self._running(), owner)
+
+    def real_time(self) -> RealTime:
+        """Leave the simulation for a block: calls in it are real, the clock is held.
+
+        The thread keeps its turn, so the whole simulation stands still: the
+        block must not wait for what another simulated thread has to do.
+        """
+        self._running()
+        return RealTime()
+
+    # ------------------------------------------------------------------- evidence
+
+    @property
+    def threads(self) -> tuple[SimThread, ...]:
+        """The simulated threads that have not ended, in order of their start."""
+        return tuple(self._known().living.values())
+
+    @property
+    def trace(self) -> Trace:
+        """What happened so far."""
+        return self._known().trace
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The first error that the kernel found, even if it was swallowed."""
+        return self._known().failure
+
+    def _known(self) -> Kernel:
+        if self._kernel is None:
+            raise RuntimeError("this simulation is not open\nuse it in a with statement")
+        return self._kernel
+
+    def _running(self) -> Kernel:
+        kernel = self._known()
+        if kernel not in kernels:
+            raise RuntimeError("this simulation is closed\nmake a new Simulation for each run")
+        return kernel
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> None:
+        if kernels[-1:] != [self._running()] or not _native.simulated():
+            raise RuntimeError(
+                "only a thread of the innermost simulation can wait in it\n"
+                "call this from a simulated thread, and not inside another simulation or real_time()"
+            )
+        _native.call_kernel(function, *args)
+
+
+class Hold:
+    """A counted, owned reason for the clock not to jump."""
+
+    def __init__(self, kernel: Kernel, owner: str) -> None:
+        self._holds = kernel.holds
+        self._holds[id(self)] = owner
+
+    def release(self) -> None:
+        """Let the clock go on. Idempotent; may be called from any thread."""
+        self._holds.pop(id(self), None)
+        _native.kick()
+
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class RealTime:
+    """A block in which the calling thread is not simulated."""
+
+    def __init__(self) -> None:
+        self._baton: _native.Baton | None = None
+
+    def __enter__(self) -> RealTime:
+        if not _native.simulated():
+            raise RuntimeError("real_time() is for simulated threads\nthis thread is in real time already")
+        self._baton = _native.current()
+        kernels[-1].outside = True
+        _native.leave()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._baton is not None
+        _native.resume(self._baton)
+        kernels[-1].outside = False
+
+
+def run(function: Callable[..., Result], *args: Any, **options: Any) -> Result:
+    """Call ``function(*args)`` in a simulation of its own and return its result.
+
+    *options* are those of `Simulation`.
+    """
+    with Simulation(**options):
+        return function(*args)
+
+
+def active() -> Simulation | None:
+    """Return the simulation that the calling thread belongs to, or None."""
+    return _open[-1] if _open and _native.simulated() else None
+
+
+def _is_main_thread() -> bool:
+    import threading  # noqa: PLC0415
+
+    return threading.get_ident() == threading.main_thread().ident
+
+
+def _describe(leaks: list[str]) -> str:
+    lines = "\n".join(f"  {leak}" for leak in leaks)
+    return f"the simulation left something behind\n{lines}\nend, join or release what is named above"
+
+
+def _epoch_ns(epoch: datetime | float) -> int:
+    if isinstance(epoch, datetime):
+        if epoch.tzinfo is None:
+            raise ValueError(f"epoch has no time zone: {epoch!r}\ngive it one, such as tzinfo=timezone.utc")
+        since = epoch - datetime(1970, 1, 1, tzinfo=timezone.utc)
+        return (since.days * 86400 + since.seconds) * SECOND + since.microseconds * 1000
+    return to_ns(epoch)
+
+
+def _positive(name: str, value: float, *, least: float | None = None, most: float = 1e18) -> float:
+    enough = value > 0 if least is None else value >= least
+    if not (enough and value <= most):
+        raise ValueError(f"{name} is out of range: {value!r}\ngive a positive number up to {most:g}")
+    return value

@@ -1,0 +1,197 @@
+"""Two guards over the whole suite: no test hangs, and none leaves the process changed.
+
+Both are foreign to simclock on purpose: they use none of its code, so they
+still work where it does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import datetime as dt
+import faulthandler
+import gc
+import importlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import types
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+# Machines that run the suite are shared, so how long one example takes says nothing.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
+
+HANG_LIMIT = 120.0  # seconds; far above any test, far below anybody's patience
+SETTLING = 1.0  # seconds that a foreign thread may need to be really gone after its join
+
+_terminal = pytest.StashKey[int]()
+_as_found = pytest.StashKey[dict[str, object]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", f"hang_limit(seconds): let the watchdog wait this long, not {HANG_LIMIT:.0f} s"
+    )
+    config.addinivalue_line(
+        "markers", "unclean(reason): the test leaves the process changed, and why it has to"
+    )
+    # Descriptor 2 is captured while a test runs but not yet while plugins are configured.
+    config.stash[_terminal] = os.dup(2)
+
+
+# ------------------------------------------------------------------ the watchdog
+#
+# faulthandler's timer is a thread in C: it needs no lock, no GIL and no clock that a
+# simulation redirects, so it also ends what pytest-timeout or a Python thread could not.
+# It ends the process. Under xdist that is one worker: the test is reported as failed,
+# another worker takes its place and the session goes on.
+#
+# A process has one such timer. simclock's own watchdog must not use it (nothing else may).
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    marker = item.get_closest_marker("hang_limit")
+    _arm(item.config, marker.args[0] if marker else HANG_LIMIT)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def pytest_enter_pdb() -> None:
+    """Let a person think as long as they like."""
+    faulthandler.cancel_dump_traceback_later()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    # A thread left behind can also keep the interpreter from ending. Not in xdist's workers:
+    # one that is done waits until the slowest of the others is.
+    if not hasattr(config, "workerinput"):
+        _arm(config, HANG_LIMIT)
+
+
+def _arm(config: pytest.Config, seconds: float) -> None:
+    faulthandler.dump_traceback_later(seconds, exit=True, file=config.stash[_terminal])
+
+
+# ----------------------------------------------------- the process is as it was found
+#
+# Hooks and not an autouse fixture: a fixture of a simulated test runs inside its simulation
+# and would compare two states of that. These are the outermost, so they look from outside.
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    item.stash[_as_found] = process_state()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    result = yield
+    if item.get_closest_marker("unclean") is None and (changes := _changes(item.stash[_as_found])):
+        pytest.fail("the test left the process changed:\n  " + "\n  ".join(changes), pytrace=False)
+    return result
+
+
+def _changes(before: dict[str, object]) -> list[str]:
+    """Return how the process differs from *before*, once that is certain."""
+    found = _differences(before, process_state())
+    if found:
+        # Not what the test left is meant but what stays: garbage and dying threads do not.
+        gc.collect()
+        until = time.monotonic() + SETTLING
+        while (found := _differences(before, process_state())) and time.monotonic() < until:
+            time.sleep(0.01)
+    return found
+
+
+def _differences(before: dict[str, object], after: dict[str, object]) -> list[str]:
+    missing = "(nothing)"
+    return [
+        f"{what}: {before.get(what, missing)} -> {after.get(what, missing)}"
+        for what in sorted(before.keys() | after.keys())
+        if before.get(what, missing) != after.get(what, missing)
+        # A thread that an earlier test left and that ended by now is no harm.
+        and not (what.startswith("thread ") and what not in after)
+    ]
+
+
+def process_state() -> dict[str, object]:
+    """Return what every test must leave as it was, by a name to report it under."""
+    simclock = sys.modules.get("simclock")
+    active = getattr(simclock, "active", None)
+    return {
+        "active simulation": active() if active else None,
+        "gc enabled": gc.isenabled(),
+        "gc thresholds": gc.get_threshold(),
+        "recursion limit": sys.getrecursionlimit(),
+        "switch interval": sys.getswitchinterval(),
+        "trace function": sys.gettrace(),
+        "profile function": sys.getprofile(),
+        **{f"signal {getattr(n, 'name', n)}": signal.getsignal(n) for n in signal.valid_signals()},
+        **{f"thread {thread.name} ({id(thread):#x})": "alive" for thread in threading.enumerate()},
+        **dict(_descriptors()),
+        **{f"built-in {name}": slot.value for name, slot in _SLOTS.items()},
+    }
+
+
+def _descriptors() -> Iterator[tuple[str, object]]:
+    with contextlib.suppress(FileNotFoundError):  # not every platform has it
+        for number in os.listdir("/proc/self/fd"):
+            # The one that lists the directory is gone by now.
+            with contextlib.suppress(FileNotFoundError):
+                yield f"descriptor {number}", os.readlink(f"/proc/self/fd/{number}")
+
+
+def _slots() -> Iterator[tuple[str, ctypes.c_void_p]]:
+    """Yield each built-in near the boundary with the C pointer that a redirection swaps.
+
+    Read from the interpreter's own structures instead of asked from simclock,
+    so that a redirection which simclock itself forgot is found too.
+    """
+    pointer = ctypes.sizeof(ctypes.c_void_p)
+    head = object.__basicsize__
+    # Where a PyCFunctionObject and a PyMethodDescrObject keep their PyMethodDef.
+    places = {
+        types.BuiltinFunctionType: head,
+        types.MethodDescriptorType: head + 3 * pointer,
+        types.ClassMethodDescriptorType: head + 3 * pointer,
+    }
+    for owner in _owners():
+        for name, value in vars(owner).items():
+            if type(value) in places:
+                definition = ctypes.c_void_p.from_address(id(value) + places[type(value)]).value
+                assert definition is not None
+                # ml_meth follows ml_name.
+                label = f"{getattr(owner, '__module__', '')}.{owner.__name__}.{name}".lstrip(".")
+                yield label, ctypes.c_void_p.from_address(definition + pointer)
+
+
+def _owners() -> Iterator[Any]:
+    """Yield the modules and types whose built-ins simclock may redirect."""
+    for name in ("time", "_thread", "_queue", "_random", "_signal", "_socket", "_ssl", "select"):
+        with contextlib.suppress(ImportError):
+            module = importlib.import_module(name)
+            yield module
+            yield from (value for value in vars(module).values() if isinstance(value, type))
+    yield importlib.import_module(os.name)  # posix, where os has its functions from
+    yield from (dt.date, dt.datetime)
+    yield type(threading.Lock())
+    yield type(threading.RLock())
+    if hasattr(select, "poll"):
+        yield type(select.poll())
+
+
+_SLOTS = dict(_slots())
