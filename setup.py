@@ -12,8 +12,8 @@ setup(
         Extension(
             "simclock._boundary._native",
             sources=["src/simclock/_boundary/_native.c"],
-            # gnu11: pthread_atfork and eventfd are not ISO C. A method's unused arguments and casts between function
-            # types are how CPython's method tables work.
+            # gnu11: pthread_atfork and eventfd are not ISO C. A method's unused arguments and
+            # casts between function types are how CPython's method tables work.
             extra_compile_args=[
                 "-std=gnu11",
                 "-O2",

@@ -30,53 +30,77 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def _is_simulated(item: pytest.Item) -> bool:
+def _start(item: pytest.Item) -> TestRun | None:
+    """Return the open simulation of *item*, or None if it is to run in real time."""
     marker = item.get_closest_marker("simclock")
+    # Under --simclock alone a foreign suite must gain no failures: leaks only warn there.
+    asked = marker is not None or "sim" in getattr(item, "fixturenames", ())
+    options = {} if marker is None else dict(marker.kwargs)
+    enabled = options.pop("enabled", asked or bool(item.config.getoption("simclock")))
     if marker is not None and marker.args:
-        return bool(marker.args[0])
-    wanted = marker is not None or "sim" in getattr(item, "fixturenames", ())
-    return wanted or bool(item.config.getoption("simclock"))
-
-
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Open the test's simulation; its set-up is the first stretch of it."""
-    if not _is_simulated(item):
-        yield
-        return
+        (enabled,) = marker.args
+    if not enabled:
+        return None
     from pytest_simclock.running import TestRun
 
-    run = item.stash[_run] = TestRun(item)
-    with run.stretch():
-        yield
+    return TestRun(item, options, strict=asked)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Close the simulation also if pytest gives up between set-up and teardown."""
+    try:
+        return (yield)
+    finally:
+        run = item.stash.get(_run, None)
+        if run is not None:
+            del item.stash[_run]
+            run.abort()
+
+
+# Innermost of all wrappers: what pytest and its plugins do around a phase is in real time.
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Open the test's simulation; its set-up is the first stretch of it."""
+    run = _start(item)
+    if run is None:
+        return (yield)
+    item.stash[_run] = run
+    with run.phase():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Run the test itself in its simulation."""
     run = item.stash.get(_run, None)
     if run is None:
-        yield
-        return
-    with run.stretch():
-        yield
-    run.check()
+        return (yield)
+    with run.phase():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Run the test's teardown in its simulation, and close that."""
     run = item.stash.get(_run, None)
     if run is None:
-        yield
-        return
+        return (yield)
     del item.stash[_run]
-    with run.closing(), run.stretch():
-        yield
+    with run.last_phase():
+        return (yield)
 
 
 @pytest.fixture
 def sim(request: pytest.FixtureRequest) -> Simulation:
-    """The simulation that the test runs in."""
-    run: TestRun = request.node.stash[_run]
-    return run.simulation
+    """Return the simulation that the test runs in."""
+    run = request.node.stash.get(_run, None)
+    if run is None:
+        raise pytest.UsageError(
+            "the sim fixture is for simulated tests: this one is not simulated\n"
+            "mark it with @pytest.mark.simclock, or take sim as an argument of the test"
+        )
+    simulation: Simulation = run.simulation
+    return simulation

@@ -21,7 +21,11 @@ def print_rows(*, as_json: bool) -> None:
     """Print every row that this Python has."""
     present = [row for row in ROWS if row.present]
     if as_json:
-        print(json.dumps([{"name": r.name, "status": r.status, "note": r.note} for r in present], indent=1))
+        print(
+            json.dumps(
+                [{"name": r.name, "status": r.status, "note": r.note} for r in present], indent=1
+            )
+        )
         return
     width = max(len(row.name) for row in present)
     for row in present:

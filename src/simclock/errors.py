@@ -55,7 +55,7 @@ class Unsupported(SimclockError, RuntimeError):
     """This interpreter, platform or state of the process cannot be simulated."""
 
 
-class Unwind(SystemExit):  # noqa: N818 - silent in threads because it is a SystemExit
+class Unwind(SystemExit):
     """Unwinds the stack of a thread that its simulation leaves behind.
 
     A ``SystemExit``: threads end silently on it and event loops stop. Do not

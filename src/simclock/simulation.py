@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simclock._boundary import _native, activation
+from simclock._boundary import _native, activation, signals
 from simclock._boundary.active import kernels
 from simclock._boundary.port import NativePort
 from simclock._core.choices import Canonical
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
 YEAR = 366 * 86400.0
+# In seconds. The wall clock must fit a 64-bit number of nanoseconds after the longest run.
+LATEST = 6e9
+LONGEST = 3e9
 EXTERNAL = ("hold", "strict", "ignore")
 
 # The simulations of `active.kernels`, innermost last.
 _open: list[Simulation] = []
+_hold_numbers = itertools.count()
 
 
 class Simulation:
@@ -74,14 +79,18 @@ class Simulation:
         if not isinstance(seed, int):
             raise TypeError(f"seed must be an integer: {seed!r}\ngive a number such as 0")
         if external not in EXTERNAL:
-            raise ValueError(f"unknown external policy: {external!r}\nchoose one of {', '.join(EXTERNAL)}")
+            raise ValueError(
+                f"unknown external policy: {external!r}\nchoose one of {', '.join(EXTERNAL)}"
+            )
         self._seed = seed
         self._epoch_ns = _epoch_ns(epoch)
         self._external = external
         self._limits = Limits(
-            time_ns=to_ns(_positive("max_time", max_time, most=200 * YEAR)),
-            steps=int(_positive("max_steps", max_steps)),
-            steps_per_instant=int(_positive("max_steps_per_instant", max_steps_per_instant)),
+            time_ns=to_ns(_positive("max_time", max_time, most=LONGEST)),
+            steps=int(_positive("max_steps", max_steps, least=1)),
+            steps_per_instant=int(
+                _positive("max_steps_per_instant", max_steps_per_instant, least=1)
+            ),
             stall=_positive("watchdog", watchdog),
             drain_ns=to_ns(_positive("drain", drain, least=0.0, most=YEAR)),
         )
@@ -91,9 +100,12 @@ class Simulation:
 
     # ------------------------------------------------------------ open and close
 
+    @signals.uninterrupted
     def __enter__(self) -> Simulation:
         if self._kernel is not None:
-            raise RuntimeError("a simulation can be opened once\nmake a new Simulation for each run")
+            raise RuntimeError(
+                "a simulation can be opened once\nmake a new Simulation for each run"
+            )
         activation.prepare()
         activation.check_thread()
         is_main = _is_main_thread()
@@ -105,6 +117,7 @@ class Simulation:
         _open.append(self)
         return self
 
+    @signals.uninterrupted
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -113,8 +126,13 @@ class Simulation:
     ) -> None:
         if self._pid != os.getpid() or self._closed:
             return  # a forked child: its simulation is gone
-        self._closed = True
         kernel = self._running()
+        if kernels[-1] is not kernel or _native.current() is not kernel.root.baton:
+            raise RuntimeError(
+                "a simulation is closed by the thread that opened it, innermost first\n"
+                "use it in a with statement"
+            )
+        self._closed = True
         leaks: list[str] = []
         try:
             leaks = _native.call_kernel(kernel.end)
@@ -123,7 +141,9 @@ class Simulation:
             activation.close_boundary()
             failure = kernel.failure
             if failure is not None and failure is not error:
-                raise failure from error
+                # What the watchdog raises in a thread is a copy: no cause of itself.
+                is_copy = isinstance(error, type(failure)) and str(error) == str(failure)
+                raise failure from None if is_copy else error
         if leaks and error is None:
             raise Leak(_describe(leaks))
 
@@ -150,8 +170,10 @@ class Simulation:
         Unlike ``time.sleep``, everything else that happens at the instant of
         waking has happened when this returns.
         """
-        if not seconds >= 0:
-            raise ValueError(f"cannot sleep for {seconds!r} seconds\ngive a number that is not negative")
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(
+                f"cannot sleep for {seconds!r} seconds\ngive a number that is not negative"
+            )
         self._call(self._sleep, to_ns(seconds))
 
     def _sleep(self, duration_ns: int) -> None:
@@ -165,7 +187,7 @@ class Simulation:
 
     def checkpoint(self, label: str = "checkpoint") -> None:
         """Offer the other threads to run here, and mark the place in the trace."""
-        self._call(self._mark, label)
+        self._call(self._mark, str(label))
 
     def _mark(self, label: str) -> None:
         kernel = self._running()
@@ -233,7 +255,8 @@ class Simulation:
         if kernels[-1:] != [self._running()] or not _native.simulated():
             raise RuntimeError(
                 "only a thread of the innermost simulation can wait in it\n"
-                "call this from a simulated thread, and not inside another simulation or real_time()"
+                "call this from a simulated thread, "
+                "and not inside another simulation or real_time()"
             )
         _native.call_kernel(function, *args)
 
@@ -243,11 +266,13 @@ class Hold:
 
     def __init__(self, kernel: Kernel, owner: str) -> None:
         self._holds = kernel.holds
-        self._holds[id(self)] = owner
+        # Not its id: it counts even if nobody keeps it.
+        self._number = next(_hold_numbers)
+        self._holds[self._number] = owner
 
     def release(self) -> None:
         """Let the clock go on. Idempotent; may be called from any thread."""
-        self._holds.pop(id(self), None)
+        self._holds.pop(self._number, None)
         _native.kick()
 
     def __enter__(self) -> Hold:
@@ -263,15 +288,21 @@ class RealTime:
     def __init__(self) -> None:
         self._baton: _native.Baton | None = None
 
+    @signals.uninterrupted
     def __enter__(self) -> RealTime:
         if not _native.simulated():
-            raise RuntimeError("real_time() is for simulated threads\nthis thread is in real time already")
+            raise RuntimeError(
+                "real_time() is for simulated threads\nthis thread is in real time already"
+            )
         self._baton = _native.current()
         kernels[-1].outside = True
         _native.leave()
         return self
 
+    @signals.uninterrupted
     def __exit__(self, *_: object) -> None:
+        if not kernels:
+            return  # a forked child: its simulation is gone
         assert self._baton is not None
         _native.resume(self._baton)
         kernels[-1].outside = False
@@ -299,20 +330,40 @@ def _is_main_thread() -> bool:
 
 def _describe(leaks: list[str]) -> str:
     lines = "\n".join(f"  {leak}" for leak in leaks)
-    return f"the simulation left something behind\n{lines}\nend, join or release what is named above"
+    return (
+        f"the simulation left something behind\n{lines}\nend, join or release what is named above"
+    )
 
 
 def _epoch_ns(epoch: datetime | float) -> int:
     if isinstance(epoch, datetime):
         if epoch.tzinfo is None:
-            raise ValueError(f"epoch has no time zone: {epoch!r}\ngive it one, such as tzinfo=timezone.utc")
+            raise ValueError(
+                f"epoch has no time zone: {epoch!r}\ngive it one, such as tzinfo=timezone.utc"
+            )
         since = epoch - datetime(1970, 1, 1, tzinfo=timezone.utc)
-        return (since.days * 86400 + since.seconds) * SECOND + since.microseconds * 1000
+        seconds = since.days * 86400 + since.seconds
+        _check_epoch(seconds)
+        return seconds * SECOND + since.microseconds * 1000
+    if not isinstance(epoch, (int, float)):
+        raise TypeError(f"epoch is no time: {epoch!r}\ngive an aware datetime or POSIX seconds")
+    _check_epoch(epoch)
     return to_ns(epoch)
 
 
+def _check_epoch(seconds: float) -> None:
+    if not abs(seconds) <= LATEST:
+        raise ValueError(
+            f"epoch is out of range: {seconds!r}\ngive POSIX seconds up to {LATEST:g}"
+        )
+
+
 def _positive(name: str, value: float, *, least: float | None = None, most: float = 1e18) -> float:
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number: {value!r}\ngive a positive number up to {most:g}")
     enough = value > 0 if least is None else value >= least
     if not (enough and value <= most):
-        raise ValueError(f"{name} is out of range: {value!r}\ngive a positive number up to {most:g}")
+        raise ValueError(
+            f"{name} is out of range: {value!r}\ngive a positive number up to {most:g}"
+        )
     return value

@@ -68,6 +68,7 @@ typedef struct {
     long long steps_left; /* uncontended steps before the kernel must look */
     int interested;       /* the strategy wants to see every checkpoint */
     PyObject *waiting;    /* dict: id(resource) -> waits parked on it */
+    PyObject *hot;        /* dict: those of its keys whose resource may be free */
     PyObject *exit_hook;  /* called by a thread that has ended; returns the next baton */
 } World;
 
@@ -78,6 +79,7 @@ static PyMemberDef world_members[] = {
     {"steps_left", T_LONGLONG, offsetof(World, steps_left), 0, "fast steps before a checkpoint"},
     {"interested", T_INT, offsetof(World, interested), 0, "every checkpoint goes to Python"},
     {"waiting", T_OBJECT, offsetof(World, waiting), 0, "resources that somebody waits for"},
+    {"hot", T_OBJECT, offsetof(World, hot), 0, "those among them that may be free"},
     {"exit_hook", T_OBJECT, offsetof(World, exit_hook), 0, "chooses who runs after a thread"},
     {NULL},
 };
@@ -87,6 +89,7 @@ world_traverse(World *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->waiting);
+    Py_VISIT(self->hot);
     Py_VISIT(self->exit_hook);
     return 0;
 }
@@ -95,6 +98,7 @@ static int
 world_clear(World *self)
 {
     Py_CLEAR(self->waiting);
+    Py_CLEAR(self->hot);
     Py_CLEAR(self->exit_hook);
     return 0;
 }
@@ -145,6 +149,7 @@ typedef struct BatonObject {
 
 static PyTypeObject *baton_type;
 static __thread Baton *current; /* borrowed: an open baton is kept by its simulation */
+static World *active;           /* borrowed: of the innermost simulation */
 static long next_serial = 1;
 static int forks; /* counts forks of which this process is the child */
 
@@ -205,13 +210,13 @@ baton_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 /* The calling thread's baton if a redirected call made now is a simulated one.
- * Not so from a tracer, from a sub-interpreter, or from anything that the
- * kernel's own frames set off. */
+ * Not so from a tracer, from a sub-interpreter, from anything that the kernel's
+ * own frames set off, or from a thread that its simulation had to leave behind. */
 static inline Baton *
 simulated(void)
 {
     Baton *baton = current;
-    if (baton == NULL || baton->in_kernel)
+    if (baton == NULL || baton->in_kernel || baton->world != active)
         return NULL;
     PyThreadState *state = CURRENT_STATE();
     return baton->state == state && !state->tracing ? baton : NULL;
@@ -240,6 +245,8 @@ raise_deferred(void)
 {
     uint64_t signals = deferred;
     deferred = 0;
+    if (interrupts > 0 && signals >> 2 & 1)
+        interrupts--; /* it is counted again if it is put off again */
     for (int signum = 1; signals >> signum && signum < 64; signum++)
         if (signals >> signum & 1)
             PyErr_SetInterruptEx(signum);
@@ -427,6 +434,7 @@ typedef struct {
     PyMethodDef original; /* what it was: never freed, a foreign thread may be inside */
     PyCFunction over;     /* what somebody wrote over ours and was found at the last undo */
     PyObject *replacement;
+    PyObject *raw; /* the original as an object of its own */
     int is_method, convention, kind;
 } Slot;
 
@@ -440,7 +448,7 @@ fast_answer(Slot *slot, Baton *baton, PyObject *self)
 {
     World *world = baton->world;
     PyCFunction original = slot->original.ml_meth;
-    PyObject *result;
+    PyObject *result, *key = NULL;
     switch (slot->kind) {
     case CLOCK:
         return --world->reads_left < 0 ? NULL : PyFloat_FromDouble((double)world->now_ns / 1e9);
@@ -471,17 +479,40 @@ fast_answer(Slot *slot, Baton *baton, PyObject *self)
         if (slot->convention > VARARGS)
             return NULL;
         if (PyDict_GET_SIZE(world->waiting)) {
-            PyObject *key = PyLong_FromVoidPtr(self);
-            int waited = key ? PyDict_Contains(world->waiting, key) : -1;
-            Py_XDECREF(key);
-            if (waited)
-                return NULL; /* -1 keeps its exception */
+            if ((key = PyLong_FromVoidPtr(self)) == NULL)
+                return NULL;
+            int waited = PyDict_Contains(world->waiting, key);
+            if (waited <= 0)
+                Py_CLEAR(key);
+            if (waited < 0)
+                return NULL;
         }
         result = original(self, slot->convention == NOARGS ? NULL : false_args);
         if (result && slot->kind == RELEASE)
             owner_forget(self);
+        if (result && key && PyDict_SetItem(world->hot, key, Py_None) < 0)
+            Py_CLEAR(result);
+        Py_XDECREF(key);
         return result;
     }
+}
+
+/* Did the replacement fail before its first instruction, because it does not
+ * take these arguments?  Then the original, which does not either, must say so. */
+static int
+never_entered(void)
+{
+    if (!PyErr_ExceptionMatches(PyExc_TypeError))
+        return 0;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyErr_Restore(type, value, traceback);
+        return 0;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    return 1;
 }
 
 /* Call the replacement in the kernel with *count* arguments at args[1]; args[0]
@@ -501,6 +532,8 @@ call_kernel(Slot *slot, Baton *baton, PyObject *self, PyObject **args, Py_ssize_
         result = PyObject_Vectorcall(replacement, args + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET, names);
     leave_kernel(baton);
     Py_DECREF(replacement);
+    if (result == NULL && never_entered())
+        return PyObject_Vectorcall(slot->raw, slot->is_method ? args : args + 1, count + slot->is_method, names);
     return result;
 }
 
@@ -584,6 +617,8 @@ via_keywords(Slot *slot, PyObject *self, PyObject *args, PyObject *kwargs)
     enter_kernel(baton);
     PyObject *result = PyObject_Call(slot->replacement, all, kwargs);
     leave_kernel(baton);
+    if (result == NULL && never_entered())
+        result = PyObject_Call(slot->raw, all, kwargs);
     Py_DECREF(all);
     return result;
 }
@@ -675,7 +710,9 @@ py_redirect(PyObject *module, PyObject *args)
     if (slot_count == SLOTS)
         return PyErr_Format(PyExc_RuntimeError, "cannot redirect %R: all %d slots are taken", builtin, SLOTS);
     for (int i = 0; i < slot_count; i++)
-        if (slots[i].target == slot.target)
+        if (slots[i].target == slot.target && slots[i].replacement == replacement)
+            return Py_NewRef(slots[i].raw); /* an interrupt came before the caller could note it */
+        else if (slots[i].target == slot.target)
             return PyErr_Format(PyExc_ValueError, "cannot redirect %R twice: it shares its definition", builtin);
     Slot *kept = &slots[slot_count];
     *kept = slot;
@@ -686,8 +723,8 @@ py_redirect(PyObject *module, PyObject *args)
                             ((PyCFunctionObject *)builtin)->m_module);
     if (raw == NULL)
         return NULL;
-    Py_INCREF(replacement);
-    kept->replacement = replacement;
+    kept->replacement = Py_NewRef(replacement);
+    kept->raw = Py_NewRef(raw);
     slot_count++;
     return raw;
 }
@@ -868,6 +905,7 @@ py_open(PyObject *module, PyObject *args)
     baton->state = CURRENT_STATE();
     baton->outer = current;
     current = baton;
+    active = baton->world;
     Py_RETURN_NONE;
 }
 
@@ -876,6 +914,7 @@ py_close(PyObject *module, PyObject *unused)
 {
     if (current != NULL)
         current = current->outer;
+    active = current ? current->world : NULL;
     Py_RETURN_NONE;
 }
 
@@ -1128,6 +1167,7 @@ in_child(void)
     if (enabled)
         disable();
     current = NULL;
+    active = NULL;
     idle = NULL;
     idle_count = carrier_count = 0;
     deferred = 0;

@@ -46,53 +46,73 @@ def check_thread() -> None:
     """Raise `Unsupported` if the calling thread cannot open a simulation now."""
     if kernels and not _native.simulated():
         raise Unsupported(
-            f"thread {threading.current_thread().name!r} cannot open a simulation: another one is open, and it "
-            "is foreign to that\nopen it in a simulated thread, or after the other has been closed"
+            f"thread {threading.current_thread().name!r} cannot open a simulation: "
+            "another one is open, and it is foreign to that\n"
+            "open it in a simulated thread, or after the other has been closed"
         )
 
 
+@signals.uninterrupted
 def open_boundary(kernel: Kernel, seed: int) -> None:
     """Make the calling thread the root of *kernel* and switch everything on."""
     undo: list[Callable[[], None]] = []
-    _open.append(undo)
     is_main = _thread.get_ident() == threading.main_thread().ident
     try:
+        # First to begin and last to end: an interrupt between two steps waits until all are done.
+        if is_main and not _open:
+            undo.append(signals.stop)
+            signals.start()
+        elif is_main:
+            undo.append(signals.listen)
+            signals.hush()
+        _open.append(undo)
         if len(_open) == 1:
             _begin(undo, wallclock.start, wallclock.stop)
             _begin(undo, _native.enable, _native.disable)
             collector = Collector()
             _begin(undo, collector.start, collector.stop)
-            if is_main:
-                _begin(undo, signals.start, signals.stop)
         entropy.start(seed)
         undo.append(entropy.stop)
         identity.start(seed)
         undo.append(identity.stop)
-        kernel.root.ident = _thread.get_ident()
+        kernel.adopt_root(_thread.get_ident())
         kernels.append(kernel)
         undo.append(_drop_kernel)
         watchdog.watch(kernel.limits.stall)
         _native.open(kernel.root.baton, is_main)
         undo.append(_native.close)
+        if is_main:
+            signals.listen()
     except BaseException:
-        close_boundary()
+        _close(undo)
         raise
 
 
+@signals.uninterrupted
 def close_boundary() -> None:
-    """Undo `open_boundary`, last step first, each whatever the others do."""
-    undo = _open.pop()
+    """Undo the last `open_boundary`."""
+    undo = _open[-1]
+    if signals.stop in undo or signals.listen in undo:
+        signals.hush()
+    _close(undo)
+
+
+def _close(undo: list[Callable[[], None]]) -> None:
+    """Do the steps of *undo*, last first, each whatever the others do."""
+    _open[:] = [other for other in _open if other is not undo]
     errors = []
     while undo:
         try:
             undo.pop()()
-        except BaseException as error:  # noqa: BLE001, PERF203 - raised below
+        except BaseException as error:  # noqa: BLE001 - raised below
             errors.append(error)
     if errors:
         raise errors[0]
 
 
-def _begin(undo: list[Callable[[], None]], start: Callable[[], None], stop: Callable[[], None]) -> None:
+def _begin(
+    undo: list[Callable[[], None]], start: Callable[[], None], stop: Callable[[], None]
+) -> None:
     start()
     undo.append(stop)
 

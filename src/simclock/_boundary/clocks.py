@@ -86,7 +86,9 @@ ROWS = [
     Row("time.monotonic_ns", "simulated", "the virtual clock", _monotonic_ns, _native.CLOCK_NS),
     Row("time.perf_counter", "simulated", "the virtual clock", _monotonic, _native.CLOCK),
     Row("time.perf_counter_ns", "simulated", "the virtual clock", _monotonic_ns, _native.CLOCK_NS),
-    Row("time.clock_gettime", "simulated", "the virtual clock, also the wall clock", _clock_gettime),
+    Row(
+        "time.clock_gettime", "simulated", "the virtual clock, also the wall clock", _clock_gettime
+    ),
     Row("time.clock_gettime_ns", "simulated", "likewise", _clock_gettime_ns),
     Row("time.sleep", "simulated", "parks until the deadline; sleep(0) is a checkpoint", _sleep),
 ]

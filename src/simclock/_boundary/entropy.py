@@ -65,5 +65,10 @@ def _for_temporary_names() -> bool:
 
 ROWS = [
     Row("os.urandom", "simulated", "a stream of the simulation's seed", _urandom),
-    Row("_random.Random.seed", "simulated", "without a seed: from the simulation's seed", _seed_random),
+    Row(
+        "_random.Random.seed",
+        "simulated",
+        "without a seed: from the simulation's seed",
+        _seed_random,
+    ),
 ]

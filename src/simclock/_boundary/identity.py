@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from simclock._boundary import _native
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -65,20 +67,11 @@ def _shadow_asyncio(done: list[tuple[Any, str, Any]]) -> None:
 def _shadow_trio(done: list[tuple[Any, str, Any]], seed: int) -> None:
     run: Any = sys.modules.get("trio._core._run")
     if run is not None:
-        _shadow(done, run, "id", _Numbering())
+        # A tie-break of heaps: numbers that grow put equal deadlines in arming order.
+        numbers = itertools.count(1)
+        _shadow(done, run, "id", lambda _: next(numbers))
         _shadow(done, run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
         _shadow(done, run, "_r", type(run._r)(f"{seed}:trio"))
-
-
-class _Numbering:
-    """An ``id`` that counts: equal for the same object, growing with the first look at it."""
-
-    def __init__(self) -> None:
-        self._seen: dict[int, tuple[int, Any]] = {}
-
-    def __call__(self, subject: Any) -> int:
-        number, _ = self._seen.setdefault(id(subject), (len(self._seen) + 1, subject))
-        return number
 
 
 def _number_of(subject: Any) -> int:
@@ -104,8 +97,10 @@ def _make_numbered(base: Any) -> type:
         _simclock_names: Any = None
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self._simclock_number = next(_numbers)
-            if self._simclock_names is not None and kwargs.get("name") is None:
+            simulated = _native.simulated()
+            # A foreign thread's objects must not take numbers: when it makes them is chance.
+            self._simclock_number = next(_numbers) if simulated else id(self)
+            if simulated and self._simclock_names is not None and kwargs.get("name") is None:
                 kwargs["name"] = f"Task-{type(self)._simclock_names()}"
             super().__init__(*args, **kwargs)
 

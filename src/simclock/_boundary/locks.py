@@ -98,11 +98,11 @@ def thread_by_ident(simulation: Kernel, ident: int) -> SimThread | Foreign | Non
     """Return the owner called *ident*, 0 meaning nobody."""
     if ident == 0:
         return None
-    for thread in simulation.living.values():
-        if thread.ident == ident:
-            return thread
-    outer = any(thread.ident == ident for other in kernels for thread in other.living.values())
-    return None if outer else FOREIGN
+    thread = simulation.by_ident.get(ident)
+    if thread is None and not any(ident in outer.by_ident for outer in kernels):
+        # Who ended without releasing owns it for ever; foreign is who never was one of ours.
+        return simulation.finished_by_ident(ident) or FOREIGN
+    return thread
 
 
 def _rlock_owner(lock: Any) -> int:
@@ -148,6 +148,8 @@ def _acquire(gate: type[LockGate | RLockGate], lock: Any, timeout_ns: int | None
 
 
 def _lock_acquire(lock: Any, blocking: Any = True, timeout: Any = -1) -> bool:
+    if blocking is True and timeout == -1:
+        return _acquire(LockGate, lock, None)
     timeout_ns = _timeout_ns(_spare_lock, "_thread.LockType.acquire", blocking, timeout)
     return _acquire(LockGate, lock, timeout_ns)
 
@@ -218,7 +220,13 @@ ROWS = [
         for name in ("release", "release_lock", "__exit__")
     ),
     *(
-        Row(f"{_LOCK}{name}", "simulated", "the original; counts as a step", _lock_locked, _native.STEP)
+        Row(
+            f"{_LOCK}{name}",
+            "simulated",
+            "the original; counts as a step",
+            _lock_locked,
+            _native.STEP,
+        )
         for name in ("locked", "locked_lock")
     ),
     *(

@@ -12,11 +12,18 @@ NEWEST = (3, 13)
 
 
 def refusal(
-    implementation: str, version: tuple[int, int], *, free_threaded: bool, pollers: bool, platform: str
+    implementation: str,
+    version: tuple[int, int],
+    *,
+    free_threaded: bool,
+    pollers: bool,
+    platform: str,
 ) -> str | None:
     """Return why such an interpreter cannot be simulated, or None if it can."""
     if implementation != "cpython":
-        return f"this interpreter is {implementation}: only CPython has method definitions to redirect"
+        return (
+            f"this interpreter is {implementation}: only CPython has method definitions to redirect"
+        )
     if free_threaded:
         return "this is a free-threaded build: the redirection relies on the GIL"
     if not (3, 10) <= version <= NEWEST:
@@ -36,4 +43,6 @@ def check() -> None:
         platform=sys.platform,
     )
     if reason is not None:
-        raise Unsupported(f"cannot simulate: {reason}\nrun these tests with CPython 3.10 to 3.13 on Linux")
+        raise Unsupported(
+            f"cannot simulate: {reason}\nrun these tests with CPython 3.10 to 3.13 on Linux"
+        )

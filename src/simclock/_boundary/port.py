@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from simclock._boundary import _native, realtime
 from simclock._boundary.active import kernels
 from simclock._boundary.rows import originals
-from simclock.errors import Unwind
+from simclock.errors import Stalled, Unwind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ class NativePort:
         _native.cancel(thread.baton)
 
     def silence(self, thread: SimThread) -> None:
-        """Keep unwinding *thread* from every excepthook; only a plain SystemExit is silent."""
+        """Keep *thread*'s end by us from every excepthook; only a plain SystemExit is silent."""
         python_thread = thread.python_thread
         if python_thread is not None:
             report = python_thread._invoke_excepthook
@@ -76,11 +76,13 @@ class NativePort:
         """Publish that *thread* has ended; return the keys of what joins wait for."""
         if thread.handle is not None:
             thread.handle._set_done()
-            return [id(thread.handle)]
+            key, thread.handle = id(thread.handle), None
+            return [key]
         if thread.sentinel is not None:
             # Python released it in C, with the thread's state.
             _native.disown(thread.sentinel)
-            return [id(thread.sentinel)]
+            key, thread.sentinel = id(thread.sentinel), None
+            return [key]
         return []
 
     def foreign_threads(self) -> list[str]:
@@ -89,7 +91,8 @@ class NativePort:
         return [
             thread._name
             for ident, thread in threading._active.copy().items()  # type: ignore[attr-defined]
-            if ident not in simulated
+            # A thread that `threading` did not start is infrastructure: it only asked who it is.
+            if ident not in simulated and not isinstance(thread, threading._DummyThread)
         ]
 
     def collect(self) -> None:
@@ -121,7 +124,8 @@ def _worker_frame(thread: SimThread) -> FrameType | None:
 
 
 def _report_unless_unwound(report: Callable[[Any], None], thread: Any) -> None:
-    if not isinstance(sys.exc_info()[1], Unwind):
+    # Stalled: the simulation raises that itself.
+    if not isinstance(sys.exc_info()[1], (Unwind, Stalled)):
         report(thread)
 
 

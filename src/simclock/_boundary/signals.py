@@ -13,34 +13,77 @@ from simclock._boundary.rows import Row, originals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType, FrameType
+    from typing import TypeVar
 
+    Function = TypeVar("Function", bound=Callable[..., Any])
     Handler = Callable[[int, Any], Any]
 
+# As plain numbers, once: the enumeration takes longer to make than all else at a start together.
+_SIGNALS = tuple(map(int, signal.valid_signals()))
 # The users' handlers while ours stands before them.
 _handlers: dict[int, Handler] = {}
+# Whether signals are only noted: the boundary is being opened or closed.
+_hushed = False
+_uninterrupted: set[CodeType] = set()
+_KERNEL = "simclock._core.kernel"
+
+
+def uninterrupted(function: Function) -> Function:
+    """Only note signals in *function*, from its entry on.
+
+    Raised there, before its first line even, an interrupt would leave a
+    simulation half opened, or for ever open.
+    """
+    _uninterrupted.add(function.__code__)  # type: ignore[attr-defined]
+    return function
+
+
+def hush() -> None:
+    """Only note signals, until `listen` or `stop`."""
+    global _hushed  # noqa: PLW0603 - handlers are the process' own
+    _hushed = True
+
+
+def listen() -> None:
+    """Run the handlers of what was noted, and no longer only note signals."""
+    global _hushed  # noqa: PLW0603 - see `hush`
+    _hushed = False
+    _native.check_signals()
 
 
 def start() -> None:
-    """Put the deferring handler before each handler written in Python."""
-    for signum in signal.valid_signals():
-        handler = _get(signum)
+    """Put the deferring handler before each handler written in Python, and hush."""
+    hush()
+    get = originals["_signal.getsignal"]
+    for signum in _SIGNALS:
+        handler = get(signum)
         if callable(handler) and not isinstance(handler, signal.Handlers):
             _handlers[signum] = handler
             _set(signum, _deferring)
 
 
 def stop() -> None:
-    """Put the users' handlers back, with what they did to them meanwhile."""
-    for signum, handler in list(_handlers.items()):
-        if _get(signum) is _deferring:
-            _set(signum, handler)
-    _handlers.clear()
+    """Put the users' handlers back, with what they did to them meanwhile, and listen."""
+    interrupt: BaseException | None = None
+    while _handlers:
+        signum, handler = next(iter(_handlers.items()))
+        try:
+            if _get(signum) is _deferring:
+                _set(signum, handler)
+            del _handlers[signum]
+        except BaseException as error:  # noqa: BLE001 - raised when all are back
+            interrupt = error
+    listen()
+    if interrupt is not None:
+        raise interrupt
 
 
 def _deferring(signum: int, frame: Any) -> None:
-    """Run the user's handler, unless kernel code is on the main thread's stack."""
+    """Run the user's handler, unless code of ours is on the main thread's stack."""
     baton = _native.current()
-    if baton is not None and baton.in_kernel:
+    in_kernel = baton is not None and baton.in_kernel
+    if in_kernel or _hushed or _is_uninterrupted(frame):
         _native.defer(signum)
         return
     if baton is not None and kernels and kernel().root.error is not None:
@@ -51,6 +94,14 @@ def _deferring(signum: int, frame: Any) -> None:
     handler = _handlers.get(signum)
     if handler is not None:
         handler(signum, frame)
+
+
+def _is_uninterrupted(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_globals.get("__name__") != _KERNEL:
+        if frame.f_code in _uninterrupted:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _set(signum: int, handler: Any) -> Any:

@@ -24,7 +24,7 @@ HELD = [
     for name in (
         "_socket.socket.recv",
         "_socket.socket.send",
-        "_socket.socket.accept",
+        "_socket.socket._accept",
         "_socket.socket.connect",
         "posix.read",
         "posix.write",

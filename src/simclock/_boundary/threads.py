@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -83,14 +84,24 @@ def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True
 
 
 def _handle_type() -> Any:
-    return _thread._ThreadHandle  # type: ignore[attr-defined]
+    return _thread._ThreadHandle  # type: ignore[attr-defined, unused-ignore]
 
 
 def _make_handle(ident: int) -> Any:
     return _thread._make_thread_handle(ident)  # type: ignore[attr-defined]
 
 
+@functools.cache
+def _ended_handle() -> Any:
+    """Return a handle on which the original join can be asked whether a timeout is right."""
+    handle = _make_handle(_thread.get_ident())
+    handle._set_done()
+    return handle
+
+
 def _join(handle: Any, timeout: Any = None) -> None:
+    if timeout is not None:
+        originals["_thread._ThreadHandle.join"](_ended_handle(), timeout)
     simulation = kernel()
     gate = JoinGate(handle)
     simulation.checkpoint("join")
@@ -107,6 +118,8 @@ def _join(handle: Any, timeout: Any = None) -> None:
 def _set_sentinel() -> Any:
     """Return the lock that ``threading`` joins on, released when the thread's state goes."""
     sentinel = originals["_thread._set_sentinel"]()
+    # Acquired in C, so nothing noted it; a join that asked would look through all foreign threads.
+    _native.own(sentinel)
     kernel().current.sentinel = sentinel
     return sentinel
 
@@ -117,7 +130,11 @@ _3_13 = (3, 13)
 ROWS = [
     Row("_thread.start_new_thread", "simulated", _ADOPTED, _start_new_thread),
     Row("_thread.start_new", "simulated", _ADOPTED, _start_new_thread),
-    Row("_thread.start_joinable_thread", "simulated", _ADOPTED, _start_joinable_thread, since=_3_13),
+    Row(
+        "_thread.start_joinable_thread", "simulated", _ADOPTED, _start_joinable_thread, since=_3_13
+    ),
     Row("_thread._ThreadHandle.join", "simulated", "waits through the kernel", _join, since=_3_13),
-    Row("_thread._set_sentinel", "simulated", "noted: joins wait for it", _set_sentinel, until=_3_13),
+    Row(
+        "_thread._set_sentinel", "simulated", "noted: joins wait for it", _set_sentinel, until=_3_13
+    ),
 ]

@@ -14,7 +14,7 @@ import time_machine
 from simclock._boundary import _native
 from simclock.errors import Unsupported
 
-# The traveller that is started, while simulations are open.
+# The travel that is started, and its traveller, while simulations are open.
 _travels: list[Any] = []
 
 
@@ -29,13 +29,20 @@ def start() -> None:
         traveller: Any = travel.start()
     except RuntimeError as error:
         raise Unsupported(
-            f"the wall clock is taken: {error}\nopen the simulation outside freezegun's freeze_time()"
+            f"the wall clock is taken: {error}\n"
+            "open the simulation outside freezegun's freeze_time()"
         ) from error
     traveller.time_ns = _native.wall_time_ns
     traveller.time = _wall_time
-    _travels.append(travel)
+    _travels.append((travel, traveller))
 
 
 def stop() -> None:
     """Undo `start`."""
-    _travels.pop().stop()
+    travel, traveller = _travels.pop()
+    travellers = time_machine.traveller_stack
+    if traveller in travellers[:-1]:
+        # The user's travel that was started inside goes on: its own stop would take away ours.
+        travellers.remove(traveller)
+    elif travellers:
+        travel.stop()

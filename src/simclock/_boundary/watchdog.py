@@ -9,7 +9,10 @@ import faulthandler
 import signal
 import sys
 import threading
+from abc import ABCMeta
 from collections import deque
+from itertools import islice
+from types import GetSetDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native, realtime
@@ -23,11 +26,14 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from simclock._core.kernel import Kernel
+    from simclock._core.threads import SimThread
 
 # Looks within the time after which a thread has stalled.
 LOOKS = 20
 LONGEST_LOOK = 1.0
+# How much of a thread's state is compared: frames, and parts of each value.
 DEPTH = 20
+WIDTH = 16
 # Share of real time that C code must spend computing to pass for an honest computation.
 BUSY = 0.3
 DEBUGGERS = ("pdb", "bdb", "pydevd", "debugpy", "IPython.terminal.debugger", "code", "pudb")
@@ -65,7 +71,10 @@ class Watchdog:
         watched: _Watched | None = None
         while True:
             self._asleep = not kernels
-            self._bell.acquire(timeout=-1 if self._asleep else self._pause)
+            # The original: what foreign threads do to locks is counted, but not what we do.
+            originals["_thread.LockType.acquire"](
+                self._bell, True, -1 if self._asleep else self._pause
+            )
             self._asleep = False
             kernel = kernels[-1] if kernels else None
             if kernel is None:
@@ -89,7 +98,6 @@ class _Watched:
         self._looked = self._since
         self._cpu = 0.0
         self._spins = False
-        self._reported = False
 
     def look(self) -> None:
         """Look once; report if the time is over."""
@@ -105,15 +113,16 @@ class _Watched:
             self._since = now
             self._spins = False
             return
-        if self._reported or kernel.outside or owner.baton.in_kernel or kernel.failure is not None:
+        if kernel.outside or owner.baton.in_kernel:
             self._since = now
             return
         frame = sys._current_frames().get(owner.ident)
         if frame is None or self._progresses(owner.ident, frame, elapsed):
             self._since = now
         elif now - self._since > kernel.limits.stall:
-            self._reported = True
-            self._report(owner.ident)
+            # Again after as long, if it is swallowed: the next wait may be the one that hangs.
+            self._since = now
+            self._report(owner)
 
     def _progresses(self, ident: int, frame: FrameType, elapsed: float) -> bool:
         if _debugged(frame):
@@ -127,14 +136,17 @@ class _Watched:
         self._spins = self._spins or (busy and spins)
         return fresh or (busy and not self._spins)
 
-    def _report(self, ident: int) -> None:
+    def _report(self, owner: SimThread) -> None:
         kernel = self.kernel
+        ident = owner.ident
         stuck = not self._spins
         what = "stuck in C code" if stuck else "spins without reaching anything that simclock sees"
         text = report.stall(kernel, what)
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            faulthandler.dump_traceback(sys.__stderr__)
-        is_root = kernel.current is kernel.root
+        with contextlib.suppress(OSError, ValueError):
+            faulthandler.dump_traceback(sys.__stderr__ or 2)
+        is_root = owner is kernel.root
+        if not is_root:
+            kernel.port.silence(owner)
         kernel.stall(Stalled(text), stuck=stuck)
         if not is_root or not stuck:
             _native.raise_in(ident, _stalled_class(text))
@@ -155,29 +167,51 @@ def _stalled_class(text: str) -> type[Stalled]:
 def _debugged(frame: FrameType | None) -> bool:
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))
-        if name.split(".")[0] in DEBUGGERS or name in DEBUGGERS:
+        if name.split(".", maxsplit=1)[0] in DEBUGGERS or name in DEBUGGERS:
             return True
         frame = frame.f_back
     return False
 
 
 def _fingerprint(frame: FrameType | None) -> object:
-    """Return what tells two states of a computation apart, cheaply and without user code."""
+    """Return what tells two states of a computation apart, cheaply and without user code.
+
+    That is every variable in sight, and one level into what they refer to.
+    """
     levels: list[Any] = []
     while frame is not None and len(levels) < DEPTH:
-        values = frame.f_locals
-        levels.append((id(frame.f_code), tuple(_print_of(values[name]) for name in list(values))))
+        # Copied in one step: the thread goes on meanwhile.
+        prints = [_print_of(value) for value in tuple(frame.f_locals.values())]
+        prints += [_print_of(frame.f_globals.get(name)) for name in frame.f_code.co_names]
+        levels.append((id(frame.f_code), tuple(prints)))
         frame = frame.f_back
     return tuple(levels)
 
 
-def _print_of(value: Any) -> object:
-    if type(value) in (int, float, str, bytes):
+def _print_of(value: Any, *, deep: bool = True) -> object:
+    kind = type(value)
+    if kind in (int, float, str, bytes):
         return value
-    return (id(value), len(value)) if type(value) in (list, dict, set, deque) else id(value)
+    parts: Any = ()
+    if kind in (list, tuple, deque):
+        parts = value
+    elif kind is dict:
+        parts = value.values()
+    elif _is_plain(kind):
+        parts = object.__getattribute__(value, "__dict__").values()
+    size = len(value) if kind in (list, dict, set, deque) else 0
+    if not deep:
+        return id(value), size
+    seen = tuple(islice(parts, WIDTH))
+    return id(value), size, *(_print_of(part, deep=False) for part in seen)
 
 
-
+def _is_plain(kind: type) -> bool:
+    """Return whether instances have a ``__dict__`` that can be read without user code."""
+    if type(kind) not in (type, ABCMeta) or not kind.__dictoffset__:
+        return False
+    found = (base.__dict__["__dict__"] for base in kind.__mro__ if "__dict__" in base.__dict__)
+    return type(next(found, None)) is GetSetDescriptorType
 
 
 def _spins(frame: FrameType) -> bool:

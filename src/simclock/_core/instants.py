@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -13,9 +14,16 @@ MICROSECOND = 1_000
 START_NS = 1000 * SECOND
 
 
+# Less than this is what float arithmetic leaves: 0.067 * 1e9 is more than 67,000,000, and so is
+# a deadline minus a reading of the clock. It keeps whole nanoseconds whole for about 12 days.
+NOISE_NS = 0.25
+
+
 def to_ns(seconds: float) -> int:
     """Return *seconds* in nanoseconds, rounded up: no positive duration becomes 0."""
-    return seconds * SECOND if isinstance(seconds, int) else math.ceil(seconds * 1e9)
+    if isinstance(seconds, float):
+        return math.ceil(seconds * 1e9 - NOISE_NS) or int(seconds > 0)
+    return operator.index(seconds) * SECOND
 
 
 def to_seconds(nanoseconds: int) -> float:

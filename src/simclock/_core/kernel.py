@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simclock._core import report
-from simclock._core.instants import MICROSECOND, MILLISECOND, START_NS
+from simclock._core.instants import MICROSECOND, MILLISECOND, SECOND, START_NS
 from simclock._core.scheduler import Scheduler
 from simclock._core.threads import SimThread
 from simclock._core.trace import Trace
@@ -43,6 +43,11 @@ GRACE = 1.0
 # Real seconds between two looks for what a foreign thread did without our noticing.
 GLANCE = 0.02
 FINISHED_KEPT = 10_000
+# What a run gets beyond a limit that it has passed, before it is told again.
+LEASH_STEPS = 10_000
+LEASH_NS = 3600 * SECOND
+# Steps that leftovers get to end by themselves, so that a ticker among them costs little.
+DRAIN_STEPS = 20_000
 # Decisions between two looks at descriptors, or a thread that never idles would starve the others.
 POLL_EVERY = 64
 
@@ -63,6 +68,7 @@ class Kernel:
         self.world.steps_left = FAIR_STEPS
         self.world.interested = source.interested
         self.world.waiting = self.scheduler.waiting
+        self.world.hot = self.scheduler.hot
         self.world.exit_hook = self.exited
         self.holds: dict[int, str] = {}
         self.failure: BaseException | None = None
@@ -73,6 +79,9 @@ class Kernel:
         self.outside = False
         self.steps = 0
         self.steps_at_instant = 0
+        self._step_limit = limits.steps
+        self._instant_limit = limits.steps_per_instant
+        self._time_limit_ns = limits.time_ns
         self._next_collection = COLLECT_EVERY
         self._read_step_ns = MICROSECOND
         self._settlers: deque[Wait] = deque()
@@ -86,6 +95,7 @@ class Kernel:
         # or running when the user pressed Ctrl-C twice.
         self._strays: set[SimThread] = set()
         self.living: dict[int, SimThread] = {}
+        self.by_ident: dict[int, SimThread] = {}
         self._finished: dict[int, SimThread] = {}
         self.root = SimThread("0", port.new_baton(), "root", daemon=False)
         self.root.started = True
@@ -101,9 +111,15 @@ class Kernel:
         """Start *thread*, made by `new_thread`; return its ident."""
         thread.ident = self.port.start(thread, function, args, kwargs)
         self.living[thread.baton.serial] = thread
+        self.by_ident[thread.ident] = thread
         self.scheduler.ready.append(thread)
         self.trace.add(self.world.now_ns, thread.path, "start", self.site())
         return thread.ident
+
+    def adopt_root(self, ident: int) -> None:
+        """Note what ``threading.get_ident()`` returns in the root thread."""
+        self.root.ident = ident
+        self.by_ident[ident] = self.root
 
     def new_thread(self, name: str, *, daemon: bool) -> SimThread:
         """Return a thread that is the next child of the current one."""
@@ -118,9 +134,14 @@ class Kernel:
         """Return the thread whose baton has this serial, also if it has ended lately."""
         return self.living.get(serial) or self._finished.get(serial)
 
+    def finished_by_ident(self, ident: int) -> SimThread | None:
+        """Return the last thread with this ident that has ended, if that was lately."""
+        return next((t for t in reversed(self._finished.values()) if t.ident == ident), None)
+
     def exited(self, baton: Any) -> Any:
         """Note that the thread of *baton* has ended; return the baton to hand over to."""
         thread = self.living.pop(baton.serial)
+        self.by_ident.pop(thread.ident, None)
         thread.finished = True
         self._finished[baton.serial] = thread
         if len(self._finished) > FINISHED_KEPT:
@@ -169,14 +190,23 @@ class Kernel:
                     return True
                 if wait.due:
                     return resource is None
+        except BaseException:
+            if wait.due:
+                self._forced(thread)
+            raise
         finally:
-            self.scheduler.unpark(wait)
-            if listed is not None and wait in listed:
-                listed.remove(wait)
-            if self._outside and wait in self._outside:
-                self._outside.remove(wait)
-            if wait.due and thread in self.scheduler.ready:
-                self.scheduler.ready.remove(thread)
+            self._forget(wait, listed)
+
+    def _forget(self, wait: Wait, listed: deque[Wait] | None) -> None:
+        self.scheduler.unpark(wait)
+        if listed is not None and wait in listed:
+            listed.remove(wait)
+        if self._outside and wait in self._outside:
+            self._outside.remove(wait)
+        # Without a resource it was picked from there; looking would cost each sleeper of
+        # thousands a look at all the others.
+        if wait.due and wait.resource is not None and wait.thread in self.scheduler.ready:
+            self.scheduler.ready.remove(wait.thread)
 
     def wait_for_descriptors(self, resource: Resource, deadline_ns: int | None) -> bool:
         """Park the current thread until *resource*, a poll, finds something; see `wait`."""
@@ -197,10 +227,9 @@ class Kernel:
         doubles up to 1 ms; so a busy wait ends, and soon.
         """
         self.world.reads_left = FREE_READS
-        if not (self.unwinding or self.ending):
-            step_ns = self._read_step_ns
-            self.wait("clock read", None, self.world.now_ns + step_ns)
-            self._read_step_ns = min(step_ns * 2, MILLISECOND)
+        step_ns = self._read_step_ns
+        self.wait("clock read", None, self.world.now_ns + step_ns)
+        self._read_step_ns = min(step_ns * 2, MILLISECOND)
         return self.world.now_ns
 
     def count_step(self) -> None:
@@ -210,11 +239,12 @@ class Kernel:
 
     def checkpoint(self, label: str) -> None:
         """Offer the other threads to run here."""
-        if self.world.steps_left >= 0 and not self.source.interested:
-            if not self.port.signals_wanted():
-                return
+        undisturbed = self.world.steps_left >= 0 and not self.source.interested
+        if undisturbed and not self.port.signals_wanted():
+            return
         thread = self._entering(parking=False)
         if self.unwinding:
+            self.world.steps_left -= 1
             return
         current: SimThread | None = thread
         if self.world.steps_left < 0:
@@ -222,7 +252,7 @@ class Kernel:
             self.steps_at_instant += FAIR_STEPS // CHEAP_STEPS
             self.scheduler.ready.append(thread)
             current = None
-        following = self._next(current)
+        following = self._next(current, fair=current is None)
         if following is not thread:
             if current is not None:
                 self.scheduler.ready.appendleft(thread)
@@ -260,7 +290,8 @@ class Kernel:
         self._gives_way(following)
         if self.port.switch(mine.baton, following.baton):
             self._take_over(mine)
-            raise KeyboardInterrupt("simulation aborted by a second interrupt")
+            self.failure = KeyboardInterrupt("the simulation was aborted by a second interrupt")
+            raise self.failure
 
     def _gives_way(self, following: SimThread) -> None:
         following.started = True
@@ -279,7 +310,9 @@ class Kernel:
             error, thread.error = thread.error, None
             self._deliveries += 1
             if self._deliveries > PATIENCE:
-                raise Unwind("the simulation has failed and its error was swallowed again and again")
+                raise Unwind(
+                    "the simulation has failed and its error was swallowed again and again"
+                )
             raise error
         if self.unwinding and thread is not self.root:
             self._unwind(thread)
@@ -288,7 +321,7 @@ class Kernel:
 
     # --------------------------------------------------------------- who is next
 
-    def _next(self, current: SimThread | None) -> SimThread:
+    def _next(self, current: SimThread | None, *, fair: bool = False) -> SimThread:
         """Return the thread to run next. The idle rule is in the order of its lines."""
         if self.unwinding:
             return current or self.root
@@ -297,10 +330,12 @@ class Kernel:
                 return self._forced(self.root)
             if self._polled and self.steps % POLL_EVERY == 0:
                 self._poll()
-            following = self.scheduler.pick(current, self.source)
+            following = self.scheduler.pick(current, self.source, fair=fair)
             if following is not None:
-                if self._within_limits(following):
+                if self._within_limits():
                     return following
+                if following is not current:
+                    self._put_back(following)
                 continue
             self._idle()
 
@@ -309,21 +344,25 @@ class Kernel:
             self.scheduler.ready.remove(thread)
         return thread
 
-    def _within_limits(self, following: SimThread) -> bool:
+    def _within_limits(self) -> bool:
+        """Count a step; return whether it may be taken."""
         self.steps += 1
         self.steps_at_instant += 1
-        if self.ending or self.failure is not None:
-            return True
-        if self.steps_at_instant > self.limits.steps_per_instant:
+        if self.ending:
+            # Both are counted: a spinner makes few decisions, each after many steps.
+            over = self.steps > self._step_limit or self.steps_at_instant > DRAIN_STEPS
+            if over and self.root.wait is not None:
+                self.scheduler.make_due(self.root.wait)
+        elif self.steps_at_instant > self._instant_limit:
             self.steps_at_instant = 0
-            self._put_back(following)
+            self._instant_limit = min(self._instant_limit, LEASH_STEPS)
             self.fail(Livelock(report.livelock(self)))
-        elif self.steps > self.limits.steps:
-            self._put_back(following)
+            return False
+        elif self.steps > self._step_limit:
+            self._step_limit = self.steps + LEASH_STEPS
             self.fail(LimitReached(report.limit(self, f"{self.limits.steps} steps", "max_steps")))
-        else:
-            return True
-        return False
+            return False
+        return True
 
     def _put_back(self, thread: SimThread) -> None:
         if thread.wait is None or thread.wait.due:
@@ -360,7 +399,8 @@ class Kernel:
         return found
 
     def _jump(self, deadline_ns: int) -> None:
-        if deadline_ns - START_NS > self.limits.time_ns and not self.ending and not self.failure:
+        if deadline_ns - START_NS > self._time_limit_ns and not self.ending:
+            self._time_limit_ns = deadline_ns - START_NS + LEASH_NS
             limit = f"{self.limits.time_ns / 1e9:g} virtual seconds"
             self.fail(LimitReached(report.limit(self, limit, "max_time")))
             return
@@ -408,7 +448,8 @@ class Kernel:
 
     def _given_grace(self) -> bool:
         """Let foreign threads, if any, release what is waited for; return whether one did."""
-        if self.external == "ignore" or not self.port.foreign_threads():
+        done = self.external == "ignore" or self.failure is not None
+        if done or not self.port.foreign_threads():
             return False
         end = self.port.real_seconds() + min(GRACE, self.limits.stall)
         while self.port.real_seconds() < end:
@@ -441,10 +482,9 @@ class Kernel:
     def site(self) -> str:
         """Return file and line of the innermost frame outside simclock."""
         frame = sys._getframe(1)
-        while frame.f_code.co_filename.startswith(PACKAGE) and frame.f_back is not None:
+        while not (name := _shown[frame.f_code.co_filename]) and frame.f_back is not None:
             frame = frame.f_back
-        name = frame.f_code.co_filename
-        return f"{name[name.rfind('/') + 1 :]}:{frame.f_lineno}"
+        return f"{name}:{frame.f_lineno}"
 
     # ----------------------------------------------------------------------- end
 
@@ -460,6 +500,8 @@ class Kernel:
         self.holds.clear()
         interrupt: BaseException | None = None
         for phase in (self._drain, self._retire):
+            self._step_limit = self.steps + DRAIN_STEPS
+            self.steps_at_instant = 0
             try:
                 phase()
             except BaseException as error:  # noqa: BLE001 - raised again when all is tidy
@@ -488,10 +530,12 @@ class Kernel:
         leftovers = [thread for thread in self.others() if thread not in self._strays]
         leaks = [
             f"a non-daemon thread that would never have ended: {line}"
-            for thread, line in zip(leftovers, report.threads(self, leftovers), strict=True)
+            for thread, line in zip(leftovers, report.threads(leftovers), strict=True)
             if not thread.daemon
         ]
         self.unwinding = True
+        # From here on the boundary is lenient: nothing may be answered on the fast paths.
+        self.world.interested = 1
         for thread in leftovers:
             if not thread.started:
                 self.port.cancel(thread)
@@ -523,6 +567,18 @@ class Kernel:
             while True:
                 self.port.switch(thread.baton, self.root.baton)
         raise Unwind("the simulation that this thread belongs to has ended")
+
+
+class _ShownNames(dict[str, str]):
+    """What the trace calls a file, by its path; nothing for simclock's own."""
+
+    def __missing__(self, path: str) -> str:
+        name = "" if path.startswith(PACKAGE) else path[path.rfind("/") + 1 :]
+        self[path] = name
+        return name
+
+
+_shown = _ShownNames()
 
 
 class _AllEnded:

@@ -19,13 +19,16 @@ class World(Protocol):
     steps_left: int
     interested: int
     waiting: dict[int, list[Wait]]
+    hot: dict[int, None]
     exit_hook: Callable[[Any], Any]
 
 
 class Port(Protocol):
     """Threads, signals and real time, as the kernel needs them."""
 
-    world: World
+    @property
+    def world(self) -> World:
+        """The state shared with the fast paths."""
 
     def new_baton(self) -> Any:
         """Return the outside half of a simulated thread; it has a ``serial``."""

@@ -22,9 +22,9 @@ PACKAGE = str(Path(__file__).parent.parent)
 STACK_LINES = 6
 
 
-def threads(kernel: Kernel, chosen: Iterable[SimThread]) -> list[str]:
+def threads(chosen: Iterable[SimThread]) -> list[str]:
     """Return one line about each of *chosen*."""
-    return [f"{thread.name} ({thread.path}), {_waits_for(kernel, thread)}" for thread in chosen]
+    return [f"{thread.name} ({thread.path}), {_waits_for(thread)}" for thread in chosen]
 
 
 def deadlock(kernel: Kernel, *, potential: bool) -> str:
@@ -32,14 +32,20 @@ def deadlock(kernel: Kernel, *, potential: bool) -> str:
     blocked = [thread for thread in kernel.living.values() if thread.wait is not None]
     kind = "potential deadlock" if potential else "deadlock"
     lines = [f"{kind}: {_count(blocked)} can never run again, at {_instant(kernel)}"]
-    lines += _blocked(kernel, blocked)
-    cycle = find_cycle(kernel, blocked)
+    lines += _blocked(blocked)
+    cycle = find_cycle(blocked)
     if cycle:
         lines.append("  cycle: " + " -> ".join(thread.name for thread in [*cycle, cycle[0]]))
     if potential:
-        lines.append(f"  foreign threads might still help: {', '.join(kernel.port.foreign_threads())}")
-        lines.append("  if one of them does real work for this simulation, wrap the wait in sim.hold(...)")
-    lines.append("break the cycle, notify the waiter, or give the wait a timeout; each run ends here again")
+        lines.append(
+            f"  foreign threads might still help: {', '.join(kernel.port.foreign_threads())}"
+        )
+        lines.append(
+            "  if one of them does real work for this simulation, wrap the wait in sim.hold(...)"
+        )
+    lines.append(
+        "break the cycle, notify the waiter, or give the wait a timeout; each run ends here again"
+    )
     return "\n".join(lines)
 
 
@@ -49,7 +55,7 @@ def livelock(kernel: Kernel) -> str:
     culprit = kernel.current
     lines = [f"livelock: more than {limit} steps at {_instant(kernel)}, running {culprit.name}"]
     lines += _stack(culprit)
-    lines += _blocked(kernel, [t for t in kernel.living.values() if t.wait is not None])
+    lines += _blocked([t for t in kernel.living.values() if t.wait is not None])
     lines.append("let it wait for something, or raise max_steps_per_instant")
     return "\n".join(lines)
 
@@ -57,16 +63,17 @@ def livelock(kernel: Kernel) -> str:
 def limit(kernel: Kernel, reached: str, option: str) -> str:
     """Describe a run that went too far."""
     lines = [f"limit reached: {reached}, at {_instant(kernel)}"]
-    lines += _blocked(kernel, kernel.living.values())
+    lines += _blocked(kernel.living.values())
     lines.append(f"end what keeps the clock going, or raise {option}")
     return "\n".join(lines)
 
 
 def outside(kernel: Kernel, waits: Iterable[Wait]) -> str:
     """Describe a clock that was held for too long."""
-    lines = [f"stalled: the clock was held for {kernel.limits.stall:g} real seconds at {_instant(kernel)}"]
+    seconds = kernel.limits.stall
+    lines = [f"stalled: the clock was held for {seconds:g} real seconds at {_instant(kernel)}"]
     lines += [f"  held by: {owner}" for owner in kernel.holds.values()]
-    lines += _blocked(kernel, [wait.thread for wait in waits])
+    lines += _blocked([wait.thread for wait in waits])
     lines.append("release what is named above, or give a longer watchdog=")
     return "\n".join(lines)
 
@@ -74,7 +81,7 @@ def outside(kernel: Kernel, waits: Iterable[Wait]) -> str:
 def escape(kernel: Kernel, waits: Iterable[Wait]) -> str:
     """Describe a wait on something outside, where that is forbidden."""
     lines = [f"escape: a simulated thread waits on something outside, at {_instant(kernel)}"]
-    lines += _blocked(kernel, [wait.thread for wait in waits])
+    lines += _blocked([wait.thread for wait in waits])
     lines.append('allow it with external="hold" (the clock waits) or external="ignore"')
     return "\n".join(lines)
 
@@ -82,28 +89,30 @@ def escape(kernel: Kernel, waits: Iterable[Wait]) -> str:
 def stall(kernel: Kernel, what: str) -> str:
     """Describe the owner of the baton, which makes no progress."""
     owner = kernel.current
-    lines = [f"stalled: {owner.name} made no progress for {kernel.limits.stall:g} real seconds: {what}"]
+    lines = [
+        f"stalled: {owner.name} made no progress for {kernel.limits.stall:g} real seconds: {what}"
+    ]
     lines += _stack(owner)
-    lines += _blocked(kernel, [t for t in kernel.living.values() if t.wait is not None])
+    lines += _blocked([t for t in kernel.living.values() if t.wait is not None])
     lines.append("make it wait through something that simclock sees, or give a longer watchdog=")
     return "\n".join(lines)
 
 
-def find_cycle(kernel: Kernel, blocked: Iterable[SimThread]) -> list[SimThread]:
+def find_cycle(blocked: Iterable[SimThread]) -> list[SimThread]:
     """Return threads each of which waits for what the next one owns, or nothing."""
     for start in blocked:
         seen: list[SimThread] = []
         thread: Any = start
         while thread is not None and thread not in seen:
             seen.append(thread)
-            thread = _owner(kernel, thread)
+            thread = _owner(thread)
             thread = None if thread is FOREIGN else thread
         if thread is start:
             return seen
     return []
 
 
-def _owner(kernel: Kernel, thread: SimThread) -> Any:
+def _owner(thread: SimThread) -> Any:
     """Return who owns what *thread* waits for, or None."""
     wait = thread.wait
     if wait is None or wait.resource is None:
@@ -119,7 +128,7 @@ def _is_notification(thread: SimThread) -> bool:
     return bool(frames) and frames[0].f_code.co_name == "wait" and _is(frames[0], "threading")
 
 
-def _waits_for(kernel: Kernel, thread: SimThread) -> str:
+def _waits_for(thread: SimThread) -> str:
     wait = thread.wait
     if wait is None:
         return "runnable" if thread.started else "started, never run"
@@ -129,22 +138,24 @@ def _waits_for(kernel: Kernel, thread: SimThread) -> str:
     through = _through(thread)
     if through:
         text += f" in {through}"
-    owner = _owner(kernel, thread)
+    owner = _owner(thread)
     if owner is thread:
         text += ", owned by itself"
     elif owner is FOREIGN:
         text += ", owned by a foreign thread"
     elif owner is not None:
-        text += f", owned by {owner.name} ({owner.path}{', which has ended' if owner.finished else ''})"
+        text += (
+            f", owned by {owner.name} ({owner.path}{', which has ended' if owner.finished else ''})"
+        )
     if wait.deadline_ns is not None:
         text += f", until {_relative(wait.deadline_ns)}"
     return f"{text}, since {_relative(wait.since_ns)}"
 
 
-def _blocked(kernel: Kernel, chosen: Iterable[SimThread]) -> list[str]:
+def _blocked(chosen: Iterable[SimThread]) -> list[str]:
     lines = []
     for thread in chosen:
-        lines += [f"  {line}" for line in threads(kernel, [thread])]
+        lines += [f"  {line}" for line in threads([thread])]
         lines += _stack(thread)
     return lines
 
@@ -168,9 +179,16 @@ def _frames(thread: SimThread) -> list[FrameType]:
         if not frame.f_code.co_filename.startswith(PACKAGE):
             frames.append(frame)
         frame = frame.f_back
-    while len(frames) > 1 and any(_is(frames[-1], runner) for runner in _RUNNERS):
+    runs = (i for i, frame in enumerate(frames) if i and any(_is(frame, r) for r in _RUNNERS))
+    frames = frames[: next(runs, None)]
+    while len(frames) > 1 and _starts_a_thread(frames[-1]):
         frames.pop()
     return frames
+
+
+def _starts_a_thread(frame: FrameType) -> bool:
+    names = ("_bootstrap", "_bootstrap_inner", "run")
+    return frame.f_code.co_name in names and _is(frame, "threading")
 
 
 def _through(thread: SimThread) -> str:
@@ -187,8 +205,8 @@ def _through(thread: SimThread) -> str:
     return f"{prefix}{outermost.f_code.co_name}"
 
 
-# What stands outermost on every stack and says nothing: who started the thread or the test.
-_RUNNERS = ("threading", "_pytest", "pluggy", "pytest_simclock", "pytest", "runpy", "xdist", "execnet")
+# Beyond these a stack says nothing: who runs the test.
+_RUNNERS = ("_pytest", "pytest_simclock", "runpy")
 _LIBRARY = ("threading", "queue", "concurrent.futures", "asyncio", "sched", "logging")
 
 

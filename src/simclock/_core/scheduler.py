@@ -94,23 +94,32 @@ class Scheduler:
             wait.armed = False
             self.make_due(wait)
 
-    def pick(self, current: SimThread | None, source: ChoiceSource) -> SimThread | None:
+    def pick(
+        self, current: SimThread | None, source: ChoiceSource, *, fair: bool = False
+    ) -> SimThread | None:
         """Return the thread to run next, or None if none is runnable.
 
-        *current* is the running thread if it goes on being runnable.
+        *current* is the running thread if it goes on being runnable. *fair*
+        says that the running thread goes last: those whose resource is free
+        come before those that are ready, or spinners, which are ready again at
+        once, would keep them from it for ever.
         """
         if source.interested:
-            return self._pick_any(current, source)
+            return self._pick_any(current, source, fair=fair)
         if current is not None:
             return current
+        if fair and self.hot and (enabled := next(self._enabled(), None)) is not None:
+            return enabled
         if self.ready:
             return self.ready.popleft()
-        return next(self._enabled(), None)
+        return next(self._enabled(), None) if self.hot else None
 
-    def _pick_any(self, current: SimThread | None, source: ChoiceSource) -> SimThread | None:
+    def _pick_any(
+        self, current: SimThread | None, source: ChoiceSource, *, fair: bool
+    ) -> SimThread | None:
         candidates = [] if current is None else [current]
-        candidates += self.ready
-        candidates += self._enabled()
+        enabled = list(self._enabled())
+        candidates += [*enabled, *self.ready] if fair else [*self.ready, *enabled]
         if not candidates:
             return None
         chosen = candidates[0]

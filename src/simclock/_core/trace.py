@@ -7,8 +7,13 @@ same schedule have equal records, on any day and in any process.
 from __future__ import annotations
 
 import hashlib
+import marshal
 from collections import deque
 from typing import NamedTuple
+
+
+# Records that are hashed at once: one by one costs more than taking the step that is recorded.
+BLOCK = 1024
 
 
 class Record(NamedTuple):
@@ -42,23 +47,20 @@ class Trace:
 
     def __init__(self) -> None:
         self._kept: deque[tuple[int, str, str, str]] = deque(maxlen=self.KEPT)
+        # Invariant: fewer than a block; the hash has seen all the others.
         self._fresh: list[tuple[int, str, str, str]] = []
         self._hash = hashlib.blake2b(digest_size=16)
         self._flushed = 0
 
     def add(self, time_ns: int, path: str, kind: str, detail: str = "") -> None:
         """Append one record."""
-        self._fresh.append((time_ns, path, kind, detail))
-        if len(self._fresh) >= 1024:
-            self._flush()
-
-    def _flush(self) -> None:
-        # In blocks: hashing each record by itself costs more than taking the step it records.
-        for record in self._fresh:
-            self._hash.update(repr(record).encode())
-        self._kept.extend(self._fresh)
-        self._flushed += len(self._fresh)
-        self._fresh.clear()
+        fresh = self._fresh
+        fresh.append((time_ns, path, kind, detail))
+        if len(fresh) >= BLOCK:
+            self._hash.update(_packed(fresh))
+            self._kept.extend(fresh)
+            self._flushed += len(fresh)
+            fresh.clear()
 
     def __len__(self) -> int:
         """Return how many records the run has had."""
@@ -67,11 +69,18 @@ class Trace:
     @property
     def records(self) -> tuple[Record, ...]:
         """The last `KEPT` records, oldest first."""
-        self._flush()
-        return tuple(Record(*record) for record in self._kept)
+        kept = [*self._kept, *self._fresh][-self.KEPT :]
+        return tuple(Record(*record) for record in kept)
 
     @property
     def digest(self) -> str:
         """A hexadecimal digest of every record of the run so far."""
-        self._flush()
-        return self._hash.hexdigest()
+        # On a copy: when somebody looks must not move the limits of the blocks.
+        whole = self._hash.copy()
+        whole.update(_packed(self._fresh))
+        return whole.hexdigest()
+
+
+def _packed(records: list[tuple[int, str, str, str]]) -> bytes:
+    # Version 0 depends on the values alone; later ones also tell which of them are one object.
+    return marshal.dumps(records, 0)

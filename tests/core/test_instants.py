@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simclock._core.instants import MICROSECOND, MILLISECOND, SECOND, START_NS, to_ns, to_seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanoseconds"),
+    [
+        (0, 0),
+        (0.0, 0),
+        (-0.0, 0),
+        (3, 3 * SECOND),
+        (0.1, 100 * MILLISECOND),
+        (1e-6, MICROSECOND),
+        (1e-9, 1),
+        (1 / 3, 333_333_334),
+        (-1.5, -1_500_000_000),
+        (2**62, 2**62 * SECOND),
+    ],
+)
+def test_seconds_in_nanoseconds(seconds, nanoseconds):
+    assert to_ns(seconds) == nanoseconds
+
+
+@pytest.mark.parametrize("seconds", [0.067, 0.134, 1.001, 4.35, 123e-6])
+def test_what_multiplication_adds_is_not_rounded_up(seconds):
+    assert to_ns(seconds) == round(seconds * 1e6) * MICROSECOND
+
+
+@given(st.floats(min_value=0, exclude_min=True, max_value=1e12))
+def test_no_positive_duration_becomes_zero(seconds):
+    assert to_ns(seconds) >= 1
+
+
+@given(st.integers(-(2**50), 2**50))
+def test_nanoseconds_survive_the_way_through_seconds(nanoseconds):
+    assert to_ns(to_seconds(nanoseconds)) == nanoseconds
+
+
+TWELVE_DAYS_NS = 12 * 86_400 * SECOND
+
+
+@given(st.integers(START_NS, TWELVE_DAYS_NS), st.integers(1, 3600 * SECOND))
+def test_the_rest_of_a_timeout_is_exact_when_computed_from_the_clock(now_ns, timeout_ns):
+    """As ``queue.Queue.get`` does: ``remaining = endtime - monotonic()``."""
+    end = to_seconds(now_ns) + to_seconds(timeout_ns)
+
+    assert to_ns(end - to_seconds(now_ns)) == timeout_ns
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error"), [(float("nan"), ValueError), (float("inf"), OverflowError)]
+)
+def test_what_is_no_duration_is_refused(seconds, error):
+    with pytest.raises(error):
+        to_ns(seconds)
+
+
+def test_the_clock_starts_whole_and_where_floats_resolve_a_nanosecond():
+    start = to_seconds(START_NS)
+
+    assert start == 1000.0
+    assert start < 2**24
+    assert (start + 1e-9) - start > 0.5e-9

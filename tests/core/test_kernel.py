@@ -1,0 +1,568 @@
+"""The kernel's own rules on a port that plays the world; see ``conftest.py``."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import pytest
+
+from simclock import Deadlock, Escape, LimitReached, Livelock, Stalled
+from simclock._core import kernel as module
+from simclock._core.instants import SECOND
+from simclock._core.threads import ThreadState
+from simclock._core.waits import FOREIGN
+
+# ------------------------------------------------------------------- the schedule
+
+
+def test_a_thread_keeps_its_turn_until_it_waits(bench):
+    b = bench()
+
+    def body(name):
+        b.note(f"{name} starts")
+        b.kernel.checkpoint("test")
+        b.sleep(1)
+        b.note(f"{name} ends")
+
+    for name in "ab":
+        b.spawn(name, body, name)
+    b.note("root goes on")
+    b.join_all()
+
+    assert b.log == [
+        (0, "root goes on"),
+        (0, "a starts"),
+        (0, "b starts"),
+        (1, "a ends"),
+        (1, "b ends"),
+    ]
+    assert [record.kind for record in b.kernel.trace.records[:6]] == [
+        "start",
+        "start",
+        "park",
+        "run",
+        "park",
+        "run",
+    ]
+
+
+def test_paths_tell_who_started_whom(bench):
+    b = bench()
+
+    def grow(depth):
+        if depth:
+            b.spawn("child", grow, depth - 1)
+            b.spawn("child", grow, 0)
+
+    b.spawn("first", grow, 2)
+    second = b.spawn("second", grow, 0)
+    b.join_all()
+
+    assert second.path == "0.2"
+    assert second.state is ThreadState.FINISHED
+    started = [record.path for record in b.kernel.trace.records if record.kind == "start"]
+    assert started == ["0.1", "0.2", "0.1.1", "0.1.2", "0.1.1.1", "0.1.1.2"]
+
+
+def test_a_thread_that_takes_many_steps_at_one_instant_goes_last(bench):
+    b = bench()
+    done = []
+
+    def spin():
+        while not done:
+            b.kernel.world.steps_left -= 1
+            b.kernel.checkpoint("test")
+
+    b.spawn("spinner", spin)
+    b.spawn("setter", done.append, True)
+    b.join_all()
+
+    assert done
+    assert b.now() == 0
+
+
+def test_settling_lets_the_others_run_as_far_as_they_come_at_this_instant(bench):
+    b = bench()
+
+    def body():
+        b.note("before")
+        b.sleep(0.5)
+        b.note("after")
+
+    b.spawn("body", body)
+    b.kernel.settle()
+    b.note("settled")
+    b.sleep(1)
+    b.kernel.settle()
+    b.note("settled again")
+
+    assert b.log == [(0, "before"), (0, "settled"), (0.5, "after"), (1, "settled again")]
+
+
+def test_those_who_settle_together_are_let_go_one_after_the_other(bench):
+    b = bench()
+
+    def body(name):
+        b.kernel.settle()
+        b.note(name)
+        b.kernel.checkpoint("test")
+
+    for name in "ab":
+        b.spawn(name, body, name)
+    b.kernel.settle()
+    b.note("root")
+    b.join_all()
+
+    # In the order in which they began to settle.
+    assert b.log == [(0, "root"), (0, "a"), (0, "b")]
+
+
+def test_a_reader_of_the_clock_sees_it_move_by_steps_that_double(bench):
+    b = bench()
+
+    readings = [b.kernel.busy_read() - 1000 * SECOND for _ in range(13)]
+
+    steps = [later - earlier for earlier, later in zip([0, *readings], readings, strict=False)]
+    assert steps == [
+        *(1_000 * 2**n for n in range(10)),
+        1_000_000,
+        1_000_000,
+        1_000_000,
+    ]
+    b.sleep(1)
+    before = b.kernel.world.now_ns
+    assert b.kernel.busy_read() - before == 1_000
+
+
+def test_garbage_is_collected_at_the_same_steps(bench, monkeypatch):
+    monkeypatch.setattr(module, "COLLECT_EVERY", 10)
+    b = bench()
+    b.kernel._next_collection = 10
+    for _ in range(35):
+        b.sleep(1)
+
+    assert b.port.calls == ["collect"] * 3
+
+
+def test_only_the_last_finished_threads_are_remembered(bench, monkeypatch):
+    monkeypatch.setattr(module, "FINISHED_KEPT", 2)
+    b = bench()
+    spawned = [b.spawn(str(number), int) for number in range(4)]
+    b.join_all()
+
+    found = [b.kernel.thread_of(thread.baton.serial) for thread in spawned]
+
+    assert found == [None, None, *spawned[2:]]
+    assert b.kernel.thread_of(b.kernel.root.baton.serial) is b.kernel.root
+
+
+# ------------------------------------------------------------------------ limits
+
+
+def test_steps_at_one_instant_are_limited(bench):
+    b = bench(steps_per_instant=100)
+
+    def bounce():
+        while True:
+            b.kernel.settle()
+
+    b.spawn("bouncer", bounce)
+
+    with pytest.raises(Livelock, match=r"livelock: more than 100 steps at virtual \+0 s"):
+        b.join_all()
+    assert isinstance(b.kernel.failure, Livelock)
+
+
+def test_steps_are_limited(bench):
+    b = bench(steps=50)
+
+    for _ in range(50):
+        b.sleep(1)
+
+    with pytest.raises(LimitReached, match="limit reached: 50 steps"):
+        b.sleep(1)
+    assert b.kernel.steps == 51
+
+
+def test_virtual_time_is_limited(bench):
+    b = bench(time_ns=10 * SECOND)
+    b.sleep(10)
+
+    with pytest.raises(LimitReached, match="limit reached: 10 virtual seconds"):
+        b.sleep(1)
+    assert b.now() == 10
+
+
+def test_an_error_is_delivered_again_until_patience_ends(bench, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 3)
+    b = bench()
+    gate = b.gate()
+    gate.take()
+
+    for _ in range(3):
+        with pytest.raises(Deadlock):
+            gate.acquire()
+    with pytest.raises(SystemExit, match="swallowed again and again"):
+        gate.acquire()
+
+
+# ------------------------------------------------------------- the world outside
+
+
+def test_a_hold_keeps_the_clock_until_it_is_released(bench):
+    b = bench()
+    b.kernel.holds[1] = "a compiler"
+    looks = []
+
+    def meanwhile():
+        looks.append(b.now())
+        if len(looks) == 3:
+            b.kernel.holds.clear()
+
+    b.port.meanwhile = meanwhile
+    b.sleep(5)
+
+    assert looks == [0, 0, 0]
+    assert b.now() == 5
+
+
+def test_a_hold_that_is_not_released_is_a_stall_that_names_it(bench):
+    b = bench(stall=2.0)
+    b.kernel.holds[1] = "a compiler"
+
+    with pytest.raises(Stalled, match="held by: a compiler") as found:
+        b.sleep(5)
+
+    assert "held for 2 real seconds at virtual +0 s" in str(found.value)
+    assert b.now() == 0
+    assert b.port.real_now >= 2.0
+
+
+def test_with_ignore_a_hold_holds_nothing(bench):
+    b = bench(external="ignore")
+    b.kernel.holds[1] = "a compiler"
+    b.sleep(5)
+
+    assert b.now() == 5
+    assert b.port.real_now == 0
+
+
+def test_what_a_foreign_thread_owns_holds_the_clock(bench):
+    b = bench()
+    gate = b.gate(owner=FOREIGN)
+
+    def release():
+        if b.port.real_now > 1:
+            gate.owned_by = None
+
+    b.port.meanwhile = release
+
+    assert gate.acquire(b.kernel.world.now_ns + 5 * SECOND)
+    assert b.now() == 0
+    assert gate.owner() is b.kernel.root
+
+
+def test_what_a_foreign_thread_takes_while_somebody_waits_holds_the_clock_too(bench):
+    b = bench()
+    gate = b.gate()
+
+    def body():
+        gate.take()
+        b.sleep(1)
+        # A foreign thread took it over, and gives it back when somebody looks the second time.
+        gate.owned_by = FOREIGN
+        b.port.steps_outside += 1
+        b.note("gone")
+
+    def release():
+        if b.port.real_now > 1:
+            gate.owned_by = None
+            b.port.steps_outside += 1
+
+    b.port.meanwhile = release
+    b.spawn("body", body)
+    b.kernel.settle()
+
+    assert gate.acquire(b.kernel.world.now_ns + 5 * SECOND)
+    assert b.log == [(1, "gone")]
+    assert b.now() == 1
+
+
+def test_with_strict_waiting_for_a_foreign_thread_is_an_escape(bench):
+    b = bench(external="strict")
+    gate = b.gate(owner=FOREIGN)
+
+    with pytest.raises(Escape, match="waits on something outside") as found:
+        gate.acquire()
+    assert "owned by a foreign thread" in str(found.value)
+
+
+def test_with_ignore_the_clock_runs_on(bench):
+    b = bench(external="ignore")
+
+    assert not b.gate(owner=FOREIGN).acquire(b.kernel.world.now_ns + 5 * SECOND)
+    assert b.now() == 5
+
+
+def test_foreign_threads_get_a_moment_before_a_deadlock_is_called(bench):
+    b = bench()
+    b.port.foreign = ["helper"]
+    gate = b.gate(owner=b.kernel.root)
+
+    def release():
+        if b.port.real_now > 0.5:
+            gate.owned_by = None
+
+    b.port.meanwhile = release
+
+    assert gate.acquire()
+
+
+def test_after_that_moment_it_is_a_potential_deadlock_that_names_them(bench):
+    b = bench()
+    b.port.foreign = ["helper"]
+
+    with pytest.raises(Deadlock, match=r"potential deadlock: 1 thread") as found:
+        b.gate(owner=b.kernel.root).acquire()
+
+    assert "foreign threads might still help: helper" in str(found.value)
+    assert b.port.real_now >= module.GRACE
+
+
+def test_descriptors_are_looked_at_before_the_clock_jumps_and_now_and_then(bench):
+    b = bench()
+    gate = b.gate(owner=b.kernel.root)
+
+    def body():
+        while b.kernel.steps < 3 * module.POLL_EVERY:
+            b.kernel.settle()
+            gate.owned_by = None  # the kernel is told nothing
+        b.sleep(1)
+
+    b.spawn("busy", body)
+
+    assert b.kernel.wait_for_descriptors(gate, b.kernel.world.now_ns + SECOND)
+    assert b.now() == 0
+
+
+# ----------------------------------------------------------------------- signals
+
+
+def test_the_root_handles_signals_at_its_next_turn(bench):
+    b = bench()
+
+    def interrupt():
+        b.sleep(3)
+        b.port.signals.append(lambda: b.note("handled"))
+        b.kernel.checkpoint("test")
+        b.note("goes on")
+
+    b.spawn("sender", interrupt)
+    b.sleep(10)
+
+    assert b.log == [(3, "handled"), (3, "goes on")]
+    assert b.now() == 10
+
+
+def test_a_signal_while_the_clock_is_held_is_handled(bench):
+    b = bench()
+    b.kernel.holds[1] = "work"
+
+    def handler():
+        b.note("handled")
+        b.kernel.holds.clear()
+
+    b.port.meanwhile = lambda: b.port.signals or b.port.signals.append(handler)
+    b.sleep(1)
+
+    assert b.log == [(0, "handled")]
+    assert b.now() == 1
+
+
+def test_a_handler_that_raises_ends_the_roots_wait(bench):
+    b = bench()
+
+    def handler():
+        raise KeyboardInterrupt
+
+    b.spawn("sender", lambda: (b.sleep(1), b.port.signals.append(handler)))
+
+    with pytest.raises(KeyboardInterrupt):
+        b.sleep(10)
+    assert b.now() == 1
+    b.sleep(1)
+    assert b.now() == 2
+
+
+def test_a_second_interrupt_takes_the_baton_from_whoever_has_it(bench):
+    b = bench()
+    running, go_on = threading.Event(), threading.Event()
+
+    def spin():
+        running.set()
+        # The root has been given its turn behind our back.
+        b.port.give_turn(b.kernel.root.baton)
+        go_on.wait(60)
+        b.note("stray")
+        b.kernel.checkpoint("test")
+        b.sleep(1)
+        b.note("never")
+
+    spinner = b.spawn("spinner", spin)
+    b.port.abort = lambda: threading.current_thread() is threading.main_thread()
+
+    with pytest.raises(KeyboardInterrupt, match="second interrupt"):
+        b.sleep(10)
+    b.port.abort = None
+
+    assert running.is_set()
+    assert b.kernel.current is b.kernel.root
+    b.port.meanwhile = lambda: (go_on.set(), b.port.threads[0].join(10))
+    assert b.end() == []
+    assert b.log == [(0, "stray")]
+    assert spinner.finished
+
+
+def test_the_watchdog_gives_the_root_the_turn_of_a_stuck_thread(bench):
+    b = bench()
+    go_on = threading.Event()
+
+    def stick():
+        # From here on the thread is in C code, as seen by the watchdog.
+        b.kernel.stall(Stalled("stalled: stuck"), stuck=True)
+        go_on.wait(60)
+
+    b.spawn("stuck", stick)
+
+    with pytest.raises(Stalled, match="stalled: stuck"):
+        b.sleep(10)
+    b.port.meanwhile = lambda: (go_on.set(), b.port.threads[0].join(10))
+    assert b.end() == []
+    assert isinstance(b.kernel.failure, Stalled)
+
+
+# --------------------------------------------------------------------------- end
+
+
+def test_leftovers_get_time_to_end_by_themselves(bench):
+    b = bench()
+    b.spawn("late", lambda: (b.sleep(59), b.note("done")))
+
+    assert b.end() == []
+    assert b.log == [(59, "done")]
+
+
+def test_the_rest_is_unwound_and_what_is_no_daemon_is_a_leak(bench):
+    b = bench()
+    b.spawn("late", b.sleep, 61)
+    b.spawn("daemon", b.sleep, 61, daemon=True)
+
+    (leak,) = b.end()
+    assert leak == (
+        "a non-daemon thread that would never have ended: late (0.1), waits for sleep, "
+        "until +61 s, since +0 s"
+    )
+    assert b.port.calls == ["retire late daemon", "late unwound", "daemon unwound"]
+    assert b.now() == 60
+
+
+def test_after_a_failure_nobody_gets_time(bench):
+    b = bench()
+    b.spawn("late", b.sleep, 5, daemon=True)
+    b.kernel.fail(Deadlock("found"))
+
+    assert b.end() == []
+    assert b.now() == 0
+
+
+def test_a_thread_that_never_ran_is_cancelled(bench):
+    b = bench()
+    b.kernel.fail(Deadlock("found"))
+    b.kernel.settle = lambda: None
+    b.spawn("new", b.note, "never", daemon=True)
+
+    assert b.end() == []
+    assert b.port.calls == ["retire new", "cancel new"]
+    assert b.log == []
+
+
+def test_no_thread_starts_while_the_simulation_ends(bench):
+    b = bench()
+
+    def late():
+        b.sleep(1)
+        with pytest.raises(RuntimeError, match="can't start new thread: the simulation is ending"):
+            b.spawn("too late", b.note, "never")
+        b.note("refused")
+
+    b.spawn("late", late)
+
+    assert b.end() == []
+    assert b.log == [(1, "refused")]
+
+
+def test_a_hold_that_outlives_the_simulation_is_a_leak(bench):
+    b = bench()
+    b.kernel.holds[1] = "a compiler"
+
+    assert b.end() == ["a hold that was never released: a compiler"]
+
+
+def test_an_interrupt_while_it_ends_does_not_keep_it_from_ending(bench):
+    b = bench()
+
+    def handler():
+        raise KeyboardInterrupt
+
+    b.spawn("late", lambda: (b.sleep(1), b.port.signals.append(handler), b.sleep(100)), daemon=True)
+
+    assert b.end() == []
+    assert isinstance(b.kernel.failure, KeyboardInterrupt)
+    assert b.port.calls == ["retire late", "late unwound"]
+    assert not b.kernel.others()
+
+
+def test_a_thread_that_refuses_to_end_is_abandoned_after_a_while(bench, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 3)
+    b = bench()
+    attempts = []
+    free = threading.Event()
+
+    def refuse():
+        while not free.is_set():
+            try:
+                b.sleep(1)
+            except SystemExit:
+                attempts.append("unwound")
+
+    stubborn = b.spawn("stubborn", refuse, daemon=True)
+
+    assert b.end() == ["a thread that refused to end and stays parked: stubborn"]
+    assert b.port.calls == ["retire stubborn", "abandon stubborn"]
+    assert attempts == ["unwound"] * 3
+    assert stubborn.state is ThreadState.ABANDONED
+    # It is parked for ever; a port that plays the world can let go of it.
+    free.set()
+    monkeypatch.setattr(b.port, "switch", _let_go)
+    stubborn.baton.turn.release()
+    b.port.threads[0].join(10)
+
+
+def _let_go(mine, following):
+    raise SystemExit
+
+
+def test_a_listed_wait_that_is_over_is_off_its_list(bench):
+    b = bench()
+    listed = deque()
+
+    def handler():
+        raise KeyboardInterrupt
+
+    b.port.signals.append(handler)
+    with pytest.raises(KeyboardInterrupt):
+        b.kernel.wait("test", listed=listed)
+
+    assert not listed
+    assert not b.kernel.scheduler.waiting

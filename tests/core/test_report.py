@@ -1,0 +1,79 @@
+"""The pure part of the reports; whole texts are pinned where the errors are raised."""
+
+from __future__ import annotations
+
+import pytest
+
+from simclock._core import report
+from simclock._core.instants import SECOND, START_NS
+from simclock._core.threads import SimThread
+from simclock._core.waits import FOREIGN, Wait
+
+
+class OwnedBy:
+    def __init__(self, owner):
+        self._owner = owner
+
+    def owner(self):
+        return self._owner
+
+
+def threads(**owned_by):
+    """Return threads by name, each waiting for what the named one owns (None: for nothing)."""
+    made = {name: SimThread(name, None, name, daemon=False) for name in owned_by}
+    for name, owner in owned_by.items():
+        resource = OwnedBy(made.get(owner, owner))
+        made[name].wait = Wait(made[name], "lock", resource, None, START_NS)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("owned_by", "cycle"),
+    [
+        ({"a": "b", "b": "a"}, ["a", "b"]),
+        ({"a": "b", "b": "c", "c": "a"}, ["a", "b", "c"]),
+        ({"a": "a"}, ["a"]),
+        ({"a": "b", "b": "c", "c": "b"}, ["b", "c"]),
+        ({"a": "b", "b": None}, []),
+        ({"a": None}, []),
+        ({"a": "b", "b": FOREIGN}, []),
+        ({}, []),
+    ],
+)
+def test_a_cycle_is_found_wherever_it_starts(owned_by, cycle):
+    made = threads(**owned_by)
+
+    assert [thread.name for thread in report.find_cycle(made.values())] == cycle
+
+
+def test_a_wait_without_a_resource_ends_a_chain():
+    made = threads(a="b", b=None)
+    made["b"].wait = Wait(made["b"], "sleep", None, 5, 0)
+
+    assert report.find_cycle(made.values()) == []
+
+
+def test_a_line_about_a_thread_says_what_for_whose_until_when_and_since():
+    made = threads(a="b", b=FOREIGN, c="c", d=None, e=None)
+    made["a"].wait.deadline_ns = START_NS + 5 * SECOND
+    made["d"].wait = None
+    made["e"].wait = None
+    made["e"].started = True
+    made["b"].wait.since_ns = START_NS + SECOND // 2
+
+    assert report.threads(made.values()) == [
+        "a (a), waits for lock, owned by b (b), until +5 s, since +0 s",
+        "b (b), waits for lock, owned by a foreign thread, since +0.5 s",
+        "c (c), waits for lock, owned by itself, since +0 s",
+        "d (d), started, never run",
+        "e (e), runnable",
+    ]
+
+
+def test_an_owner_that_has_ended_is_said_to():
+    made = threads(a="b", b=None)
+    made["b"].finished = True
+
+    assert report.threads([made["a"]]) == [
+        "a (a), waits for lock, owned by b (b, which has ended), since +0 s"
+    ]

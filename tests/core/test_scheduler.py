@@ -1,0 +1,217 @@
+"""What the canonical schedule is. That no schedule goes wrong is in ``test_model.py``."""
+
+from __future__ import annotations
+
+import pytest
+
+from simclock._core.choices import Canonical
+from simclock._core.scheduler import Scheduler
+from simclock._core.threads import SimThread
+from simclock._core.waits import Wait
+
+CANONICAL = Canonical()
+
+
+class Chosen:
+    """A source that takes given choices and notes what it was asked."""
+
+    interested = True
+
+    def __init__(self, *choices):
+        self.choices = list(choices)
+        self.asked = []
+
+    def choose(self, bound, label):
+        self.asked.append((bound, label))
+        return self.choices.pop(0)
+
+
+class Gate:
+    def __init__(self, key, *, is_free=False):
+        self.key = key
+        self.is_free = is_free
+
+    def free(self):
+        return self.is_free
+
+
+@pytest.fixture
+def scheduler():
+    return Scheduler()
+
+
+def thread(name):
+    return SimThread(name, None, name, daemon=False)
+
+
+def parked(scheduler, name, resource=None, deadline_ns=None):
+    wait = Wait(thread(name), "test", resource, deadline_ns, 0)
+    scheduler.park(wait)
+    scheduler.check()
+    return wait
+
+
+def picks(scheduler, current=None, source=CANONICAL):
+    picked = scheduler.pick(current, source)
+    return picked and picked.path
+
+
+def test_the_current_thread_goes_on_while_it_can(scheduler):
+    scheduler.ready.append(thread("other"))
+
+    assert picks(scheduler, thread("current")) == "current"
+
+
+def test_else_first_come_first_served(scheduler):
+    scheduler.ready.extend([thread("a"), thread("b")])
+
+    assert [picks(scheduler) for _ in range(3)] == ["a", "b", None]
+
+
+def test_ready_threads_come_before_those_that_a_free_resource_enables(scheduler):
+    gate = Gate(1)
+    parked(scheduler, "waiter", gate)
+    scheduler.ready.append(thread("ready"))
+    gate.is_free = True
+    scheduler.hint(1)
+
+    assert [picks(scheduler), picks(scheduler)] == ["ready", "waiter"]
+
+
+def test_the_first_of_several_waiters_is_enabled_first(scheduler):
+    gate = Gate(1, is_free=True)
+    waits = [parked(scheduler, name, gate) for name in ("a", "b")]
+    scheduler.hint(1)
+
+    assert picks(scheduler) == "a"
+    scheduler.unpark(waits[0])
+    assert picks(scheduler) == "b"
+
+
+def test_a_waiter_is_not_enabled_while_its_resource_is_not_free(scheduler):
+    parked(scheduler, "waiter", Gate(1))
+    scheduler.hint(1)
+
+    assert picks(scheduler) is None
+    assert not scheduler.hot
+
+
+def test_a_hint_about_what_nobody_waits_for_is_forgotten(scheduler):
+    scheduler.hint(7)
+
+    assert not scheduler.hot
+
+
+def test_what_became_free_without_a_hint_is_found_by_looking_again(scheduler):
+    gate, shut = Gate(1), Gate(2)
+    parked(scheduler, "waiter", gate)
+    parked(scheduler, "other", shut)
+    assert not scheduler.look_again()
+
+    gate.is_free = True
+
+    assert picks(scheduler) is None
+    assert scheduler.look_again()
+    assert picks(scheduler) == "waiter"
+
+
+def test_the_last_waiter_takes_its_hint_along(scheduler):
+    gate = Gate(1, is_free=True)
+    wait = parked(scheduler, "waiter", gate)
+    scheduler.hint(1)
+    scheduler.unpark(wait)
+    scheduler.check()
+
+    assert wait.thread.wait is None
+    assert not scheduler.waiting
+    assert not scheduler.hot
+
+
+def test_a_counted_resource_that_stays_free_enables_the_next_waiter(scheduler):
+    gate = Gate(1, is_free=True)
+    first, _ = parked(scheduler, "first", gate), parked(scheduler, "second", gate)
+
+    scheduler.unpark(first)
+
+    assert picks(scheduler) == "second"
+
+
+def test_what_is_due_becomes_ready_in_arming_order_once(scheduler):
+    late = parked(scheduler, "late", None, 9)
+    for name in ("b", "a"):
+        parked(scheduler, name, None, 5)
+
+    scheduler.wake_due(5)
+    scheduler.make_due(late)
+    scheduler.make_due(late)
+
+    assert [picks(scheduler) for _ in range(4)] == ["b", "a", "late", None]
+
+
+def test_a_waiter_that_is_due_is_not_enabled_a_second_time(scheduler):
+    wait = parked(scheduler, "waiter", Gate(1, is_free=True), 5)
+    scheduler.hint(1)
+    scheduler.wake_due(5)
+
+    assert wait.due
+    assert [picks(scheduler), picks(scheduler)] == ["waiter", None]
+
+
+def test_a_wait_that_is_over_arms_nothing(scheduler):
+    scheduler.unpark(parked(scheduler, "waiter", Gate(1), 5))
+
+    assert len(scheduler.timers) == 0
+    scheduler.wake_due(5)
+    assert picks(scheduler) is None
+
+
+# ------------------------------------------------------------- with other choices
+
+
+def test_an_interested_source_chooses_among_all_that_can_run_in_canonical_order(scheduler):
+    gate = Gate(1, is_free=True)
+    for name in ("enabled", "enabled too"):
+        parked(scheduler, name, gate)
+    scheduler.hint(1)
+    scheduler.ready.extend([thread("a"), thread("b")])
+    source = Chosen(0, 2, 3, 1)
+    current = thread("current")
+
+    assert picks(scheduler, current, source) == "current"
+    assert picks(scheduler, current, source) == "b"
+    assert picks(scheduler, current, source) == "enabled too"
+    assert picks(scheduler, None, source) == "enabled"
+    assert source.asked == [(5, "thread"), (5, "thread"), (4, "thread"), (3, "thread")]
+
+
+def test_there_is_no_choice_with_one_candidate_or_none(scheduler):
+    source = Chosen()
+
+    assert picks(scheduler, None, source) is None
+    scheduler.ready.append(thread("only"))
+    assert picks(scheduler, None, source) == "only"
+    assert picks(scheduler, None, source) is None
+
+
+# ----------------------------------------------------------------- its own checks
+
+
+def test_check_finds_a_stale_wait(scheduler):
+    parked(scheduler, "waiter", Gate(1)).thread.wait = None
+
+    with pytest.raises(AssertionError, match="stale wait of <SimThread waiter"):
+        scheduler.check()
+
+
+def test_check_finds_an_empty_list(scheduler):
+    scheduler.waiting[1] = []
+
+    with pytest.raises(AssertionError, match="empty list of waits: 1"):
+        scheduler.check()
+
+
+def test_check_finds_a_hint_without_a_waiter(scheduler):
+    scheduler.hot[1] = None
+
+    with pytest.raises(AssertionError, match="hint without a waiter"):
+        scheduler.check()

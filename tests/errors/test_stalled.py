@@ -1,0 +1,332 @@
+"""The watchdog: what makes no progress is named in its time, what computes is let alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import simclock
+from simclock import Stalled
+
+WATCHDOG = 0.4
+ADVICE = "make it wait through something that simclock sees, or give a longer watchdog="
+SPINS = "spins without reaching anything that simclock sees"
+STUCK = "stuck in C code"
+
+
+@pytest.fixture
+def pipe():
+    reader, writer = os.pipe()
+    yield reader, writer
+    os.close(reader)
+    os.close(writer)
+
+
+def real_seconds(function):
+    """Return how long a simulation of *function* takes; it must end as stalled."""
+    before = time.monotonic()
+    with pytest.raises(Stalled) as caught:
+        simclock.run(function, watchdog=WATCHDOG)
+    return time.monotonic() - before, caught.value
+
+
+def in_time(seconds):
+    # It is found between one and two of its periods, then the thread must get to run.
+    return WATCHDOG <= seconds < 10 * WATCHDOG
+
+
+def spin():
+    while True:
+        pass
+
+
+def spin_on_a_flag():
+    class Flags:
+        done = False
+
+    flags = Flags()
+    while not flags.done:
+        pass
+
+
+def spin_through_calls():
+    def ready():
+        return False
+
+    while not ready():
+        continue
+
+
+@pytest.mark.parametrize("function", [spin, spin_on_a_flag, spin_through_calls])
+def test_a_spin_in_the_root_thread(function, normal):
+    seconds, error = real_seconds(function)
+    lines = normal(error).splitlines()
+    assert lines[0] == f"stalled: root made no progress for {WATCHDOG} real seconds: {SPINS}"
+    assert f"    in {function.__name__}" in lines[1:4]
+    assert lines[-1] == ADVICE
+    assert in_time(seconds)
+
+
+def test_a_spin_in_a_thread(normal, capsys):
+    reports = []
+
+    def program():
+        threading.Thread(target=spin, name="spinner").start()
+        time.sleep(1)
+
+    before, threading.excepthook = threading.excepthook, reports.append
+    try:
+        seconds, error = real_seconds(program)
+    finally:
+        threading.excepthook = before
+    lines = normal(error).splitlines()
+    assert lines[0] == f"stalled: spinner made no progress for {WATCHDOG} real seconds: {SPINS}"
+    assert lines[1] == "    in spin"
+    assert "  root (0), waits for a notification in Thread.start, since +0 s" in lines
+    assert lines[-1] == ADVICE
+    assert in_time(seconds)
+    assert reports == []  # the simulation raises it; once is enough
+
+
+def test_the_root_thread_stuck_in_c(pipe, normal):
+    seconds, error = real_seconds(lambda: os.read(pipe[0], 1))
+    lines = normal(error).splitlines()
+    assert lines[0] == f"stalled: root made no progress for {WATCHDOG} real seconds: {STUCK}"
+    assert lines[1] == "    in <lambda>"
+    assert lines[-1] == ADVICE
+    assert in_time(seconds)
+
+
+def test_a_thread_stuck_in_c_loses_its_turn_and_ends_when_it_comes_back(pipe, normal):
+    threads = []
+
+    def program():
+        threads.append(threading.Thread(target=os.read, args=(pipe[0], 1), name="reader"))
+        try:
+            threads[0].start()
+            time.sleep(1)
+        finally:
+            os.write(pipe[1], b"x")
+
+    seconds, error = real_seconds(program)
+    lines = normal(error).splitlines()
+    assert lines[0] == f"stalled: reader made no progress for {WATCHDOG} real seconds: {STUCK}"
+    assert "  root (0), waits for a notification in Thread.start, since +0 s" in lines
+    assert lines[-1] == ADVICE
+    assert in_time(seconds)
+    threads[0].join(10)
+    assert not threads[0].is_alive()
+    assert simclock.run(lambda: time.sleep(1) or time.monotonic()) == 1001.0
+
+
+def test_whoever_swallows_it_and_hangs_again_is_told_again(pipe):
+    log = []
+
+    def program():
+        for _ in range(3):
+            try:
+                os.read(pipe[0], 1)
+            except TimeoutError:
+                log.append("stalled")
+
+    with pytest.raises(Stalled):
+        simclock.run(program, watchdog=0.2)
+    assert log == ["stalled"] * 3
+
+
+class Counter:
+    n = 0
+
+
+def compute_in_variables():
+    total = 0
+    for number in range(PYTHON_STEPS):
+        total += number
+
+
+def compute_in_attributes():
+    counter = Counter()
+    while counter.n < PYTHON_STEPS:
+        counter.n += 1
+
+
+def compute_in_a_list():
+    cells = [0]
+    while cells[0] < PYTHON_STEPS:
+        cells[0] += 1
+
+
+def compute_in_a_global():
+    global done  # noqa: PLW0603
+    done = 0
+    while done < PYTHON_STEPS:
+        done += 1
+
+
+def compute_in_a_generator():
+    def count():
+        number = 0
+        while number < PYTHON_STEPS:
+            number += 1
+            yield number
+
+    for _ in count():
+        pass
+
+
+def compute_in_c():
+    hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000)
+
+
+def compute_in_c_with_the_gil():
+    assert pow(3, 2_500_000) % 7
+
+
+done = 0
+# Enough to be looked at many times and to take several times as long as the watchdog's time.
+PYTHON_STEPS = 4_000_000
+SHORT = 0.05
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        compute_in_variables,
+        compute_in_attributes,
+        compute_in_a_list,
+        compute_in_a_global,
+        compute_in_a_generator,
+        compute_in_c,
+        compute_in_c_with_the_gil,
+    ],
+)
+@pytest.mark.parametrize("where", ["root", "thread"])
+def test_a_long_honest_computation_passes(compute, where):
+    def program():
+        if where == "root":
+            compute()
+        else:
+            thread = threading.Thread(target=compute)
+            thread.start()
+            thread.join()
+        return simclock.active().elapsed
+
+    before = time.process_time()
+    assert simclock.run(program, watchdog=SHORT) == 0.0
+    assert time.process_time() - before > 2 * SHORT
+
+
+def child(program: str, *, stdin: str = "", watchdog: float = WATCHDOG):
+    return subprocess.run(
+        [sys.executable, "-c", program.replace("WATCHDOG", str(watchdog))],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+DEBUGGED = """
+import os, sys, threading, time
+import simclock
+
+def program():
+    answer = 41
+    breakpoint()
+    time.sleep(1)
+    print("answer", answer, simclock.active().elapsed)
+
+simclock.run(PROGRAM, watchdog=WATCHDOG)
+print("done")
+"""
+IN_A_THREAD = "lambda: (t := threading.Thread(target=program), t.start(), t.join())"
+
+
+@pytest.mark.parametrize("where", ["program", IN_A_THREAD], ids=["root", "thread"])
+def test_the_watchdog_steps_aside_for_a_debugger(where):
+    """Pdb waits for its input for several times the watchdog's time."""
+    source = DEBUGGED.replace("PROGRAM", where).replace("WATCHDOG", "0.2")
+    with subprocess.Popen(
+        [sys.executable, "-c", source],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        for line in ("p answer", "!answer = 42", "c"):
+            time.sleep(0.5)
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "(Pdb) 41" in out
+    assert "answer 42 1.0" in out
+    assert out.endswith("done\n")
+
+
+def test_a_stall_prints_every_stack_for_the_record():
+    result = child("import simclock\ndef spin():\n    while True: pass\n"
+                   "simclock.run(spin, watchdog=WATCHDOG)")
+    assert result.returncode == 1
+    assert 'File "<string>", line 3 in spin' in result.stderr
+    assert "simclock.errors.Stalled: stalled: root made no progress for" in result.stderr
+    assert "direct cause" not in result.stderr
+
+
+def test_a_process_with_a_thread_stuck_for_ever_still_ends():
+    result = child(
+        "import os, threading, time, simclock\n"
+        "reader, writer = os.pipe()\n"
+        "def program():\n"
+        "    threading.Thread(target=os.read, args=(reader, 1), name='reader').start()\n"
+        "    time.sleep(1)\n"
+        "try:\n"
+        "    simclock.run(program, watchdog=WATCHDOG)\n"
+        "except simclock.Stalled as error:\n"
+        "    print(str(error).splitlines()[0])\n"
+        "print(simclock.run(lambda: time.sleep(1) or time.monotonic()))\n"
+    )
+    assert result.returncode == 0
+    assert result.stdout.splitlines() == [
+        f"stalled: reader made no progress for {WATCHDOG} real seconds: {STUCK}",
+        "1001.0",
+    ]
+
+
+def test_faulthandler_works_inside(tmp_path):
+    program = f"""
+import faulthandler, sys, threading, time
+import simclock
+
+def work():
+    time.sleep(3)
+
+def program():
+    threading.Thread(target=work).start()
+    time.sleep(1)
+    with open({str(tmp_path / "dump")!r}, "w") as file:
+        faulthandler.dump_traceback(file)
+        faulthandler.dump_traceback_later(0.2, file=file)
+        with simclock.active().real_time():
+            time.sleep(0.6)
+        faulthandler.cancel_dump_traceback_later()
+    time.sleep(5)
+    return simclock.active().elapsed
+
+faulthandler.enable()
+print(simclock.run(program))
+"""
+    result = child(program)
+    assert (result.stdout, result.stderr) == ("6.0\n", "")
+    dump = (tmp_path / "dump").read_text()
+    assert dump.count("in work") == 2
+    assert dump.count("in program") == 2
+    assert "Timeout (" in dump
