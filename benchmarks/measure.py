@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import simclock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
 Samples = dict[str, list[float]]
 
@@ -128,6 +128,3 @@ class Stopwatch:
             return time.perf_counter_ns()
         with simulation.real_time():
             return time.perf_counter_ns()
-
-
-Benchmark = "Callable[[], Generator[Table, None, None]]"

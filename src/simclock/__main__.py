@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from simclock._boundary.rows import Row
 from simclock._boundary.table import ROWS
 
 
@@ -13,8 +14,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simclock", description=__doc__)
     commands = parser.add_subparsers(required=True)
     rows = commands.add_parser("rows", help="what happens to each built-in in a simulated thread")
-    rows.add_argument("--json", action="store_true", help="for machines")
-    print_rows(as_json=parser.parse_args().json)
+    form = rows.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for machines")
+    form.add_argument("--markdown", action="store_true", help="for every supported Python")
+    chosen = parser.parse_args()
+    if chosen.markdown:
+        print(markdown())
+    else:
+        print_rows(as_json=chosen.json)
 
 
 def print_rows(*, as_json: bool) -> None:
@@ -30,6 +37,34 @@ def print_rows(*, as_json: bool) -> None:
     width = max(len(row.name) for row in present)
     for row in present:
         print(f"{row.name:{width}}  {row.status:9}  {row.note}")
+
+
+def markdown() -> str:
+    """Return the page ``docs/reference/boundary-table.md``, without its last newline."""
+    lines = [
+        "# The table of the boundary",
+        "",
+        "Made by `python -m simclock rows --markdown`; a test compares it with the code.",
+        "Without an option the command lists what the Python at hand has.",
+        "",
+        "- *simulated*: in a simulated thread the call goes to the kernel.",
+        "- *held*: the original runs for real, and the whole simulation stands still meanwhile.",
+        "- *escape*: an `Escape` error.",
+        "",
+        "| built-in | in a simulated thread | | Python |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| `{r.name}` | {r.status} | {r.note} | {_versions(r)} |" for r in ROWS]
+    return "\n".join(lines)
+
+
+def _versions(row: Row) -> str:
+    always = Row._field_defaults
+    if row.since != always["since"]:
+        return f"from {row.since[0]}.{row.since[1]} on"
+    if row.until != always["until"]:
+        return f"before {row.until[0]}.{row.until[1]}"
+    return "all"
 
 
 if __name__ == "__main__":

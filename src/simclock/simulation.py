@@ -353,14 +353,14 @@ def _epoch_ns(epoch: datetime | float) -> int:
 
 def _check_epoch(seconds: float) -> None:
     if not abs(seconds) <= LATEST:
-        raise ValueError(
-            f"epoch is out of range: {seconds!r}\ngive POSIX seconds up to {LATEST:g}"
-        )
+        raise ValueError(f"epoch is out of range: {seconds!r}\ngive POSIX seconds up to {LATEST:g}")
 
 
 def _positive(name: str, value: float, *, least: float | None = None, most: float = 1e18) -> float:
     if not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number: {value!r}\ngive a positive number up to {most:g}")
+        raise TypeError(
+            f"{name} must be a number: {value!r}\ngive a positive number up to {most:g}"
+        )
     enough = value > 0 if least is None else value >= least
     if not (enough and value <= most):
         raise ValueError(

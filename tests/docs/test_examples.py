@@ -1,34 +1,42 @@
-"""Every Python example in the README and the documentation runs as it stands."""
+"""Every Python example in the README and the documentation runs and prints what the page says."""
 
 from __future__ import annotations
 
 import re
-import textwrap
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+# A block of Python, and the block of text that follows it, if one does: what it prints.
+EXAMPLE = re.compile(
+    r"^```python\n(.*?)^```$(?:(?:(?!^```).)*?^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL
+)
 EXAMPLES = {
-    f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 1}": match[1]
+    f"{page.relative_to(ROOT)}:{text[: match.start()].count(chr(10)) + 1}": match.groups()
     for page in PAGES
-    for match in re.finditer(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    for text in [page.read_text()]
+    for match in EXAMPLE.finditer(text)
 }
 
 
 @pytest.mark.parametrize("place", EXAMPLES)
-def test_example(pytester, place):
-    code = textwrap.dedent(EXAMPLES[place])
+def test_example(pytester, monkeypatch, place):
+    monkeypatch.setenv("TZ", "UTC")
+    code, output = EXAMPLES[place]
 
     if "def test_" in code:
         pytester.makepyfile(test_example=code)
         done = pytester.runpytest_subprocess("-p", "no:xdist", "-W", "error", timeout=60)
     else:
         done = pytester.runpython(pytester.makepyfile(example=code))
+        assert done.outlines == (output or "").splitlines()
 
     assert done.ret == 0
 
 
-def test_the_readme_has_examples():
-    assert any(place.startswith("README.md") for place in EXAMPLES)
+def test_the_readme_has_examples_and_their_output():
+    outputs = [output for place, (_, output) in EXAMPLES.items() if place.startswith("README.md")]
+
+    assert [output is not None for output in outputs] == [True, True, False]

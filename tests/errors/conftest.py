@@ -23,11 +23,10 @@ def normal():
             place = _PLACE.fullmatch(line)
             if place is not None:
                 ours = place[1].startswith(HERE)
-                line = f"    in {place[2]}"
             elif not line.startswith("      "):
                 ours = True
             if ours:
-                lines.append(line)
+                lines.append(f"    in {place[2]}" if place else line)
         return "\n".join(lines)
 
     return normal

@@ -43,7 +43,7 @@ def test_abba_names_threads_owners_stacks_and_the_cycle(normal):
         "    in found",
         "      simclock.run(function, **options)",
         "    in test_abba_names_threads_owners_stacks_and_the_cycle",
-        '      assert normal(found(program)).splitlines() == [',
+        "      assert normal(found(program)).splitlines() == [",
         "  other (0.1), waits for lock, owned by root (0), since +1 s",
         "    in other",
         "      with first:",
@@ -93,7 +93,7 @@ def test_a_lock_acquired_twice_is_owned_by_itself(normal):
         "    in found",
         "      simclock.run(function, **options)",
         "    in test_a_lock_acquired_twice_is_owned_by_itself",
-        '      assert normal(found(program)).splitlines() == [',
+        "      assert normal(found(program)).splitlines() == [",
         "  cycle: root -> root",
         NEXT,
     ]
@@ -167,7 +167,9 @@ def test_an_owner_that_has_ended(make, kind):
         lock.acquire()
 
     text = str(found(program))
-    assert f"  root (0), waits for {kind}, owned by gone (0.1, which has ended), since +1 s\n" in text
+    assert (
+        f"  root (0), waits for {kind}, owned by gone (0.1, which has ended), since +1 s\n" in text
+    )
 
 
 def test_an_rlock_owned_by_a_thread_that_waits():

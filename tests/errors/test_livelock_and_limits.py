@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -38,10 +39,8 @@ def spin_on_locked():
 def spin_on_an_empty_queue():
     items = queue.SimpleQueue()
     while True:
-        try:
+        with contextlib.suppress(queue.Empty):
             items.get_nowait()
-        except queue.Empty:
-            pass
 
 
 def spin_on_a_set_event():

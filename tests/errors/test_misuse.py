@@ -137,8 +137,10 @@ OPTIONS = [
     (
         {"epoch": datetime(2000, 1, 1)},
         ValueError,
-        "epoch has no time zone: datetime.datetime(2000, 1, 1, 0, 0)\n"
-        "give it one, such as tzinfo=timezone.utc",
+        (
+            "epoch has no time zone: datetime.datetime(2000, 1, 1, 0, 0)\n"
+            "give it one, such as tzinfo=timezone.utc"
+        ),
     ),
     (
         {"epoch": "now"},
@@ -212,7 +214,7 @@ def test_an_epoch_is_an_aware_datetime_or_posix_seconds():
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
 def test_a_sleep_of_no_duration(seconds):
     with Simulation() as sim:
-        with pytest.raises(ValueError, match="^cannot sleep for ") as caught:
+        with pytest.raises(ValueError, match="cannot sleep for ") as caught:
             sim.sleep(seconds)
         assert str(caught.value) == (
             f"cannot sleep for {seconds!r} seconds\ngive a number that is not negative"

@@ -78,6 +78,7 @@ def ping_pong():
 
 def steps(action):
     """Run `ping_pong` with *action* at each step; return how the runs ended, and what was broken."""
+    ping_pong()  # what is done once in a process is done
     counted = Injector(0, None)
     assert counted.run(ping_pong) == [0.0, 0.0, 1.0]
     outcomes, broken = Counter(), []
@@ -132,11 +133,13 @@ def test_a_keyboard_interrupt_at_each_step_leaves_the_block_and_all_is_undone(ac
     assert list(outcomes) == ["KeyboardInterrupt()"]
 
 
-class Odd(Exception):
-    """Raised by a handler of the user's."""
+class Odd(BaseException):
+    """Raised by a handler of the user's. Not an Exception: `Thread.start` takes those for its own."""
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), Odd("nested")], ids=["SystemExit", "Exception"])
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), Odd("nested")], ids=["SystemExit", "BaseException"]
+)
 def test_what_a_handler_raises_at_each_step_leaves_the_block(error):
     def handler(signum, frame):
         try:
@@ -167,9 +170,14 @@ def test_a_handler_that_returns_changes_nothing_at_any_step():
     assert len(handled) == sum(outcomes.values())
 
 
+# `threading` itself has a line where an interrupt loses a lock: in `Condition.wait`, between the
+# return of `release` and the `try` that takes it again. With or without a simulation.
+INTERRUPTED = {"KeyboardInterrupt()", "RuntimeError('release unlocked lock')"}
+
+
 def long_run():
     """Many hand-offs: an interrupt from outside hits any of their parts."""
-    with simclock.Simulation() as sim:
+    with simclock.Simulation(drain=0) as sim:
         turns = [threading.Semaphore(0) for _ in range(3)]
 
         def pass_on(mine, following):
@@ -187,13 +195,14 @@ def long_run():
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a real timer")
 def test_interrupts_from_outside_at_any_real_instant():
+    ping_pong()
     outcomes = Counter()
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         for run in range(150):
-            # From inside the opening to many hand-offs later.
-            signal.setitimer(signal.ITIMER_REAL, 20e-6 + (run * 7919 % 150) * 40e-6)
             try:
+                # From inside the opening to many hand-offs later.
+                signal.setitimer(signal.ITIMER_REAL, 20e-6 + (run * 7919 % 150) * 40e-6)
                 long_run()
             except BaseException as error:  # noqa: BLE001 - which one is the question
                 outcomes[repr(error)] += 1
@@ -202,32 +211,35 @@ def test_interrupts_from_outside_at_any_real_instant():
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
-    assert outcomes == {"KeyboardInterrupt()": 150}
+    assert set(outcomes) <= INTERRUPTED
+    assert sum(outcomes.values()) == 150
     assert ping_pong() == [0.0, 0.0, 1.0]
 
 
 def test_interrupts_sent_by_a_foreign_thread():
+    ping_pong()
     outcomes = Counter()
     go, stop = threading.Semaphore(0), threading.Event()
 
     def send():
-        for run in range(100):
+        for run in range(30):
             go.acquire()
-            stop.wait((run * 31 % 100) * 30e-6)
+            stop.wait((run * 31 % 30) * 100e-6)
             _thread.interrupt_main()
 
     sender = threading.Thread(target=send)
     sender.start()
-    for _ in range(100):
+    for _ in range(30):
         try:
             go.release()
             long_run()
-        except KeyboardInterrupt as error:
+        except BaseException as error:  # noqa: BLE001 - which one is the question
             outcomes[repr(error)] += 1
         assert (_native.redirected(), kernels, _native.current()) == ([], [], None)
     sender.join()
 
-    assert outcomes == {"KeyboardInterrupt()": 100}
+    assert set(outcomes) <= INTERRUPTED
+    assert sum(outcomes.values()) == 30
 
 
 def test_an_interrupt_that_is_swallowed_leaves_the_simulation_as_it_was():
@@ -293,3 +305,17 @@ def test_an_interrupted_lock_is_not_lost():
 
     assert free
     assert sim.elapsed == 1.0
+
+
+def test_a_thread_interrupted_before_it_entered_itself_leaves_no_entry():
+    class Slow(threading.Thread):
+        def _set_ident(self):  # called first in the new thread, while its starter waits for it
+            super()._set_ident()
+            time.sleep(1000)
+
+    with pytest.raises(KeyboardInterrupt), simclock.Simulation(drain=0):
+        threading.Timer(1, _thread.interrupt_main).start()
+        Slow(daemon=True).start()
+
+    assert threading._limbo == {}
+    assert threading.enumerate() == [threading.current_thread()]

@@ -90,6 +90,9 @@ def test_any_object_for_blocking_is_taken_as_the_original_takes_it(lock, blockin
 
 
 class Two:
+    def __repr__(self):
+        return "Two()"
+
     def __index__(self):
         return 2
 

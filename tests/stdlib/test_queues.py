@@ -172,6 +172,9 @@ def test_wrong_arguments_of_other_methods_give_the_errors_of_the_original(
 
 
 class Two:
+    def __repr__(self):
+        return "Two()"
+
     def __index__(self):
         return 2
 

@@ -129,8 +129,6 @@ def test_misuse_of_threads_gives_the_errors_of_the_original(outcome):
         found.append(outcome(thread.start))
         thread.join()
         found.append(outcome(thread.start))
-        for timeout in ("x", 1e300, float("inf"), []):
-            found.append(outcome(thread.join, timeout))
         return found
 
     original = misuse()
@@ -246,11 +244,15 @@ def test_default_names_start_from_1_in_each_simulation_and_go_on_outside():
             found.append(threading.Thread().name)
     after = int(threading.Thread().name.rpartition("-")[2])
 
-    assert found == [
-        ["Thread-1 (print)", "Thread-2 (print)", "Thread-3"],
-        ["Thread-1 (print)", "Thread-2 (print)", "Thread-3"],
-        "Thread-4",
-    ] * 2
+    assert (
+        found
+        == [
+            ["Thread-1 (print)", "Thread-2 (print)", "Thread-3"],
+            ["Thread-1 (print)", "Thread-2 (print)", "Thread-3"],
+            "Thread-4",
+        ]
+        * 2
+    )
     assert after == before + 1
 
 
@@ -555,9 +557,7 @@ def test_threads_started_below_threading_are_simulated(name, log):
     ],
     ids=repr,
 )
-def test_wrong_arguments_of_start_new_thread_give_the_errors_of_the_original(
-    args, kwargs, outcome
-):
+def test_wrong_arguments_of_start_new_thread_give_the_errors_of_the_original(args, kwargs, outcome):
     original = outcome(_thread.start_new_thread, *args, **kwargs)
 
     with Simulation() as sim:

@@ -749,6 +749,8 @@ py_enable(PyObject *module, PyObject *unused)
 static void
 disable(void)
 {
+    if (!enabled)
+        return; /* a child's simulation is closed after its fork did this already */
     enabled = 0;
     for (int i = 0; i < slot_count; i++) {
         Slot *slot = &slots[i];
@@ -792,6 +794,18 @@ py_redirected(PyObject *module, PyObject *unused)
 
 /* ---- handing the baton over ---------------------------------------------- */
 
+/* Microseconds after which the main thread looks for signals while it waits:
+ * one that came just before the wait, that another OS thread was given, or that
+ * `interrupt_main` only noted does not end the wait by itself. */
+#define SIGNAL_LOOK 50000
+
+/* Without the GIL. */
+static inline PyLockStatus
+await_lock(Baton *baton)
+{
+    return PyThread_acquire_lock_timed(baton->lock, baton->is_main ? SIGNAL_LOOK : -1, baton->is_main);
+}
+
 /* Wait for the turn of *baton*; 1 if the user pressed Ctrl-C twice meanwhile.
  * Handlers that Python runs here only note their signal: all of them sit
  * behind the deferring one while a simulation is open. */
@@ -801,7 +815,7 @@ wait_turn(Baton *baton)
     for (;;) {
         PyLockStatus status;
         Py_BEGIN_ALLOW_THREADS
-        status = PyThread_acquire_lock_timed(baton->lock, -1, baton->is_main);
+        status = await_lock(baton);
         Py_END_ALLOW_THREADS
         if (status == PY_LOCK_ACQUIRED)
             return 0;
@@ -823,7 +837,7 @@ py_switch(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Py_BEGIN_ALLOW_THREADS
     /* After dropping the GIL, or the other thread wakes only to wait for it. */
     PyThread_release_lock(lock);
-    status = PyThread_acquire_lock_timed(mine->lock, -1, mine->is_main);
+    status = await_lock(mine);
     Py_END_ALLOW_THREADS
     if (status == PY_LOCK_ACQUIRED)
         Py_RETURN_FALSE;

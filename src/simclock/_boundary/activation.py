@@ -38,6 +38,7 @@ def prepare() -> None:
     if not _prepared:
         platforms.check()
         rows.redirect(table.REDIRECTED)
+        identity.prepare()
         os.register_at_fork(after_in_child=forget)
         _prepared = True
 

@@ -81,6 +81,16 @@ def _duration_ns(args: tuple[Any, ...]) -> int | None:
     return to_ns(seconds)
 
 
+def _ctime(*args: Any) -> Any:
+    if args in ((), (None,)):
+        args = (_native.call_user(time.time),)
+    return originals["time.ctime"](*args)
+
+
+def _asctime(*args: Any) -> Any:
+    return originals["time.asctime"](*args or (_native.call_user(time.localtime),))
+
+
 ROWS = [
     Row("time.monotonic", "simulated", "the virtual clock", _monotonic, _native.CLOCK),
     Row("time.monotonic_ns", "simulated", "the virtual clock", _monotonic_ns, _native.CLOCK_NS),
@@ -91,4 +101,7 @@ ROWS = [
     ),
     Row("time.clock_gettime_ns", "simulated", "likewise", _clock_gettime_ns),
     Row("time.sleep", "simulated", "parks until the deadline; sleep(0) is a checkpoint", _sleep),
+    # These two read the wall clock where time-machine does not look.
+    Row("time.ctime", "simulated", "the virtual wall clock", _ctime),
+    Row("time.asctime", "simulated", "the virtual wall clock", _asctime),
 ]

@@ -39,9 +39,12 @@ def _stream(purpose: str) -> random.Random:
 
 
 def _urandom(*args: Any) -> bytes:
-    if len(args) != 1 or not isinstance(args[0], int) or args[0] < 0:
-        return bytes(originals["os.urandom"](*args))  # raises what is wrong
-    return _stream("urandom").randbytes(args[0])
+    # The original judges the arguments; what it returns gives the length only.
+    return _stream("urandom").randbytes(len(originals["os.urandom"](*args)))
+
+
+def _getrandom(*args: Any, **kwargs: Any) -> bytes:
+    return _stream("urandom").randbytes(len(originals["posix.getrandom"](*args, **kwargs)))
 
 
 def _seed_random(generator: Any, *args: Any) -> None:
@@ -65,6 +68,7 @@ def _for_temporary_names() -> bool:
 
 ROWS = [
     Row("os.urandom", "simulated", "a stream of the simulation's seed", _urandom),
+    Row("posix.getrandom", "simulated", "the same stream", _getrandom),
     Row(
         "_random.Random.seed",
         "simulated",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+import uuid
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
@@ -20,6 +22,12 @@ _numbered: dict[type, type] = {}
 _numbers: Iterator[int] = itertools.count(1)
 
 
+def prepare() -> None:
+    """Import what has to be shadowed: if a simulation did, its first run would be another."""
+    import_module("asyncio")
+    import_module("concurrent.futures.thread")
+
+
 def start(seed: int) -> None:
     """Shadow what depends on addresses, and start the counters behind default names anew."""
     global _numbers  # noqa: PLW0603 - one sequence for each simulation
@@ -27,6 +35,7 @@ def start(seed: int) -> None:
     done: list[tuple[Any, str, Any]] = []
     _undo.append(done)
     _shadow(done, threading, "_counter", itertools.count(1).__next__)
+    _shadow(done, uuid, "_last_timestamp", None)
     _shadow_futures(done)
     _shadow_asyncio(done)
     _shadow_trio(done, seed)
@@ -47,21 +56,19 @@ def _shadow(done: list[tuple[Any, str, Any]], module: Any, name: str, value: Any
 
 
 def _shadow_futures(done: list[tuple[Any, str, Any]]) -> None:
-    base = sys.modules.get("concurrent.futures._base")
-    if base is not None:
-        # `as_completed` and `wait` go through sets of futures, and sort them by `id`.
-        _shadow(done, base, "Future", _numbered_class(base.Future))
-        _shadow(done, base, "id", _number_of)
-    pool = sys.modules.get("concurrent.futures.thread")
-    if pool is not None:
-        _shadow(done, pool.ThreadPoolExecutor, "_counter", itertools.count().__next__)
+    base: Any = sys.modules["concurrent.futures._base"]
+    # `as_completed` and `wait` go through sets of futures, and sort them by `id`.
+    _shadow(done, base, "Future", _numbered_class(base.Future))
+    _shadow(done, base, "id", _number_of)
+    pool: Any = sys.modules["concurrent.futures.thread"]
+    _shadow(done, pool.ThreadPoolExecutor, "_counter", itertools.count().__next__)
 
 
 def _shadow_asyncio(done: list[tuple[Any, str, Any]]) -> None:
-    tasks, futures = sys.modules.get("asyncio.tasks"), sys.modules.get("asyncio.futures")
-    if tasks is not None and futures is not None:
-        _shadow(done, tasks, "Task", _numbered_class(tasks.Task, names=itertools.count(1).__next__))
-        _shadow(done, futures, "Future", _numbered_class(futures.Future))
+    tasks: Any = sys.modules["asyncio.tasks"]
+    futures: Any = sys.modules["asyncio.futures"]
+    _shadow(done, tasks, "Task", _numbered_class(tasks.Task, names=itertools.count(1).__next__))
+    _shadow(done, futures, "Future", _numbered_class(futures.Future))
 
 
 def _shadow_trio(done: list[tuple[Any, str, Any]], seed: int) -> None:

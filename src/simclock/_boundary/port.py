@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from simclock._core.threads import SimThread
 
 
+# Idents of threads that stay parked for ever: they help nobody.
+_abandoned: set[int] = set()
+
+
 class NativePort:
     """What `simclock._core.ports.Port` asks for, on this machine."""
 
@@ -58,11 +62,15 @@ class NativePort:
         """Keep *thread*'s end by us from every excepthook; only a plain SystemExit is silent."""
         python_thread = thread.python_thread
         if python_thread is not None:
+            if threading._limbo.pop(python_thread, None) is not None:  # type: ignore[attr-defined]
+                # It is stopped before it could enter itself, and will take itself off.
+                threading._active[thread.ident] = python_thread  # type: ignore[attr-defined]
             report = python_thread._invoke_excepthook
             python_thread._invoke_excepthook = functools.partial(_report_unless_unwound, report)
 
     def abandon(self, thread: SimThread) -> None:
         """Take *thread* off the lists that the interpreter's exit joins."""
+        _abandoned.add(thread.ident)
         locks = getattr(threading, "_shutdown_locks", None)
         if locks is not None:
             locks.discard(thread.sentinel)
@@ -88,6 +96,7 @@ class NativePort:
     def foreign_threads(self) -> list[str]:
         """Return the names of the foreign threads that ``threading`` knows and are alive."""
         simulated = {thread.ident for kernel in kernels for thread in kernel.living.values()}
+        simulated |= _abandoned
         return [
             thread._name
             for ident, thread in threading._active.copy().items()  # type: ignore[attr-defined]

@@ -35,7 +35,7 @@ def uninterrupted(function: Function) -> Function:
     Raised there, before its first line even, an interrupt would leave a
     simulation half opened, or for ever open.
     """
-    _uninterrupted.add(function.__code__)  # type: ignore[attr-defined]
+    _uninterrupted.add(function.__code__)
     return function
 
 
@@ -66,12 +66,14 @@ def start() -> None:
 def stop() -> None:
     """Put the users' handlers back, with what they did to them meanwhile, and listen."""
     interrupt: BaseException | None = None
-    while _handlers:
-        signum, handler = next(iter(_handlers.items()))
+    while True:
         try:
-            if _get(signum) is _deferring:
-                _set(signum, handler)
-            del _handlers[signum]
+            while _handlers:
+                signum, handler = next(iter(_handlers.items()))
+                if _get(signum) is _deferring:
+                    _set(signum, handler)
+                del _handlers[signum]
+            break
         except BaseException as error:  # noqa: BLE001 - raised when all are back
             interrupt = error
     listen()
@@ -97,9 +99,11 @@ def _deferring(signum: int, frame: Any) -> None:
 
 
 def _is_uninterrupted(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_globals.get("__name__") != _KERNEL:
+    while frame is not None and frame.f_code is not listen.__code__:
         if frame.f_code in _uninterrupted:
             return True
+        if frame.f_globals.get("__name__") == _KERNEL:
+            break  # it runs handlers where they may raise
         frame = frame.f_back
     return False
 

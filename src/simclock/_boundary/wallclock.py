@@ -24,7 +24,8 @@ def _wall_time() -> float:
 
 def start() -> None:
     """Let the wall clock be read through us."""
-    travel = time_machine.travel(0.0, tick=False)
+    # To now: foreign threads go on reading the clock while the attributes below are set.
+    travel = time_machine.travel(_wall_time(), tick=True)
     try:
         traveller: Any = travel.start()
     except RuntimeError as error:

@@ -34,8 +34,10 @@ LONGEST_LOOK = 1.0
 # How much of a thread's state is compared: frames, and parts of each value.
 DEPTH = 20
 WIDTH = 16
-# Share of real time that C code must spend computing to pass for an honest computation.
-BUSY = 0.3
+LONG = 1000
+# Share of real time that C code must spend computing to pass for an honest computation. Little:
+# on an overloaded machine a computation gets little, and what is stuck uses next to nothing.
+BUSY = 0.02
 DEBUGGERS = ("pdb", "bdb", "pydevd", "debugpy", "IPython.terminal.debugger", "code", "pudb")
 # Instructions that take no time by themselves: a thread that is always at one of these spins.
 _IDLE_OPCODES = ("JUMP", "POP_JUMP", "LOAD", "NOP", "RESUME", "STORE", "EXTENDED_ARG", "POP_TOP")
@@ -93,7 +95,9 @@ class _Watched:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self._events: object = None
-        self._seen: set[object] = set()
+        # Hashes of fingerprints: they must not keep what a program has dropped.
+        self._seen: set[int] = set()
+        self._looks = 0
         self._since = realtime.now()
         self._looked = self._since
         self._cpu = 0.0
@@ -110,31 +114,38 @@ class _Watched:
         if events != self._events:
             self._events = events
             self._seen.clear()
-            self._since = now
+            self._start_again(now)
             self._spins = False
             return
         if kernel.outside or owner.baton.in_kernel:
-            self._since = now
+            self._start_again(now)
             return
         frame = sys._current_frames().get(owner.ident)
+        self._looks += 1
         if frame is None or self._progresses(owner.ident, frame, elapsed):
-            self._since = now
-        elif now - self._since > kernel.limits.stall:
+            self._start_again(now)
+        # Time alone proves nothing: the machine may have suspended the whole process.
+        elif now - self._since > kernel.limits.stall and self._looks >= LOOKS:
             # Again after as long, if it is swallowed: the next wait may be the one that hangs.
-            self._since = now
+            self._start_again(now)
             self._report(owner)
+
+    def _start_again(self, now: float) -> None:
+        self._since = now
+        self._looks = 0
 
     def _progresses(self, ident: int, frame: FrameType, elapsed: float) -> bool:
         if _debugged(frame):
             return True
-        print_ = _fingerprint(frame)
-        fresh = print_ not in self._seen
-        self._seen.add(print_)
+        print_ = hash(_fingerprint(frame))
         before, self._cpu = self._cpu, realtime.cpu_seconds(ident)
+        if print_ not in self._seen:
+            self._seen.add(print_)
+            self._spins = False
+            return True
         busy = self._cpu - before > BUSY * elapsed
-        spins = _spins(frame)
-        self._spins = self._spins or (busy and spins)
-        return fresh or (busy and not self._spins)
+        self._spins = self._spins or (busy and _spins(frame))
+        return busy and not self._spins
 
     def _report(self, owner: SimThread) -> None:
         kernel = self.kernel
@@ -190,7 +201,7 @@ def _fingerprint(frame: FrameType | None) -> object:
 
 def _print_of(value: Any, *, deep: bool = True) -> object:
     kind = type(value)
-    if kind in (int, float, str, bytes):
+    if kind in (int, float) or (kind in (str, bytes) and len(value) < LONG):
         return value
     parts: Any = ()
     if kind in (list, tuple, deque):

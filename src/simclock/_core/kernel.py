@@ -31,9 +31,10 @@ PACKAGE = str(Path(__file__).parent.parent)
 FAIR_STEPS = 1000
 # Clock reads at one instant before a read parks: a busy wait must end.
 FREE_READS = 1000
-# Uncontended steps are cheap and honest programs take many; this many count as one towards
-# the limit of steps at one instant.
-CHEAP_STEPS = 20
+# Uncontended steps are cheap and honest programs take many: up to 3.12, `threading` itself asks the
+# lock of every living thread whenever it starts one, 50 million times for 10,000. This many count
+# as one towards the limit of steps at one instant.
+CHEAP_STEPS = 100
 # Kernel steps between two collections of cyclic garbage.
 COLLECT_EVERY = 10_000
 # Exceptions that a thread may swallow while it is unwound, and the root while it has failed.
@@ -102,6 +103,7 @@ class Kernel:
         self.living[self.root.baton.serial] = self.root
         # Invariant: the owner of the baton.
         self.current = self.root
+        self._all_ended = _AllEnded(self)
 
     # ---------------------------------------------------------------- threads
 
@@ -148,6 +150,7 @@ class Kernel:
             del self._finished[next(iter(self._finished))]
         for key in self.port.ended(thread):
             self.scheduler.hint(key)
+        self.scheduler.hint(self._all_ended.key)
         if thread in self._strays:
             self._strays.discard(thread)
             return None
@@ -517,7 +520,7 @@ class Kernel:
 
     def _drain(self) -> None:
         if self.failure is None and self.others():
-            self.wait("drain", _AllEnded(self), self.world.now_ns + self.limits.drain_ns)
+            self.wait("drain", self._all_ended, self.world.now_ns + self.limits.drain_ns)
 
     def _retire(self) -> None:
         if self.others():

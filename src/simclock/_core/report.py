@@ -195,7 +195,7 @@ def _through(thread: SimThread) -> str:
     """Return the function of the standard library that the user's code called, if any."""
     outermost = None
     for frame in _frames(thread):
-        if not any(_is(frame, module) for module in _LIBRARY):
+        if _starts_a_thread(frame) or not any(_is(frame, module) for module in _LIBRARY):
             break
         outermost = frame
     if outermost is None:

@@ -11,7 +11,6 @@ import marshal
 from collections import deque
 from typing import NamedTuple
 
-
 # Records that are hashed at once: one by one costs more than taking the step that is recorded.
 BLOCK = 1024
 
