@@ -25,7 +25,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 # Machines that run the suite are shared, so how long one example takes says nothing.
 settings.register_profile("suite", deadline=None)
@@ -47,6 +47,24 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     # Descriptor 2 is captured while a test runs but not yet while plugins are configured.
     config.stash[_terminal] = os.dup(2)
+    if tracer := threading.gettrace():
+        _let_coverage_see_the_foreign_threads(tracer)
+
+
+def _let_coverage_see_the_foreign_threads(tracer: Any) -> None:
+    """Trace what simclock starts below `threading`, which is where new threads get a tracer."""
+    from simclock._boundary import watchdog  # not for plain runs: see the module's docstring
+
+    start_foreign = watchdog.start_foreign
+
+    def start_traced(function: Callable[[], None]) -> None:
+        def run() -> None:
+            sys.settrace(tracer)
+            function()
+
+        start_foreign(run)
+
+    watchdog.start_foreign = start_traced
 
 
 # ------------------------------------------------------------------ the watchdog

@@ -43,7 +43,7 @@ CASES = {
     "NOARGS method": ("_collections.deque.copy", "_collections.deque()", "subject.copy()", ([], {})),
     "O function": ("_json.encode_basestring", "0", "_json.encode_basestring('a')", (["a"], {})),
     "O method": ("_struct.Struct.unpack", "_struct.Struct('b')", "subject.unpack(b'a')", ([b"a"], {})),
-    "VARARGS function": ("time.ctime", "0", "time.ctime(5)", ([5], {})),
+    "VARARGS function": ("_json.scanstring", "None", "_json.scanstring('a\"', 0)", (['a"', 0], {})),
     "VARARGS method": ("re.Match.group", "re.match('a', 'a')", "subject.group(0, 0)", ([0, 0], {})),
     "VARARGS unpacked": ("re.Match.group", "re.match('a', 'a')", "subject.group(*[0] * 9)", ([0] * 9, {})),
     "KEYWORDS function": (

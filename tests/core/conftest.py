@@ -89,7 +89,7 @@ class FakePort:
         self.calls.append(f"abandon {thread.name}")
 
     def ended(self, thread):
-        return []
+        return [id(thread)]
 
     def call_user(self, function, *args):
         return function(*args)
@@ -151,21 +151,20 @@ class Gate:
         self._kernel.checkpoint("release")
 
 
-class AllEnded:
-    """What waits for every other thread to end."""
+class Join:
+    """The wait for a thread to end."""
 
-    key = 0
-
-    def __init__(self, kernel):
-        self._kernel = kernel
+    def __init__(self, thread):
+        self._thread = thread
+        self.key = id(thread)
 
     def free(self):
-        return len(self._kernel.living) == 1
+        return self._thread.finished
 
     take = free
 
     def owner(self):
-        return None
+        return self._thread
 
 
 class Bench:
@@ -186,8 +185,12 @@ class Bench:
         self.kernel.start_thread(thread, function, args, None)
         return thread
 
+    def join(self, thread):
+        if not thread.finished:
+            self.kernel.wait("join", Join(thread))
+
     def join_all(self):
-        self.kernel.wait("join", AllEnded(self.kernel))
+        self.kernel.wait("join", self.kernel._all_ended)
 
     def now(self):
         """Return virtual seconds since the start."""

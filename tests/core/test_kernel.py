@@ -157,7 +157,32 @@ def test_only_the_last_finished_threads_are_remembered(bench, monkeypatch):
     assert b.kernel.thread_of(b.kernel.root.baton.serial) is b.kernel.root
 
 
+class Interested:
+    """Canonical, but asked at every checkpoint."""
+
+    interested = True
+
+    def choose(self, bound, label):
+        return 0
+
+
 # ------------------------------------------------------------------------ limits
+
+
+def test_a_thread_that_goes_past_a_limit_does_not_lose_its_turn_for_good(bench):
+    b = bench(source=Interested(), steps_per_instant=100)
+
+    def spin():
+        for _ in range(150):
+            b.kernel.checkpoint("test")
+        b.note("spun")
+
+    spinner = b.spawn("spinner", spin)
+    with pytest.raises(Livelock, match="running spinner"):
+        b.join(spinner)
+    b.join(spinner)
+
+    assert b.log == [(0, "spun")]
 
 
 def test_steps_at_one_instant_are_limited(bench):
@@ -346,6 +371,20 @@ def test_descriptors_are_looked_at_before_the_clock_jumps_and_now_and_then(bench
     assert b.now() == 0
 
 
+def test_what_a_descriptor_has_is_found_when_nobody_can_run(bench):
+    b = bench()
+    gate = b.gate(owner=b.kernel.root)
+
+    def body():
+        gate.owned_by = None  # the kernel is told nothing
+        b.sleep(1)
+
+    b.spawn("body", body)
+
+    assert b.kernel.wait_for_descriptors(gate, b.kernel.world.now_ns + SECOND // 2)
+    assert b.now() == 0
+
+
 # ----------------------------------------------------------------------- signals
 
 
@@ -442,6 +481,22 @@ def test_the_watchdog_gives_the_root_the_turn_of_a_stuck_thread(bench):
     assert isinstance(b.kernel.failure, Stalled)
 
 
+def test_a_stall_of_what_is_not_stuck_leaves_it_its_turn(bench):
+    b = bench()
+
+    def spin():
+        b.kernel.stall(Stalled("stalled: spins"), stuck=False)
+        b.note("goes on")
+        b.sleep(1)
+
+    b.spawn("spinner", spin, daemon=True)
+
+    with pytest.raises(Stalled, match="stalled: spins"):
+        b.sleep(10)
+    assert b.log == [(0, "goes on")]
+    assert b.now() == 0
+
+
 # --------------------------------------------------------------------------- end
 
 
@@ -507,6 +562,44 @@ def test_a_hold_that_outlives_the_simulation_is_a_leak(bench):
     b.kernel.holds[1] = "a compiler"
 
     assert b.end() == ["a hold that was never released: a compiler"]
+
+
+def test_who_is_unwound_may_release_but_not_wait(bench):
+    b = bench()
+    gate = b.gate()
+
+    def body():
+        gate.acquire()
+        try:
+            b.sleep(100)
+        finally:
+            gate.release()
+            b.note("released")
+            b.sleep(1)
+            b.note("never")
+
+    b.spawn("body", body, daemon=True)
+
+    assert b.end() == []
+    assert b.log == [(60, "released")]
+    assert gate.free()
+
+
+def test_who_spins_while_it_is_unwound_is_unwound_again(bench):
+    b = bench()
+    free = threading.Event()
+
+    def body():
+        try:
+            b.sleep(100)
+        finally:
+            while not free.is_set():
+                b.kernel.checkpoint("test")
+
+    b.spawn("body", body, daemon=True)
+
+    assert b.end() == []
+    assert b.port.calls == ["retire body", "body unwound"]
 
 
 def test_an_interrupt_while_it_ends_does_not_keep_it_from_ending(bench):

@@ -77,3 +77,30 @@ def test_an_owner_that_has_ended_is_said_to():
     assert report.threads([made["a"]]) == [
         "a (a), waits for lock, owned by b (b, which has ended), since +0 s"
     ]
+
+
+def test_a_stack_without_source_has_its_lines_all_the_same(bench):
+    b = bench()
+    namespace = {"wait": b.sleep}
+    program = compile("def body():\n    wait(100)", "made-up.py", "exec")
+    exec(program, namespace)
+    b.spawn("nowhere", namespace["body"], daemon=True)
+    b.kernel.settle()
+
+    text = report.deadlock(b.kernel, potential=False)
+
+    assert "    made-up.py:2 in body\n    " in text
+
+
+def test_a_stall_names_the_owner_of_the_baton_and_those_who_wait(bench):
+    b = bench(stall=2.5)
+    b.spawn("waiter", b.sleep, 100, daemon=True)
+    b.kernel.settle()
+
+    lines = report.stall(b.kernel, "stuck in C code").splitlines()
+
+    assert lines[0] == "stalled: root made no progress for 2.5 real seconds: stuck in C code"
+    assert "  waiter (0.1), waits for sleep, until +100 s, since +0 s" in lines
+    assert lines[-1] == (
+        "make it wait through something that simclock sees, or give a longer watchdog="
+    )

@@ -309,3 +309,20 @@ def test_a_foreign_thread_makes_it_potential(foreign):
         "  if one of them does real work for this simulation, wrap the wait in sim.hold(...)"
     )
     assert last == NEXT
+
+
+def test_of_many_threads_all_are_named_and_twenty_shown_with_stacks():
+    gate = threading.Lock()
+    gate.acquire()
+
+    with pytest.raises(simclock.Deadlock) as found, simclock.Simulation():
+        for n in range(30):
+            threading.Thread(target=gate.acquire, name=f"worker-{n}", daemon=True).start()
+        gate.acquire()
+
+    text = str(found.value)
+    assert [n for n in range(30) if f"  worker-{n} (0.{n + 1}), waits for lock" in text] == [
+        *range(30)
+    ]
+    assert text.startswith("deadlock: 31 threads can never run again")
+    assert text.count(" in run\n") == 19

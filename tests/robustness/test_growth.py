@@ -76,7 +76,7 @@ def test_the_c_part_keeps_no_reference():
                 _native.Baton(world)
                 with pytest.raises(TypeError):
                     lock.acquire(nonsense=item)
-                with pytest.raises(ValueError):
+                with pytest.raises(ValueError, match="non-negative"):
                     time.sleep(-1)
 
     use()
@@ -101,7 +101,7 @@ def test_ten_thousand_threads_in_one_simulation():
     before = threading.stack_size(256 * 1024)
     try:
         with simclock.Simulation() as sim:
-            # Daemons: up to 3.12 `threading` looks through all others at each start of a thread that is none.
+            # Daemons: up to 3.12 each start of another kind looks through all that there are.
             threads = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(10_000)]
             for thread in threads:
                 thread.start()

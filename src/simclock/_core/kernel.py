@@ -206,10 +206,6 @@ class Kernel:
             listed.remove(wait)
         if self._outside and wait in self._outside:
             self._outside.remove(wait)
-        # Without a resource it was picked from there; looking would cost each sleeper of
-        # thousands a look at all the others.
-        if wait.due and wait.resource is not None and wait.thread in self.scheduler.ready:
-            self.scheduler.ready.remove(wait.thread)
 
     def wait_for_descriptors(self, resource: Resource, deadline_ns: int | None) -> bool:
         """Park the current thread until *resource*, a poll, finds something; see `wait`."""
@@ -242,7 +238,7 @@ class Kernel:
 
     def checkpoint(self, label: str) -> None:
         """Offer the other threads to run here."""
-        undisturbed = self.world.steps_left >= 0 and not self.source.interested
+        undisturbed = self.world.steps_left >= 0 and not self.world.interested
         if undisturbed and not self.port.signals_wanted():
             return
         thread = self._entering(parking=False)
@@ -542,11 +538,10 @@ class Kernel:
         for thread in leftovers:
             if not thread.started:
                 self.port.cancel(thread)
-            if not thread.finished:
-                self.port.silence(thread)
-                self._forced(thread)
-                self._gives_way(thread)
-                self.port.switch(self.root.baton, thread.baton)
+            self.port.silence(thread)
+            self._forced(thread)
+            self._gives_way(thread)
+            self.port.switch(self.root.baton, thread.baton)
         self._await_strays()
         leaks += [
             f"a thread that refused to end and stays parked: {thread.name}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PACKAGE = str(Path(__file__).parent.parent)
 STACK_LINES = 6
+STACKS = 20
 
 
 def threads(chosen: Iterable[SimThread]) -> list[str]:
@@ -154,9 +155,11 @@ def _waits_for(thread: SimThread) -> str:
 
 def _blocked(chosen: Iterable[SimThread]) -> list[str]:
     lines = []
-    for thread in chosen:
+    for number, thread in enumerate(chosen):
         lines += [f"  {line}" for line in threads([thread])]
-        lines += _stack(thread)
+        # Every thread is named; stacks beyond these say the same again.
+        if number < STACKS:
+            lines += _stack(thread)
     return lines
 
 

@@ -1,0 +1,220 @@
+"""The interpreter ends well, whatever a simulation left."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+ENDS = {
+    "a simulation that is never closed": """
+        simclock.Simulation().__enter__()
+        time.sleep(1)
+    """,
+    "one with parked daemon threads": """
+        simclock.Simulation().__enter__()
+        for _ in range(3):
+            threading.Thread(target=time.sleep, args=(1e6,), daemon=True).start()
+        time.sleep(1)
+    """,
+    "one with runnable daemon threads": """
+        simclock.Simulation().__enter__()
+        for _ in range(3):
+            threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
+    """,
+    "one with threads that end by themselves": """
+        simclock.Simulation().__enter__()
+        for _ in range(3):
+            threading.Thread(target=time.sleep, args=(5,)).start()
+    """,
+    "one with a pool": """
+        from concurrent.futures import ThreadPoolExecutor
+        simclock.Simulation().__enter__()
+        pool = ThreadPoolExecutor()
+        pool.submit(time.sleep, 5).result()
+    """,
+    "a pool kept in a global": """
+        from concurrent.futures import ThreadPoolExecutor
+        pool = ThreadPoolExecutor()
+        with simclock.Simulation():
+            pool.submit(time.sleep, 5).result()
+        try:
+            pool.submit(int)
+        except RuntimeError as error:
+            assert "after shutdown" in str(error)
+    """,
+    "daemon leftovers of a closed one": """
+        with simclock.Simulation(drain=0):
+            for _ in range(3):
+                threading.Thread(target=time.sleep, args=(1e6,), daemon=True).start()
+    """,
+    "a thread that refused to end": """
+        def resist():
+            while True:
+                try:
+                    time.sleep(1)
+                except BaseException:
+                    pass
+        try:
+            with simclock.Simulation(drain=0):
+                threading.Thread(target=resist, daemon=True).start()
+                time.sleep(5)
+        except simclock.errors.Leak:
+            pass
+    """,
+    "destructors that wait at exit": """
+        class Late:
+            def __del__(self):
+                lock.acquire()
+                lock.release()
+                time.sleep(0.001)
+        lock = threading.Lock()
+        simclock.Simulation().__enter__()
+        late = Late()
+        late.me = late
+    """,
+    "atexit handlers that start threads": """
+        import atexit
+        def last():
+            thread = threading.Thread(target=time.sleep, args=(3,))
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # from 3.12 on
+            thread.join()
+        atexit.register(last)
+        simclock.Simulation().__enter__()
+    """,
+    "an exception inside": """
+        import sys
+        sys.excepthook = lambda *_: None
+        with simclock.Simulation():
+            threading.Thread(target=time.sleep, args=(3,)).start()
+    """,
+    "an open asyncio runner": """
+        import asyncio
+        async def main():
+            asyncio.get_running_loop().run_in_executor(None, time.sleep, 3)
+            await asyncio.sleep(1)
+        with simclock.Simulation():
+            asyncio.run(main())
+    """,
+}
+
+
+@pytest.mark.parametrize("flags", [(), ("-X", "dev")], ids=["plain", "dev"])
+@pytest.mark.parametrize("ends", ENDS)
+def test_exits_with_code_0(child, ends, flags):
+    program = "import threading, time, simclock\n" + textwrap.dedent(ENDS[ends]) + "print('end')\n"
+
+    assert child(program, *flags) == ["end"]
+
+
+@pytest.mark.parametrize("ends", [name for name in ENDS if "asyncio" not in name])
+def test_exits_with_code_0_under_the_memory_debugger(child, ends):
+    program = "import threading, time, simclock\n" + textwrap.dedent(ENDS[ends]) + "print('end')\n"
+
+    assert child(program, PYTHONMALLOC="debug", PYTHONFAULTHANDLER="1") == ["end"]
+
+
+def test_sys_exit_inside_gives_its_code(child):
+    lines = child(
+        """
+        import sys, threading, time, simclock
+        with simclock.Simulation():
+            threading.Thread(target=time.sleep, args=(3,)).start()
+            sys.exit(5)
+        """,
+        returncode=5,
+    )
+
+    assert lines == []
+
+
+def test_sys_exit_in_another_thread_ends_that_thread_only(child):
+    lines = child("""
+        import sys, threading, time, simclock
+        with simclock.Simulation() as sim:
+            threading.Thread(target=sys.exit, args=(5,)).start()
+            time.sleep(3)
+        print(sim.elapsed)
+    """)
+
+    assert lines == ["3.0"]
+
+
+SPINNER = """
+import threading, time, simclock
+def spin():
+    print("spinning", flush=True)
+    while True:
+        pass
+with simclock.Simulation(watchdog=1000) as sim:
+    threading.Thread(target=spin, daemon=True).start()
+    time.sleep(1)
+"""
+STUCK = """
+import os, threading, time, simclock
+reader, writer = os.pipe()
+def stick():
+    print("spinning", flush=True)
+    os.read(reader, 1)
+with simclock.Simulation(watchdog=1000) as sim:
+    threading.Thread(target=stick, daemon=True).start()
+    time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("program", [SPINNER, STUCK], ids=["spins", "stuck in C"])
+def test_a_second_interrupt_aborts_a_simulation_whose_owner_does_not_yield(program):
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            assert process.stdout.readline() == "spinning\n"
+            for _ in range(2):
+                time.sleep(0.2)
+                process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=30)
+        finally:
+            process.kill()
+
+    assert stderr.splitlines()[-1] == (
+        "KeyboardInterrupt: the simulation was aborted by a second interrupt"
+    )
+    assert process.returncode == -signal.SIGINT
+
+
+def test_one_interrupt_reaches_a_thread_that_yields(child):
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import threading, time, simclock\n"
+            "def tick():\n"
+            "    while True:\n"
+            "        time.sleep(1)\n"
+            "with simclock.Simulation(drain=0, max_steps=10**12) as sim:\n"
+            "    threading.Thread(target=tick, daemon=True).start()\n"
+            "    print('ticking', flush=True)\n"
+            "    threading.Event().wait()\n",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stdout.readline() == "ticking\n"
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=30)
+        finally:
+            process.kill()
+
+    assert stderr.splitlines()[-1] == "KeyboardInterrupt"
+    assert process.returncode == -signal.SIGINT
