@@ -40,12 +40,27 @@ LETTERS = ", ".join(repr(letter) for letter in "abcdefghij")
 CASES = {
     # convention: (built-in, what its method is called on, call, what the replacement gets)
     "NOARGS function": ("posix.getcwd", "0", "os.getcwd()", ([], {})),
-    "NOARGS method": ("_collections.deque.copy", "_collections.deque()", "subject.copy()", ([], {})),
+    "NOARGS method": (
+        "_collections.deque.copy",
+        "_collections.deque()",
+        "subject.copy()",
+        ([], {}),
+    ),
     "O function": ("_json.encode_basestring", "0", "_json.encode_basestring('a')", (["a"], {})),
-    "O method": ("_struct.Struct.unpack", "_struct.Struct('b')", "subject.unpack(b'a')", ([b"a"], {})),
+    "O method": (
+        "_struct.Struct.unpack",
+        "_struct.Struct('b')",
+        "subject.unpack(b'a')",
+        ([b"a"], {}),
+    ),
     "VARARGS function": ("_json.scanstring", "None", "_json.scanstring('a\"', 0)", (['a"', 0], {})),
     "VARARGS method": ("re.Match.group", "re.match('a', 'a')", "subject.group(0, 0)", ([0, 0], {})),
-    "VARARGS unpacked": ("re.Match.group", "re.match('a', 'a')", "subject.group(*[0] * 9)", ([0] * 9, {})),
+    "VARARGS unpacked": (
+        "re.Match.group",
+        "re.match('a', 'a')",
+        "subject.group(*[0] * 9)",
+        ([0] * 9, {}),
+    ),
     "KEYWORDS function": (
         "_csv.register_dialect",
         "0",
@@ -65,7 +80,12 @@ CASES = {
         ([], {}),
     ),
     "FASTCALL function": ("_heapq.heappush", "0", "_heapq.heappush([], 1)", ([[], 1], {})),
-    "FASTCALL method": ("_struct.Struct.pack", "_struct.Struct('bb')", "subject.pack(1, 2)", ([1, 2], {})),
+    "FASTCALL method": (
+        "_struct.Struct.pack",
+        "_struct.Struct('bb')",
+        "subject.pack(1, 2)",
+        ([1, 2], {}),
+    ),
     "FASTCALL with many": (
         "_struct.Struct.pack",
         "_struct.Struct('10b')",
@@ -137,7 +157,9 @@ def test_an_unknown_convention_is_refused_by_name():
             ("doc", ctypes.c_char_p),
         )
 
-    definition = Definition(b"newfangled", ctypes.cast(ctypes.pythonapi.Py_GetVersion, ctypes.c_void_p), 4)
+    definition = Definition(
+        b"newfangled", ctypes.cast(ctypes.pythonapi.Py_GetVersion, ctypes.c_void_p), 4
+    )
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
     make.argtypes = (ctypes.POINTER(Definition), ctypes.c_void_p, ctypes.c_void_p)
@@ -154,7 +176,9 @@ def test_an_unknown_convention_is_refused_by_name():
 @pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize("subject", [len.__call__, test_the_cases_cover_every_convention, int, 1])
 def test_what_has_no_method_definition_is_refused_by_name(subject):
-    with pytest.raises(TypeError, match="neither a built-in function nor a method descriptor") as found:
+    with pytest.raises(
+        TypeError, match="neither a built-in function nor a method descriptor"
+    ) as found:
         _native.redirect(subject, print, _native.PLAIN)
 
     assert repr(subject) in str(found.value)
@@ -172,7 +196,9 @@ def test_a_row_that_this_python_lacks_is_refused_by_name():
 
 @pytest.mark.usefixtures("prepared")
 def test_a_definition_is_redirected_once():
-    with pytest.raises(Unsupported, match=r"cannot redirect time\.sleep of .* it shares its definition"):
+    with pytest.raises(
+        Unsupported, match=r"cannot redirect time\.sleep of .* it shares its definition"
+    ):
         rows.redirect([Row("time.sleep", "simulated", "", print)])
 
 

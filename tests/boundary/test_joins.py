@@ -181,7 +181,8 @@ def test_a_thread_can_be_started_again_below_threading():
 
 
 @pytest.mark.parametrize(
-    "args", [(), (print,), (1, ()), (print, []), (print, (), 1), (print, (), {}, 1), (print, (), None)]
+    "args",
+    [(), (print,), (1, ()), (print, []), (print, (), 1), (print, (), {}, 1), (print, (), None)],
 )
 def test_wrong_arguments_of_start_raise_what_the_original_raises(args):
     def outcome():

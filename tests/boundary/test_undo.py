@@ -23,7 +23,7 @@ def raised(error):
         with simclock.Simulation():
             threading.Thread(target=time.sleep, args=(5,)).start()
             raise error
-    except BaseException as caught:  # noqa: BLE001 - KeyboardInterrupt too
+    except BaseException as caught:
         return caught
     return None
 
@@ -81,7 +81,9 @@ def test_after_an_error_in_a_step_of_opening(monkeypatch, module, step):
     [(wallclock, "stop"), (entropy, "stop"), (identity, "stop"), (signals, "stop")],
     ids=lambda place: getattr(place, "__name__", str(place)).rpartition(".")[2],
 )
-def test_an_error_in_a_step_of_closing_is_raised_and_the_other_steps_are_done(monkeypatch, module, step):
+def test_an_error_in_a_step_of_closing_is_raised_and_the_other_steps_are_done(
+    monkeypatch, module, step
+):
     really = getattr(module, step)
 
     def stop():

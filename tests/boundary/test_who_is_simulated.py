@@ -151,7 +151,15 @@ with simclock.Simulation() as sim:
 
 
 @pytest.mark.parametrize(
-    "core", [None, "pytrace", pytest.param("sysmon", marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="needs sys.monitoring"))]
+    "core",
+    [
+        None,
+        "pytrace",
+        pytest.param(
+            "sysmon",
+            marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="needs sys.monitoring"),
+        ),
+    ],
 )
 def test_coverage_changes_nothing(child, tmp_path, core):
     program = tmp_path / "program.py"
@@ -189,6 +197,7 @@ def test_a_destructor_in_user_code_waits_like_any_code():
     lock = threading.Lock()
 
     with simclock.Simulation() as sim:
+
         def own():
             with lock:
                 time.sleep(2)

@@ -86,7 +86,7 @@ def steps(action):
         injector = Injector(at, action)
         try:
             outcome = str(injector.run(ping_pong))
-        except BaseException as error:  # noqa: BLE001 - that is what is injected
+        except BaseException as error:
             outcome = repr(error)
         outcomes[outcome] += 1
         left = [
@@ -212,7 +212,7 @@ def test_interrupts_from_outside_at_any_real_instant():
                 # From inside the opening to many hand-offs later.
                 signal.setitimer(signal.ITIMER_REAL, 20e-6 + (run * 7919 % 150) * 40e-6)
                 long_run()
-            except BaseException as error:  # noqa: BLE001 - which one is the question
+            except BaseException as error:
                 outcomes[repr(error)] += 1
             assert (_native.redirected(), kernels, _native.current()) == ([], [], None)
     finally:
@@ -242,7 +242,7 @@ def test_interrupts_sent_by_a_foreign_thread():
         try:
             go.release()
             long_run()
-        except BaseException as error:  # noqa: BLE001 - which one is the question
+        except BaseException as error:
             outcomes[repr(error)] += 1
         assert (_native.redirected(), kernels, _native.current()) == ([], [], None)
     sender.join()
@@ -273,7 +273,7 @@ def test_an_interrupt_is_never_raised_in_another_thread():
         try:
             for _ in range(5):
                 time.sleep(1)
-        except BaseException as error:  # noqa: BLE001 - Unwind is expected, no interrupt
+        except BaseException as error:
             log.append((name, type(error).__name__))
             raise
 

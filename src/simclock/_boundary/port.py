@@ -143,6 +143,20 @@ def _never() -> bool:
 
 
 def start_foreign(function: Callable[[], None]) -> None:
-    """Start a foreign thread that ``threading`` does not know, from any thread."""
+    """Start a foreign thread that ``threading`` does not know, from any thread.
+
+    Returns when it runs: Python 3.10 crashes on a thread whose first
+    instruction comes after the interpreter's end.
+    """
     original = originals.get("_thread.start_new_thread", _thread.start_new_thread)
-    original(function, ())
+    acquire = originals.get("_thread.LockType.acquire", _thread.LockType.acquire)
+    release = originals.get("_thread.LockType.release", _thread.LockType.release)
+    begun = _thread.allocate_lock()
+    acquire(begun)
+
+    def run() -> None:
+        release(begun)
+        function()
+
+    original(run, ())
+    acquire(begun)

@@ -242,7 +242,7 @@ class Kernel:
         if undisturbed and not self.port.signals_wanted():
             return
         thread = self._entering(parking=False)
-        if self.unwinding:
+        if self.unwinding or thread in self._strays:
             self.world.steps_left -= 1
             return
         current: SimThread | None = thread
@@ -270,7 +270,8 @@ class Kernel:
         thread = self.current
         if self._strays:
             thread = self._myself()
-            if thread in self._strays:
+            # Only where it would wait: what it does on its way out has to succeed.
+            if parking and thread in self._strays:
                 self._unwind(thread)
         if self.unwinding and thread is not self.root:
             if parking or self.world.steps_left < 0:
