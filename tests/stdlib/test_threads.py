@@ -422,7 +422,7 @@ def test_a_trace_function_of_its_own_stays_with_its_thread():
         return None
 
     with Simulation():
-        outer = sys.gettrace()
+        outer = threading.gettrace()
         threading.settrace(None)
         try:
             join(start(look, look))
