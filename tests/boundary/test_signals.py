@@ -12,7 +12,7 @@ import time
 import pytest
 
 import simclock
-from simclock._boundary import signals
+from simclock._boundary import _native, signals
 
 USR1 = signal.SIGUSR1
 
@@ -208,15 +208,18 @@ def test_a_simulation_of_another_thread_leaves_signals_to_the_main_thread():
 
     def simulate():
         with simclock.Simulation() as sim:
-            os.kill(os.getpid(), USR1)
+            sender = threading.Thread(target=os.kill, args=(os.getpid(), USR1))
+            sender.start()
+            sender.join()
             time.sleep(5)
             log.append(sim.elapsed)
+            log.append(_native.wanted())
 
     thread = threading.Thread(target=simulate)
     thread.start()
     thread.join()
 
-    assert sorted(map(str, log)) == ["5.0", "handled"]
+    assert sorted(map(str, log)) == ["5.0", "False", "handled"]
 
 
 @pytest.mark.parametrize("run", range(20))

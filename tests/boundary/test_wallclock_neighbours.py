@@ -128,3 +128,11 @@ def test_freezegun_used_inside_freezes_the_wall_clock_of_its_block():
     assert log == ["2012-01-14T00:00:00+00:00", "2000-01-01T00:00:01+00:00"]
     assert sim.elapsed == 1.0
     assert sys.modules["time"].time is time.time
+
+
+def test_a_stop_too_many_inside_leaves_nothing_to_stop():
+    with simclock.Simulation():
+        time_machine.travel(86400.0).stop()
+        assert time_machine.traveller_stack == []
+
+    assert time_machine.traveller_stack == []

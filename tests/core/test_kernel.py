@@ -314,6 +314,22 @@ def test_what_a_foreign_thread_takes_while_somebody_waits_holds_the_clock_too(be
     assert b.now() == 1
 
 
+def test_what_a_foreign_thread_released_is_found_before_the_clock_jumps(bench):
+    b = bench()
+    gate = b.gate(owner=b.kernel.root)
+
+    def body():
+        # A foreign thread released it: the kernel hears that one did something, not what.
+        gate.owned_by = None
+        b.port.steps_outside += 1
+        b.sleep(1)
+
+    b.spawn("body", body)
+
+    assert gate.acquire(b.kernel.world.now_ns + SECOND // 2)
+    assert b.now() == 0
+
+
 def test_with_strict_waiting_for_a_foreign_thread_is_an_escape(bench):
     b = bench(external="strict")
     gate = b.gate(owner=FOREIGN)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import _thread
 import gc
+import inspect
+import json
 import os
 import queue
 import sys
@@ -17,6 +19,13 @@ import pytest
 
 import simclock
 from simclock._boundary import _native
+
+IMPORTS = """
+import gc, os, queue, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import simclock
+"""
 
 
 def resident_kib() -> int:
@@ -112,25 +121,40 @@ def fails():
     return None
 
 
-def test_a_thousand_simulations_leave_no_memory_threads_or_descriptors():
-    def rounds(count):
-        outcomes = set()
-        for _ in range(count):
-            outcomes.add((program(), fails()))
-        gc.collect()
-        return outcomes
+MEASURE = """
+def rounds(count):
+    outcomes = set()
+    for _ in range(count):
+        outcomes.add((program(), fails()))
+    gc.collect()
+    return outcomes
 
-    expected = rounds(100)
-    before = resident_kib(), os_threads(), descriptors(), len(gc.get_objects())
+def state():
+    return resident_kib(), len(gc.get_objects()), os_threads(), descriptors()
 
-    outcomes = rounds(450)
-    after = resident_kib(), os_threads(), descriptors(), len(gc.get_objects())
+outcomes = rounds(500)  # as many as below: garbage waits for its collection
+before = state()
+outcomes |= rounds(500)
+after = state()
+print(len(outcomes))
+print([late - early for early, late in zip(before, after)])
+"""
 
-    assert len(outcomes | expected) == 1
-    assert after[1:3] == before[1:3]
-    # Not one object for each simulation, nor a kilobyte.
-    assert after[3] - before[3] < 200
-    assert after[0] - before[0] < 450
+
+@pytest.mark.skipif("COVERAGE_RUN" in os.environ, reason="its tracer keeps an object a thread")
+def test_a_thousand_simulations_leave_no_memory_threads_or_descriptors(child):
+    """In a process of its own: what other tests freed would hide what these take."""
+    names = (resident_kib, os_threads, descriptors, program, fails)
+    source = "\n".join(inspect.getsource(name) for name in names)
+
+    # One heap for all OS threads: which of several a thread gets is a matter of luck.
+    distinct, changes = child(IMPORTS + source + MEASURE, MALLOC_ARENA_MAX="1")
+
+    kib, objects, threads, open_descriptors = json.loads(changes)
+    assert (distinct, threads, open_descriptors) == ("1", 0, 0)
+    # Not one object for each of 1,000 simulations, nor a kilobyte.
+    assert objects < 200
+    assert kib < 1000
 
 
 def test_what_is_allocated_is_freed():
@@ -242,8 +266,10 @@ def test_worlds_batons_and_kernels_are_freed():
     for _ in range(20):
         program()
         fails()
+    after = count()
 
-    assert count() == before
+    # The watchdog looks at the last one for a while, and at those of an earlier test no more.
+    assert {kind for kind in kinds if after[kind] - before[kind] >= 20} == set()
 
 
 def test_primitives_of_the_extension_leak_nothing():

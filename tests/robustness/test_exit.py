@@ -169,52 +169,42 @@ with simclock.Simulation(watchdog=1000) as sim:
 """
 
 
-@pytest.mark.parametrize("program", [SPINNER, STUCK], ids=["spins", "stuck in C"])
-def test_a_second_interrupt_aborts_a_simulation_whose_owner_does_not_yield(program):
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
+TICKER = """
+import threading, time, simclock
+def tick():
+    print("spinning", flush=True)
+    while True:
+        time.sleep(1)
+with simclock.Simulation(drain=0, max_steps=10**12) as sim:
+    threading.Thread(target=tick, daemon=True).start()
+    threading.Event().wait()
+"""
+
+
+def interrupted(program, times):
+    """Run a program that prints once it spins, press Ctrl-C some times; return its last line."""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout.readline() == "spinning\n"
-            for _ in range(2):
+            for _ in range(times):
                 time.sleep(0.2)
                 process.send_signal(signal.SIGINT)
             _, stderr = process.communicate(timeout=30)
         finally:
             process.kill()
+    assert process.returncode == -signal.SIGINT
+    return stderr.splitlines()[-1]
 
-    assert stderr.splitlines()[-1] == (
+
+@pytest.mark.parametrize("program", [SPINNER, STUCK], ids=["spins", "stuck in C"])
+def test_a_second_interrupt_aborts_a_simulation_whose_owner_does_not_yield(program):
+    assert interrupted(program, times=2) == (
         "KeyboardInterrupt: the simulation was aborted by a second interrupt"
     )
-    assert process.returncode == -signal.SIGINT
 
 
-def test_one_interrupt_reaches_a_thread_that_yields():
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import threading, time, simclock\n"
-            "def tick():\n"
-            "    while True:\n"
-            "        time.sleep(1)\n"
-            "with simclock.Simulation(drain=0, max_steps=10**12) as sim:\n"
-            "    threading.Thread(target=tick, daemon=True).start()\n"
-            "    print('ticking', flush=True)\n"
-            "    threading.Event().wait()\n",
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            assert process.stdout.readline() == "ticking\n"
-            process.send_signal(signal.SIGINT)
-            _, stderr = process.communicate(timeout=30)
-        finally:
-            process.kill()
-
-    assert stderr.splitlines()[-1] == "KeyboardInterrupt"
-    assert process.returncode == -signal.SIGINT
+def test_one_interrupt_is_enough_where_the_owner_yields():
+    assert interrupted(TICKER, times=1) == "KeyboardInterrupt"

@@ -3,31 +3,25 @@
 #
 #   tests/robustness/valgrind.sh [python]
 #
-# No suppressions: with the system's allocator CPython itself makes no errors. It does lose memory
-# at its end (interned strings), so a lost block counts only if `_native` asked for it.
+# No suppressions: with the system's allocator CPython makes no errors of its own, but for 3.11,
+# whose small integers look uninitialised, and it loses memory at its end (interned strings). So
+# what counts is every invalid access, and whatever else names `_native` among its inner frames.
 set -eu
 python=${1:-python3}
 here=$(cd "$(dirname "$0")" && pwd)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-status=0
 PYTHONMALLOC=malloc PYTHONHASHSEED=0 valgrind --log-file="$log" --num-callers=25 --fair-sched=yes \
-    --error-exitcode=9 --errors-for-leak-kinds=none \
-    --leak-check=full --show-leak-kinds=definite,indirect \
-    "$python" -W ignore "$here/valgrind_program.py" || status=$?
+    --errors-for-leak-kinds=none --leak-check=full --show-leak-kinds=definite,indirect \
+    "$python" -W ignore "$here/valgrind_program.py"
 
-if [ "$status" -ne 0 ]; then
-    cat "$log"
-    echo "failed with code $status (9: valgrind found errors)"
-    exit "$status"
-fi
 grep 'ERROR SUMMARY' "$log"
-lost=$(awk '/lost in loss record/ {block = $0; frame = 0}
-            /(at|by) 0x/ && ++frame <= 5 && /_native/ {print block; print $0}' "$log")
-if [ -n "$lost" ]; then
-    echo "$lost"
-    echo "lost by _native"
+ours=$(awk '/Invalid |ninitialised|lost in loss record|free\(\)/ {record = $0; frame = 0}
+            /Invalid |Mismatched free/ {print}
+            /(at|by) 0x/ && ++frame <= 5 && /_native/ {print record; print $0}' "$log")
+if [ -n "$ours" ]; then
+    echo "$ours"
     exit 1
 fi
-echo "nothing lost by _native"
+echo "no invalid access, and nothing by _native"

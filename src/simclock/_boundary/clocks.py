@@ -53,24 +53,20 @@ def _wall_clock(*args: Any) -> Any:
     return originals["time.clock_gettime"](*args)
 
 
-def _sleep(*args: Any) -> None:
-    duration_ns = _duration_ns(args)
-    if duration_ns is None:
-        originals["time.sleep"](*args)  # raises what is wrong with the arguments
-        return
+def _sleep(seconds: Any) -> None:
+    duration_ns = _duration_ns(seconds)
     simulation = kernel()
-    if duration_ns == 0:
+    if duration_ns is None:
+        originals["time.sleep"](seconds)  # raises what is wrong with it
+    elif duration_ns == 0:
         simulation.count_step()
         simulation.checkpoint("sleep(0)")
     else:
         simulation.sleep_until(simulation.world.now_ns + duration_ns)
 
 
-def _duration_ns(args: tuple[Any, ...]) -> int | None:
-    """Return how long to sleep, or None if the original has to refuse *args*."""
-    if len(args) != 1:
-        return None
-    seconds = args[0]
+def _duration_ns(seconds: Any) -> int | None:
+    """Return how long to sleep, or None if the original has to refuse it."""
     if not isinstance(seconds, (int, float)):
         try:
             seconds = seconds.__index__()

@@ -136,7 +136,8 @@ def _getsignal(*args: Any) -> Any:
 def _let_handle() -> None:
     """Give the main thread its turn now, if it belongs to this simulation."""
     simulation = kernel()
-    if simulation.current is not simulation.root:
+    of_main = simulation.root.ident == threading.main_thread().ident
+    if of_main and simulation.current is not simulation.root:
         _native.defer(0)
         simulation.checkpoint("signal")
 

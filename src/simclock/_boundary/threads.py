@@ -115,7 +115,7 @@ def _join(handle: Any, timeout: Any = None) -> None:
         originals["_thread._ThreadHandle.join"](handle)
 
 
-def _set_sentinel() -> Any:
+def _set_sentinel() -> Any:  # pragma: no cover - no tracer has reached the new thread yet
     """Return the lock that ``threading`` joins on, released when the thread's state goes."""
     sentinel = originals["_thread._set_sentinel"]()
     # Acquired in C, so nothing noted it; a join that asked would look through all foreign threads.

@@ -1,4 +1,4 @@
-"""Tracers, destructors and exhausted stacks: what runs inside kernel frames changes nothing."""
+"""Tracers and destructors: what runs inside kernel frames changes nothing."""
 
 from __future__ import annotations
 
@@ -163,42 +163,3 @@ def test_cyclic_garbage_is_collected_at_the_same_steps_each_time():
     assert 1000 < first[0] < 26_000
     gc.collect()
     assert run() == first
-
-
-def descend(depth, action):
-    if depth:
-        descend(depth - 1, action)
-    else:
-        action()
-
-
-def park_and_switch():
-    woken = threading.Lock()
-    woken.acquire()
-    threading.Timer(1, woken.release).start()
-    woken.acquire()
-
-
-def test_a_full_stack_never_leaves_a_decision_half_made():
-    limit = sys.getrecursionlimit()
-    used = 0
-    frame = sys._getframe()
-    while frame is not None:
-        used += 1
-        frame = frame.f_back
-    outcomes = []
-
-    for spare in range(60):
-        with simclock.Simulation() as sim:
-            try:
-                descend(limit - used - spare, lambda: time.sleep(1))
-                outcomes.append("slept")
-            except RecursionError:
-                outcomes.append("too deep")
-            at = sim.elapsed
-            park_and_switch()
-            assert sim.elapsed == at + 1
-
-    assert set(outcomes) == {"slept", "too deep"}
-    # The deeper, the sooner it fails; never in between.
-    assert outcomes == sorted(outcomes, reverse=True)
