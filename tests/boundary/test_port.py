@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -99,3 +100,28 @@ def test_a_generator_made_at_the_bottom_of_a_stack_is_seeded_too():
     simclock.run(run)
 
     assert drawn[0] == drawn[1]
+
+
+def test_an_abandoned_worker_is_not_waited_for_when_the_interpreter_ends(port, thread, monkeypatch):
+    from concurrent.futures import thread as pools
+
+    thread.ident = 1
+    worker, other = threading.Thread(), threading.Thread()
+    worker._ident, other._ident = 1, 2
+    queues = {worker: None, other: None}
+    monkeypatch.setattr(pools, "_threads_queues", queues)
+    monkeypatch.setattr(module, "_abandoned", set())
+
+    port.abandon(thread)
+
+    assert list(queues) == [other]
+    assert module._abandoned == {1}
+
+
+def test_a_process_without_pools_has_none_to_abandon(port, thread, monkeypatch):
+    monkeypatch.delitem(sys.modules, "concurrent.futures.thread", raising=False)
+    monkeypatch.setattr(module, "_abandoned", set())
+
+    port.abandon(thread)
+
+    assert module._abandoned == {thread.ident}

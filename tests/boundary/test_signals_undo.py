@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
+import time
 
 import pytest
 
@@ -74,3 +77,23 @@ def test_a_function_is_uninterrupted_with_all_that_it_calls():
     assert signals._is_uninterrupted(opening())
     assert not signals._is_uninterrupted(sys._getframe())
     assert not signals._is_uninterrupted(closing_within(sys._getframe))
+
+
+def test_a_signal_for_somebody_else_gives_the_root_no_turn(calls):
+    """The main thread is asked to handle signals; another process or thread is not it."""
+    log = []
+
+    def send():
+        os.kill(os.getppid(), 0)
+        signal.pthread_kill(threading.get_ident(), 0)
+        log.append("sent")
+        time.sleep(1)
+
+    with simclock.Simulation() as sim:
+        threading.Thread(target=send).start()
+        time.sleep(1)
+        switches = sum(record.kind == "choice" for record in sim.trace.records)
+
+    assert log == ["sent"]
+    assert calls == []
+    assert switches == 0

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simclock._boundary.rows import Row, originals
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _streams: dict[str, random.Random] = {}
 _saved: list[tuple[dict[str, random.Random], Any]] = []
@@ -56,14 +59,12 @@ def _seed_random(generator: Any, *args: Any) -> None:
 
 def _for_temporary_names() -> bool:
     """Return whether ``tempfile`` asks: its names must differ from another process'."""
-    frame = sys._getframe(1)
-    for _ in range(6):
-        if frame.f_globals.get("__name__") == "tempfile":
-            return True
-        if frame.f_back is None:
-            return False
+    frame: FrameType | None = sys._getframe(1)
+    callers: list[object] = []
+    while frame is not None and len(callers) < 6:
+        callers.append(frame.f_globals.get("__name__"))
         frame = frame.f_back
-    return False
+    return "tempfile" in callers
 
 
 ROWS = [
