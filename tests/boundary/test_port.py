@@ -125,3 +125,23 @@ def test_a_process_without_pools_has_none_to_abandon(port, thread, monkeypatch):
     port.abandon(thread)
 
     assert module._abandoned == {thread.ident}
+
+
+def test_a_module_that_was_forgotten_is_shadowed_again(child):
+    """As pytester leaves it when the first simulation was one of its runs."""
+    lines = child("""
+        import sys, simclock
+
+        def name():
+            from concurrent.futures import ThreadPoolExecutor
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(lambda: __import__("threading").current_thread().name).result()
+
+        print(simclock.run(name))
+        for module in [m for m in sys.modules if m.startswith(("concurrent", "asyncio"))]:
+            del sys.modules[module]
+        print(simclock.run(name))
+        print(simclock.run(name))
+    """)
+
+    assert lines == ["ThreadPoolExecutor-0_0"] * 3

@@ -6,8 +6,10 @@ from textwrap import dedent
 
 import pytest
 
+import simclock
+
 # pytester forgets the modules that its runs import, and a process redirects its built-ins once.
-import simclock  # noqa: F401
+simclock.run(int)
 
 LOCKED_FOR_EVER = """
     import threading

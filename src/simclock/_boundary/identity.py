@@ -29,7 +29,11 @@ def prepare() -> None:
 
 
 def start(seed: int) -> None:
-    """Shadow what depends on addresses, and start the counters behind default names anew."""
+    """Shadow what depends on addresses, and start the counters behind default names anew.
+
+    Modules are imported here although `prepare` did: pytester, for one, forgets
+    what was imported while its runs went on.
+    """
     global _numbers  # noqa: PLW0603 - one sequence for each simulation
     _numbers = itertools.count(1)
     done: list[tuple[Any, str, Any]] = []
@@ -56,17 +60,17 @@ def _shadow(done: list[tuple[Any, str, Any]], module: Any, name: str, value: Any
 
 
 def _shadow_futures(done: list[tuple[Any, str, Any]]) -> None:
-    base: Any = sys.modules["concurrent.futures._base"]
+    base: Any = import_module("concurrent.futures._base")
     # `as_completed` and `wait` go through sets of futures, and sort them by `id`.
     _shadow(done, base, "Future", _numbered_class(base.Future))
     _shadow(done, base, "id", _number_of)
-    pool: Any = sys.modules["concurrent.futures.thread"]
+    pool: Any = import_module("concurrent.futures.thread")
     _shadow(done, pool.ThreadPoolExecutor, "_counter", itertools.count().__next__)
 
 
 def _shadow_asyncio(done: list[tuple[Any, str, Any]]) -> None:
-    tasks: Any = sys.modules["asyncio.tasks"]
-    futures: Any = sys.modules["asyncio.futures"]
+    tasks: Any = import_module("asyncio.tasks")
+    futures: Any = import_module("asyncio.futures")
     _shadow(done, tasks, "Task", _numbered_class(tasks.Task, names=itertools.count(1).__next__))
     _shadow(done, futures, "Future", _numbered_class(futures.Future))
 
