@@ -33,11 +33,12 @@ def run_in_threads(*functions):
 
 def test_an_os_thread_is_used_again_within_and_across_simulations():
     with simclock.Simulation():
-        first = run_in_threads(int, int, int)
+        first = run_in_threads(*[int] * 10)
     with simclock.Simulation():
-        second = run_in_threads(int)
+        second = run_in_threads(*[int] * 10)
 
-    assert len({*first, *second}) == 1
+    # Two if the OS thread of a thread that an earlier test left stuck in C came back meanwhile.
+    assert len({*first, *second}) <= 2
 
 
 def test_the_pool_of_idle_os_threads_is_bounded():
