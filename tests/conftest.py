@@ -15,7 +15,9 @@ import importlib
 import os
 import select
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 import types
@@ -213,3 +215,27 @@ def _owners() -> Iterator[Any]:
 
 
 _SLOTS = dict(_slots())
+
+
+# ------------------------------------------------------------------ what several folders share
+
+CHILD_LIMIT = 60.0  # real seconds after which a child process is taken for hung
+
+
+@pytest.fixture
+def child():
+    """Run a program in a process of its own; return its standard output, line by line."""
+
+    def run(program: str, *flags: str, returncode: int = 0, **environment: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, *flags, "-c", textwrap.dedent(program)],
+            capture_output=True,
+            text=True,
+            timeout=CHILD_LIMIT,
+            env={**os.environ, **environment},
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (returncode, "")
+        return done.stdout.splitlines()
+
+    return run
