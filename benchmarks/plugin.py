@@ -1,4 +1,4 @@
-"""What the pytest plugin costs those who never simulate."""
+"""What the pytest plugin costs those who never simulate, and those who do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import Table, in_turns, median, nanoseconds, ratio
+from benchmarks.measure import Samples, Table, in_turns, median, nanoseconds, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 ROUNDS = 7
 TESTS = 1000
 TARGET_NS = 20_000_000
+FREEZE = """
+from freezegun import freeze_time
+
+@pytest.fixture(autouse=True)
+def frozen():
+    with freeze_time("2000-01-01"):
+        yield
+"""
 # Pytest is there already when it loads the plugin.
 IMPORT = """
 import pytest, sys, time
@@ -44,7 +52,7 @@ def run_suite(folder: Path, *options: str) -> float:
 
 
 def run() -> Generator[Table, None, None]:
-    """Measure the import, and a suite that has no use for the plugin."""
+    """Measure the import, a suite that has no use for the plugin, and one that has."""
     imports = in_turns(ROUNDS, plugin=import_once)["plugin"]
     table = Table("import of the pytest plugin", "in a fresh process that has imported pytest")
     found = median(imports)
@@ -57,15 +65,33 @@ def run() -> Generator[Table, None, None]:
     yield table
 
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / "pytest.ini").write_text("[pytest]\n")
-        lines = [f"def test_{number}(): pass" for number in range(TESTS)]
-        (folder / "test_nothing.py").write_text("\n".join(lines) + "\n")
+        plain = write_suite(Path(scratch), "plain", "")
+        own = write_suite(Path(scratch), "own", "pytestmark = pytest.mark.simclock")
+        frozen = write_suite(Path(scratch), "frozen", FREEZE)
         samples = in_turns(
             ROUNDS,
-            without=lambda: run_suite(folder, "-p", "no:simclock"),
-            with_it=lambda: run_suite(folder),
+            without=lambda: run_suite(plain, "-p", "no:simclock"),
+            with_it=lambda: run_suite(plain),
+            suite=lambda: run_suite(plain, "--simclock"),
+            own=lambda: run_suite(own),
+            frozen=lambda: run_suite(frozen, "-p", "no:simclock"),
         )
+    yield unmarked(samples)
+    yield simulated(samples)
+
+
+def write_suite(scratch: Path, name: str, head: str) -> Path:
+    """Return a folder with a suite of empty tests below *head*."""
+    folder = scratch / name
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    lines = ["import pytest", head, *(f"def test_{n}(): pass" for n in range(TESTS))]
+    (folder / "test_nothing.py").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def unmarked(samples: Samples) -> Table:
+    """Return what a suite pays that simulates nothing."""
     table = Table("unmarked tests", f"pytest on {TESTS} empty tests, from start to exit")
     table.add("plugin switched off", nanoseconds(median(samples["without"])), 1.0)
     found = ratio(samples, "with_it", "without")
@@ -77,4 +103,30 @@ def run() -> Generator[Table, None, None]:
         f"nothing measurable (runs without it differ by up to {spread:.2f}x)",
         met=found <= spread,
     )
-    yield table
+    return table
+
+
+def simulated(samples: Samples) -> Table:
+    """Return what an empty test pays for being simulated, beside one that freezes the time."""
+    extra = {
+        name: [(a - b) / TESTS for a, b in zip(samples[name], samples["without"], strict=True)]
+        for name in ("frozen", "own", "suite")
+    }
+    table = Table(
+        "simulated empty tests",
+        f"what each of {TESTS} empty tests takes more than without any plugin",
+    )
+    table.add("freezegun: freeze_time() around each", nanoseconds(median(extra["frozen"])), 1.0)
+    for name, title in (
+        ("own", "simclock: a simulation for each"),
+        ("suite", "simclock: one for the whole suite"),
+    ):
+        found = ratio(extra, name, "frozen")
+        table.add(
+            title,
+            nanoseconds(median(extra[name])),
+            found,
+            "less than freezing the time",
+            met=found < 1,
+        )
+    return table

@@ -1,95 +1,160 @@
-"""One test's simulation, entered for each phase and left in between.
-
-Pytest times, reports and logs between the phases; that has to see real time,
-so the simulation stands still there.
-"""
+"""Running what is simulated: the plugin that is registered when there is something to run."""
 
 from __future__ import annotations
 
-import contextlib
-import warnings
+import hashlib
 from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_simclock import reporting
+from pytest_simclock.collecting import Kind, kind_of
+from pytest_simclock.fixtures import WideFixtures
+from pytest_simclock.options import LEAKS, SUITE_READ_COST, choice, given
+from pytest_simclock.testrun import TestRun
+from pytest_simclock.timing import RealTiming
+from pytest_simclock.worlds import Worlds
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    import pytest
+    from simclock import Simulation
+
+# Virtual seconds; simclock's own default.
+DRAIN = 60.0
+
+_run = pytest.StashKey["TestRun"]()
 
 
-class TestRun:
-    """The simulation of one test, from its set-up to its teardown.
+def seed_of(run_seed: int, nodeid: str) -> int:
+    """Return the seed of a test: from its name, so that it is the same whatever else is run."""
+    return int.from_bytes(hashlib.sha256(f"{run_seed}:{nodeid}".encode()).digest()[:4], "big")
+
+
+class Running:
+    """The hooks around tests, and what the tests of a session share.
 
     Args:
-        item: The test.
-        options: Those of the simulation.
-        strict: Whether a leak fails the test; else it is a warning.
+        config: The session's configuration.
     """
 
-    __test__ = False
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._given = given(config)
+        self._leaks = self._given.pop("leaks", None)
+        self._run_seed = self._given.pop("seed", 0)
+        self.drain: float = self._given.get("drain", DRAIN)
+        self.worlds = Worlds({"read_cost": SUITE_READ_COST, **self._given})
+        self._wide = WideFixtures(self.worlds)
+        self._timing = RealTiming()
 
-    def __init__(self, item: pytest.Item, options: dict[str, Any], *, strict: bool) -> None:
+    # ---------------------------------------------------------------- the session
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        """End the suite's simulation when the last fixture is torn down."""
+        try:
+            return (yield)
+        finally:
+            self._timing.undo()
+            try:
+                self.worlds.close_suite()
+            except Exception as error:  # noqa: BLE001 - told, without failing the session
+                reporting.warn(self._config, error)
+
+    # -------------------------------------------------------------------- one test
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """See to it that the parts of *item* are run in its simulation."""
+        if kind_of(item) is Kind.REAL:
+            return (yield)
+        run = item.stash[_run] = TestRun(item, self)
+        try:
+            with run.attached():
+                return (yield)
+        finally:
+            del item.stash[_run]
+            run.abort()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Refuse a test that would wait in vain for threads of a shared fixture."""
+        self._wide.check(item)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Tear *item* down in its simulation; say what that found and nobody has seen."""
+        run = item.stash.get(_run, None)
+        if run is None:
+            return (yield)
+        run.prepare_teardown()
+        try:
+            result = yield
+        except BaseException as error:
+            run.note(error)
+            run.finish()
+            raise
+        run.finish()
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: Any, request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """Set up what several tests share in the world where it will live."""
+        item = getattr(request, "_pyfuncitem", None)
+        if fixturedef.scope == "function" or item is None:
+            return (yield)
+        return (yield from self._wide.set_up(fixturedef, item))
+
+    # -------------------------------------------------------------------- reporting
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Add to a report what is needed to run the test again, and its virtual time."""
+        run = item.stash.get(_run, None)
+        if run is not None and call.excinfo is not None:
+            reporting.hide_ours(item.config, call.excinfo.value)
+        report = yield
+        if run is not None and run.seed is not None:
+            reporting.complete(item, report, run.seed, self._run_seed, run.elapsed)
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self) -> Generator[None, object, object]:
+        """Report in real time also what is reported while a test runs: its subtests."""
+        with self.worlds.inside(None):
+            return (yield)
+
+    # ------------------------------------------------------------ what a test asks for
+
+    def start(self, item: pytest.Item) -> tuple[Simulation, bool]:
+        """Return the simulation that *item* is to run in, ready, and whether a leak fails it."""
+        if kind_of(item) is Kind.SUITE:
+            suite = self.worlds.suite
+            suite._begin_stretch(item.nodeid, seed_of(self._run_seed, item.nodeid))
+            return suite, self._leaks == "fail"
+        simulation, strict = self.new_simulation(item)
+        self.worlds.open_own(simulation)
+        return simulation, strict
+
+    def new_simulation(self, item: pytest.Item) -> tuple[Simulation, bool]:
+        """Return a simulation for *item* alone, not open yet, and whether a leak fails it."""
         from simclock import Simulation
 
-        self._strict = strict
-        self._nodeid = item.nodeid
-        self.simulation = Simulation(**options)
-        self.simulation.__enter__()
-        self.simulation._suspend()
-        # The first exception that left a phase.
-        self._error: BaseException | None = None
-        # Whether pytest knows already what the kernel found.
-        self._told = False
-
-    @contextlib.contextmanager
-    def phase(self) -> Generator[None, None, None]:
-        """Be in the simulation for a block; raise what the kernel found, even if swallowed."""
-        self.simulation._resume()
+        marker = item.get_closest_marker("simclock")
+        options = {
+            "seed": seed_of(self._run_seed, item.nodeid),
+            "leaks": self._leaks or "fail",
+            **self._given,
+            **({} if marker is None else marker.kwargs),
+        }
+        options.pop("enabled", None)
+        leaks = options.pop("leaks")
         try:
-            yield
-        except BaseException as error:
-            self._error = self._error or error
-            self._told = self._told or self._tells(error)
-            raise
-        finally:
-            self.simulation._suspend()
-        failure = self.simulation.failure
-        if failure is not None and not self._told:
-            self._error = self._error or failure
-            self._told = True
-            raise failure
-
-    def _tells(self, error: BaseException | None) -> bool:
-        """Return whether the report of *error* shows what the kernel found."""
-        while error is not None and error is not self.simulation.failure:
-            error = error.__cause__ or error.__context__
-        return error is not None
-
-    @contextlib.contextmanager
-    def last_phase(self) -> Generator[None, None, None]:
-        """Be in the simulation for a block, and close it whatever happens in that."""
-        try:
-            with self.phase():
-                yield
-        finally:
-            self.close()
-
-    def abort(self) -> None:
-        """Close the simulation of a test whose teardown pytest left out: the session ends."""
-        self._told = True
-        self.close()
-
-    def close(self) -> None:
-        """End the simulation; raise what has not been told."""
-        from simclock import Leak
-
-        error = self._error
-        self.simulation._resume()
-        try:
-            self.simulation.__exit__(None if error is None else type(error), error, None)
-        except Leak as leak:
-            if self._strict:
-                raise
-            warnings.warn(Leak(f"{self._nodeid}: {leak}"), stacklevel=2)
-        except BaseException as found:
-            if found is not self.simulation.failure or not self._told:
-                raise
+            return Simulation(**options), choice(*LEAKS)(leaks) == "fail"
+        except (TypeError, ValueError) as error:
+            pytest.fail(f"the simclock marker of {item.nodeid}: {error}", pytrace=False)

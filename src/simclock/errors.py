@@ -8,6 +8,7 @@ __all__ = [
     "Leak",
     "LimitReached",
     "Livelock",
+    "PluginError",
     "SimclockError",
     "Stalled",
     "Unsupported",
@@ -53,6 +54,10 @@ class Leak(SimclockError, ResourceWarning):
 
 class Unsupported(SimclockError, RuntimeError):
     """This interpreter, platform or state of the process cannot be simulated."""
+
+
+class PluginError(SimclockError, RuntimeError):
+    """A plugin does not do what the specification of a hook asks, or fails in it."""
 
 
 class Unwind(SystemExit):

@@ -1,19 +1,22 @@
-"""A simulation: the one place that knows kernel and boundary at once."""
+"""A simulation: the one place that knows kernel, boundary and plugins at once."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simclock._boundary import _native, activation, signals
+from simclock import plugins
+from simclock._boundary import _native, activation, entropy, freezing, signals, wallclock
 from simclock._boundary.active import kernels
 from simclock._boundary.port import NativePort
 from simclock._core.choices import Canonical
 from simclock._core.instants import SECOND, START_NS, to_ns, to_seconds
 from simclock._core.kernel import Kernel
 from simclock._core.ports import Limits
+from simclock._core.trace import ObservedTrace
 from simclock.errors import Leak
 
 if TYPE_CHECKING:
@@ -47,7 +50,11 @@ class Simulation:
 
     Args:
         seed: Seeds every random number drawn inside.
-        epoch: The wall clock's start: an aware datetime, or POSIX seconds.
+        epoch: The wall clock's start: an aware datetime, or POSIX seconds. By
+            default 2000-01-01T00:00:00Z. The monotonic clocks start at 1000 s:
+            a whole number, so that differences are exact; not 0, which programs
+            take for "never"; below 2**24, where a float of seconds still resolves
+            nanoseconds.
         external: What a wait for something that a foreign thread owns does:
             ``"hold"`` makes the clock wait for it, ``"strict"`` raises
             `Escape`, ``"ignore"`` lets the clock run on.
@@ -58,6 +65,12 @@ class Simulation:
         watchdog: Real seconds without progress after which it fails with
             `Stalled`.
         drain: Virtual seconds that leftover threads get to end by themselves.
+        read_cost: Virtual seconds that each reading of a clock takes. With 0
+            two readings without a wait between them are equal; code that
+            expects the second to be later needs a microsecond, ``1e-6``.
+        wall_clock: Who provides the wall clock: ``"time-machine"``,
+            ``"freezegun"``, or None for freezegun if it is active already and
+            time-machine otherwise.
 
     Raises:
         TypeError, ValueError: An option has no meaning.
@@ -75,6 +88,8 @@ class Simulation:
         max_steps_per_instant: int = 1_000_000,
         watchdog: float = 30.0,
         drain: float = 60.0,
+        read_cost: float = 0.0,
+        wall_clock: str | None = None,
     ) -> None:
         if not isinstance(seed, int):
             raise TypeError(f"seed must be an integer: {seed!r}\ngive a number such as 0")
@@ -93,8 +108,12 @@ class Simulation:
             ),
             stall=_positive("watchdog", watchdog),
             drain_ns=to_ns(_positive("drain", drain, least=0.0, most=YEAR)),
+            read_ns=to_ns(_positive("read_cost", read_cost, least=0.0, most=1.0)),
         )
+        self._wall_clock = wall_clock
         self._kernel: Kernel | None = None
+        # What `_suspend` has left, for `_resume`.
+        self._left: _native.Baton | None = None
         self._pid = 0
         self._closed = False
 
@@ -108,14 +127,25 @@ class Simulation:
             )
         activation.prepare()
         activation.check_thread()
+        plugins.prepare()
+        clock = plugins.wall_clock(self._wall_clock or wallclock.suitable())
         is_main = _is_main_thread()
         port = NativePort(self._epoch_ns, START_NS, is_main=is_main)
         kernel = Kernel(port, Canonical(), self._limits, self._external)
         self._kernel = kernel
+        self._extend(kernel)
         self._pid = os.getpid()
-        activation.open_boundary(kernel, self._seed)
+        activation.open_boundary(kernel, self._seed, clock())
         _open.append(self)
         return self
+
+    def _extend(self, kernel: Kernel) -> None:
+        """Let the plugins take part in this run."""
+        kernel.describe_deadlock = functools.partial(plugins.describe_deadlock, self)
+        if plugins.has_trace_observers():
+            trace = ObservedTrace(kernel.fail)
+            kernel.trace = trace
+            trace.observers += plugins.trace_observers(self)
 
     @signals.uninterrupted
     def __exit__(
@@ -156,12 +186,12 @@ class Simulation:
 
     @property
     def elapsed_ns(self) -> int:
-        """Virtual nanoseconds since the start."""
-        return self.now_ns - START_NS
+        """Virtual nanoseconds since the start; in a test of a whole suite, since the test's."""
+        return self.now_ns - self._known().origin_ns
 
     @property
     def elapsed(self) -> float:
-        """Virtual seconds since the start."""
+        """Virtual seconds since the start; in a test of a whole suite, since the test's."""
         return to_seconds(self.elapsed_ns)
 
     def sleep(self, seconds: float) -> None:
@@ -181,6 +211,73 @@ class Simulation:
         kernel.sleep_until(kernel.world.now_ns + duration_ns)
         kernel.settle()
 
+    @property
+    def wall(self) -> datetime:
+        """What the wall clock shows, in UTC.
+
+        To a simulated thread that is what a program reads, also inside a
+        ``travel`` or ``freeze_time``, which take it for a reading of theirs;
+        to others, and after the end, it is what those started from. Takes no
+        virtual time.
+        """
+        inner: Any = self._known().world
+        if kernels[-1:] == [self._known()] and _native.simulated():
+            return wallclock.shown(inner)
+        return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(
+            microseconds=(inner.now_ns + inner.wall_ns) // 1000
+        )
+
+    def move_wall(self, delta: timedelta | float) -> None:
+        """Move the wall clock by *delta*, a timedelta or seconds, also backwards.
+
+        As when somebody sets a computer's clock: sleeps, timeouts and the
+        monotonic clocks do not notice. A ``travel`` or ``freeze_time`` that
+        ticks moves too, one that stands still does not.
+        """
+        self._call(self._move_wall, _delta_ns(delta))
+
+    def _move_wall(self, delta_ns: int) -> None:
+        kernel = self._running()
+        inner: Any = kernel.world
+        moved_ns = inner.now_ns + inner.wall_ns + delta_ns
+        if abs(moved_ns) > LATEST * SECOND:
+            raise ValueError(
+                f"the wall clock would be out of range: {moved_ns / SECOND:g} POSIX seconds\n"
+                f"move it to at most {LATEST:g} before or after 1970"
+            )
+        inner.wall_ns += delta_ns
+        label = f"wall clock moved by {to_seconds(delta_ns):+g} s"
+        kernel.trace.add(inner.now_ns, kernel.current.path, "mark", label)
+
+    def sleep_until(self, when: datetime) -> None:
+        """Sleep until the wall clock shows *when*, an aware datetime, then settle.
+
+        A wall clock that is moved meanwhile is noticed at the end of the
+        sleep: moved back, the sleep goes on; moved forward, it was too long.
+        """
+        if not isinstance(when, datetime):
+            raise TypeError(f"this is no datetime: {when!r}\ngive one with a time zone")
+        if when.utcoffset() is None:
+            raise ValueError(
+                f"when has no time zone: {when!r}\n"
+                "give it one, such as tzinfo=timezone.utc or ZoneInfo('Europe/Berlin')"
+            )
+        target, shown = when.astimezone(timezone.utc), self.wall
+        if target < shown:
+            raise ValueError(
+                f"cannot sleep until {target.isoformat()}: it is {shown.isoformat()} already\n"
+                "give an instant that is to come"
+            )
+        self.settle()
+        while (shown := self.wall) < target:
+            self._call(self._sleep, _delta_ns(target - shown))
+            if self.wall == shown:
+                raise RuntimeError(
+                    f"the wall clock stands still at {shown.isoformat()}, "
+                    f"it will never show {target.isoformat()}\n"
+                    "use a travel or freeze_time that ticks, with tick=True"
+                )
+
     def settle(self) -> None:
         """Run until every other thread is durably blocked, without moving time."""
         self._call(self._running().settle)
@@ -194,15 +291,52 @@ class Simulation:
         kernel.trace.add(kernel.world.now_ns, kernel.current.path, "mark", label)
         kernel.checkpoint(label)
 
-    def _suspend(self) -> None:
-        """Leave the simulation, baton in hand: it stands still until `_resume`."""
-        self._running().outside = True
-        _native.leave()
+    def _begin_stretch(self, name: str, seed: int) -> None:
+        """Start afresh, but for the clock and the threads: a part of the run is called *name*.
 
-    def _resume(self) -> None:
+        What the part before did to the wall clock ends with it.
+        """
         kernel = self._running()
-        _native.resume(kernel.root.baton)
-        kernel.outside = False
+        self._seed = seed
+        entropy.reseed(seed)
+        kernel.world.wall_ns = self._epoch_ns - START_NS
+        kernel.begin_stretch(name)
+        freezing.notice()
+
+    @property
+    def _stretch(self) -> str:
+        """What threads that are started now are said to be started in."""
+        return self._known().stretch
+
+    @_stretch.setter
+    def _stretch(self, name: str) -> None:
+        self._known().stretch = name
+
+    @signals.uninterrupted
+    def _suspend(self, *, collect: bool = False) -> None:
+        """Leave the simulation, baton in hand: it stands still until `_resume`.
+
+        So does one that was opened inside and is open still. With *collect*,
+        cyclic garbage is collected meanwhile as outside.
+        """
+        self._running()
+        self._left = _native.current()
+        kernels[-1].outside = True
+        _native.leave()
+        activation.rest(collect=collect)
+
+    @signals.uninterrupted
+    def _resume(self) -> None:
+        """Go on after `_suspend`, or raise and be suspended still."""
+        assert self._left is not None
+        activation.wake()
+        _native.resume(self._left)
+        kernels[-1].outside = False
+        try:
+            signals.listen()
+        except BaseException:
+            self._suspend()
+            raise
 
     # ----------------------------------------------------------- the world outside
 
@@ -226,6 +360,11 @@ class Simulation:
     # ------------------------------------------------------------------- evidence
 
     @property
+    def seed(self) -> int:
+        """The number that every random number drawn inside comes from."""
+        return self._seed
+
+    @property
     def threads(self) -> tuple[SimThread, ...]:
         """The simulated threads that have not ended, in order of their start."""
         return tuple(self._known().living.values())
@@ -234,6 +373,11 @@ class Simulation:
     def trace(self) -> Trace:
         """What happened so far."""
         return self._known().trace
+
+    @property
+    def escapes(self) -> tuple[str, ...]:
+        """The waits for what a foreign thread owned, one line for each. The clock was held."""
+        return tuple(self._known().escapes)
 
     @property
     def failure(self) -> BaseException | None:
@@ -333,6 +477,16 @@ def _describe(leaks: list[str]) -> str:
     return (
         f"the simulation left something behind\n{lines}\nend, join or release what is named above"
     )
+
+
+def _delta_ns(delta: timedelta | float) -> int:
+    if isinstance(delta, timedelta):
+        return (delta.days * 86400 + delta.seconds) * SECOND + delta.microseconds * 1000
+    if not isinstance(delta, (int, float)):
+        raise TypeError(f"this is no duration: {delta!r}\ngive a timedelta or seconds")
+    if not abs(delta) < float("inf"):
+        raise ValueError(f"this is no duration: {delta!r} seconds\ngive a finite number")
+    return to_ns(delta) if delta >= 0 else -to_ns(-delta)
 
 
 def _epoch_ns(epoch: datetime | float) -> int:

@@ -202,6 +202,46 @@ def test_a_definition_is_redirected_once():
         rows.redirect([Row("time.sleep", "simulated", "", print)])
 
 
+def test_a_released_slot_is_used_again_and_keeps_nothing(child):
+    lines = child("""
+        import _heapq, gc, sys
+        import simclock
+        from simclock._boundary import _native
+        def heappush(heap, item):
+            heap.append("mine")
+        simclock.run(int)
+        before = sys.getrefcount(heappush)
+        def push():
+            heap = []
+            with simclock.Simulation():
+                _heapq.heappush(heap, 1)
+            return heap
+        for _ in range(50):
+            original = _native.redirect(_heapq.heappush, heappush, _native.PLAIN)
+            assert push() == ["mine"]
+            _native.release(original)
+            assert push() == [1]
+        print(sys.getrefcount(heappush) - before)
+        _native.release(original)
+        with simclock.Simulation():
+            try:
+                _native.release(original)
+            except RuntimeError as error:
+                print(error)
+    """)
+
+    assert lines == [
+        "0",
+        "cannot release <built-in function heappush> while a simulation is open",
+    ]
+
+
+@pytest.mark.usefixtures("prepared")
+def test_only_an_original_can_be_released():
+    with pytest.raises(ValueError, match="not the original of a redirected built-in"):
+        _native.release(len)
+
+
 def test_there_is_room_for_the_table_and_an_overflow_is_named(child):
     lines = child("""
         import _operator, types

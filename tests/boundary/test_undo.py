@@ -52,7 +52,8 @@ def fails(*_):
 @pytest.mark.parametrize(
     ("module", "step"),
     [
-        (wallclock, "start"),
+        (wallclock.Provided, "start"),
+        (wallclock.Provided, "check"),
         (_native, "enable"),
         (activation.Collector, "start"),
         (signals, "start"),
@@ -78,7 +79,7 @@ def test_after_an_error_in_a_step_of_opening(monkeypatch, module, step):
 
 @pytest.mark.parametrize(
     ("module", "step"),
-    [(wallclock, "stop"), (entropy, "stop"), (identity, "stop"), (signals, "stop")],
+    [(wallclock.Provided, "stop"), (entropy, "stop"), (identity, "stop"), (signals, "stop")],
     ids=lambda place: getattr(place, "__name__", str(place)).rpartition(".")[2],
 )
 def test_an_error_in_a_step_of_closing_is_raised_and_the_other_steps_are_done(
@@ -86,8 +87,8 @@ def test_an_error_in_a_step_of_closing_is_raised_and_the_other_steps_are_done(
 ):
     really = getattr(module, step)
 
-    def stop():
-        really()
+    def stop(*args):
+        really(*args)
         raise ZeroDivisionError
 
     monkeypatch.setattr(module, step, stop)

@@ -7,13 +7,11 @@ import sys
 import time
 
 import freezegun
-import pytest
 import time_machine
 
 import simclock
 from simclock._boundary import _native
 from simclock._boundary.rows import originals
-from simclock.errors import Unsupported
 
 START = dt.datetime(2000, 1, 1, tzinfo=dt.timezone.utc).timestamp()
 UTC = dt.timezone.utc
@@ -48,8 +46,7 @@ def test_a_travel_started_before_goes_on_after():
     assert is_real(time.time())
 
 
-def test_a_travel_started_inside_and_stopped_after():
-    # time-machine saved our trampoline as the original and puts it back when all is over.
+def test_a_travel_started_inside_is_over_after():
     travel = time_machine.travel(86400.0, tick=False)
     with simclock.Simulation():
         travel.start()
@@ -57,7 +54,7 @@ def test_a_travel_started_inside_and_stopped_after():
     travel.stop()
     after = time.clock_gettime(time.CLOCK_MONOTONIC), time.time()
 
-    assert (between[0] > 0, between[1]) == (True, 86400.0)
+    assert is_real(between[1])
     assert abs(after[0] - between[0]) < 60
     assert is_real(after[1])
     with simclock.Simulation() as sim:
@@ -103,20 +100,6 @@ def test_our_dead_trampoline_put_back_passes_through(child):
     assert lines == ["False", "True True", "1000.0", "True", "1000.0"]
 
 
-def test_freezegun_active_before_is_refused_by_name():
-    with (
-        freezegun.freeze_time("2012-01-14"),
-        pytest.raises(Unsupported, match=r"freezegun"),
-        simclock.Simulation(),
-    ):
-        pass
-
-    assert _native.redirected() == []
-    with simclock.Simulation() as sim:
-        time.sleep(1)
-    assert sim.elapsed == 1.0
-
-
 def test_freezegun_used_inside_freezes_the_wall_clock_of_its_block():
     log = []
     with simclock.Simulation() as sim:
@@ -128,11 +111,3 @@ def test_freezegun_used_inside_freezes_the_wall_clock_of_its_block():
     assert log == ["2012-01-14T00:00:00+00:00", "2000-01-01T00:00:01+00:00"]
     assert sim.elapsed == 1.0
     assert sys.modules["time"].time is time.time
-
-
-def test_a_stop_too_many_inside_leaves_nothing_to_stop():
-    with simclock.Simulation():
-        time_machine.travel(86400.0).stop()
-        assert time_machine.traveller_stack == []
-
-    assert time_machine.traveller_stack == []

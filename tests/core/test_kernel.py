@@ -232,6 +232,126 @@ def test_an_error_is_delivered_again_until_patience_ends(bench, monkeypatch):
         gate.acquire()
 
 
+# ------------------------------------------------------------------ stretches
+
+
+def test_each_stretch_has_its_own_errors_limits_and_zero(bench):
+    b = bench(time_ns=10 * SECOND, steps=50)
+    b.sleep(10)
+    with pytest.raises(LimitReached):
+        b.sleep(1)
+
+    b.kernel.begin_stretch("the second")
+
+    assert b.kernel.failure is None
+    assert (b.kernel.origin_ns, b.now()) == (1010 * SECOND, 10)
+    b.sleep(10)
+    with pytest.raises(LimitReached, match=r"10 virtual seconds, at virtual \+10 s"):
+        b.sleep(1)
+    b.kernel.begin_stretch("the third")
+    for _ in range(50):
+        b.sleep(0.1)
+    with pytest.raises(LimitReached, match="50 steps"):
+        b.sleep(0.1)
+
+
+def test_an_error_of_a_stretch_is_not_delivered_in_the_next(bench):
+    b = bench()
+    gate = b.gate()
+    gate.take()
+    with pytest.raises(Deadlock):
+        gate.acquire()
+    b.kernel.root.error = Deadlock("not delivered yet")
+
+    b.kernel.begin_stretch("the second")
+
+    b.sleep(1)
+    assert b.log == []
+    assert b.now() == 1
+
+
+def test_threads_say_in_which_stretch_they_were_started(bench):
+    b = bench()
+    gate = b.gate()
+    gate.take()
+    b.spawn("early", gate.acquire)
+    b.kernel.begin_stretch("test_one")
+    b.sleep(2)
+    b.spawn("late", gate.acquire)
+    b.kernel.begin_stretch("test_two")
+    b.sleep(3)
+
+    with pytest.raises(Deadlock) as found:
+        gate.acquire()
+
+    lines = [line.strip() for line in str(found.value).splitlines()]
+    assert lines[0] == "deadlock: 3 threads can never run again, at virtual +3 s"
+    waiting = [line for line in lines if ", waits for " in line]
+    assert [line.partition(", owned")[0] + line[line.rindex(",") :] for line in waiting] == [
+        "root (0), waits for lock, since +3 s",
+        "early (0.1), waits for lock, since -2 s",
+        "late (0.2), started in test_one, waits for lock, since +0 s",
+    ]
+    b.kernel.failure = None
+
+
+def test_the_clock_of_a_run_of_many_stretches_has_an_end(bench):
+    b = bench(time_ns=10**9 * SECOND)
+
+    for _ in range(2):
+        b.sleep(10**9)
+        b.kernel.begin_stretch("next")
+
+    with pytest.raises(LimitReached):
+        b.sleep(10**9)
+
+
+# --------------------------------------------------------- readings that take time
+
+
+def test_a_reading_can_take_time_and_then_what_is_due_is_woken_before_anybody_idles(bench):
+    b = bench(read_ns=10)
+    assert b.kernel.world.read_ns == 10
+
+    def sleeper():
+        b.kernel.sleep_until(b.kernel.world.now_ns + 100)
+        b.note("woken")
+
+    def reader(name):
+        for _ in range(20):
+            b.kernel.world.now_ns += b.kernel.world.read_ns
+            b.kernel.count_step()
+            b.kernel.wait("turn", listed=None, deadline_ns=b.kernel.world.now_ns)
+        b.note(name)
+
+    b.spawn("sleeper", sleeper)
+    for name in "ab":
+        b.spawn(name, reader, name)
+    b.join_all()
+
+    assert [what for _, what in b.log] == ["woken", "a", "b"]
+    # Due after 100 ns, woken at the next decision, not when both readers were done after 400.
+    assert b.log[0][0] <= 130 / SECOND
+
+
+def test_time_that_passes_by_reading_is_no_livelock(bench):
+    b = bench(steps_per_instant=100, read_ns=1000)
+
+    for _ in range(1000):
+        b.kernel.world.now_ns += b.kernel.world.read_ns
+        b.kernel.wait("turn", deadline_ns=b.kernel.world.now_ns)
+
+    assert b.now() == pytest.approx(0.001)
+
+
+def test_a_deadline_that_has_passed_is_no_time_that_passes(bench):
+    b = bench(steps_per_instant=100)
+
+    with pytest.raises(Livelock):
+        for _ in range(1000):
+            b.kernel.wait("turn", deadline_ns=b.kernel.world.now_ns)
+
+
 # ------------------------------------------------------------- the world outside
 
 

@@ -162,7 +162,9 @@ def test_what_is_allocated_is_freed():
     gc.collect()
     tracemalloc.start()
     try:
-        for _ in range(20):
+        # Long enough for what is kept in places of a fixed number, which Python's own cache of
+        # attributes has: each is new once.
+        for _ in range(1000):
             program()
         gc.collect()
         first = tracemalloc.take_snapshot()

@@ -192,6 +192,47 @@ def test_a_busy_wait_on_the_clock_ends(log):
     assert 0.01 <= seconds < 0.0121  # it moves by at most 1 ms at a time
 
 
+@pytest.mark.parametrize(
+    "clock",
+    [time.time, lambda: time.time_ns() / 1e9, lambda: dt.datetime.now().timestamp()],
+    ids=["time", "time_ns", "now"],
+)
+def test_a_busy_wait_on_the_wall_clock_ends(clock):
+    with Simulation() as sim:
+        end = clock() + 0.01
+        while clock() < end:
+            pass
+
+    assert 0.01 <= sim.elapsed < 0.0121
+
+
+def test_readings_can_take_time():
+    with Simulation(read_cost=0.25) as sim:
+        readings = [
+            time.monotonic(),
+            time.monotonic_ns() / 1e9,
+            time.perf_counter(),
+            time.time() - 946684800 + 1000,
+            time.clock_gettime(time.CLOCK_MONOTONIC),
+        ]
+
+    assert readings == [1000.25, 1000.5, 1000.75, 1001.0, 1001.25]
+    assert sim.elapsed == 1.25
+
+
+def test_what_falls_due_while_clocks_are_read_is_done_meanwhile():
+    fired = []
+
+    with Simulation(read_cost=1e-5) as sim:
+        threading.Timer(0.5, lambda: fired.append(sim.elapsed)).start()
+        while time.monotonic() < 1001:
+            time.sleep(0)
+
+    assert len(fired) == 1
+    # A thread that does not wait goes on for up to 1000 steps.
+    assert 0.5 <= fired[0] < 0.52
+
+
 def test_sleep_zero_lets_others_run_without_time_passing():
     flag = []
 

@@ -65,22 +65,26 @@ typedef struct {
     long long now_ns;     /* the virtual monotonic clock */
     long long wall_ns;    /* add to now_ns for the virtual wall clock */
     long long reads_left; /* clock reads before one must park; refilled by the kernel */
+    long long read_ns;    /* virtual time that one read of a clock takes */
     long long steps_left; /* uncontended steps before the kernel must look */
     int interested;       /* the strategy wants to see every checkpoint */
     PyObject *waiting;    /* dict: id(resource) -> waits parked on it */
     PyObject *hot;        /* dict: those of its keys whose resource may be free */
     PyObject *exit_hook;  /* called by a thread that has ended; returns the next baton */
+    PyObject *read_hook;  /* called by a wall clock read that must park */
 } World;
 
 static PyMemberDef world_members[] = {
     {"now_ns", T_LONGLONG, offsetof(World, now_ns), 0, "virtual monotonic clock, nanoseconds"},
     {"wall_ns", T_LONGLONG, offsetof(World, wall_ns), 0, "wall clock minus monotonic clock"},
     {"reads_left", T_LONGLONG, offsetof(World, reads_left), 0, "clock reads before one parks"},
+    {"read_ns", T_LONGLONG, offsetof(World, read_ns), 0, "virtual time that a clock read takes"},
     {"steps_left", T_LONGLONG, offsetof(World, steps_left), 0, "fast steps before a checkpoint"},
     {"interested", T_INT, offsetof(World, interested), 0, "every checkpoint goes to Python"},
     {"waiting", T_OBJECT, offsetof(World, waiting), 0, "resources that somebody waits for"},
     {"hot", T_OBJECT, offsetof(World, hot), 0, "those among them that may be free"},
     {"exit_hook", T_OBJECT, offsetof(World, exit_hook), 0, "chooses who runs after a thread"},
+    {"read_hook", T_OBJECT, offsetof(World, read_hook), 0, "parks a thread that keeps reading"},
     {NULL},
 };
 
@@ -91,6 +95,7 @@ world_traverse(World *self, visitproc visit, void *arg)
     Py_VISIT(self->waiting);
     Py_VISIT(self->hot);
     Py_VISIT(self->exit_hook);
+    Py_VISIT(self->read_hook);
     return 0;
 }
 
@@ -100,6 +105,7 @@ world_clear(World *self)
     Py_CLEAR(self->waiting);
     Py_CLEAR(self->hot);
     Py_CLEAR(self->exit_hook);
+    Py_CLEAR(self->read_hook);
     return 0;
 }
 
@@ -433,14 +439,29 @@ typedef struct {
     PyMethodDef *target;  /* the definition that is redirected */
     PyMethodDef original; /* what it was: never freed, a foreign thread may be inside */
     PyCFunction over;     /* what somebody wrote over ours and was found at the last undo */
-    PyObject *replacement;
+    PyObject *replacement; /* NULL: nobody wants it now, the slot is a pass-through */
     PyObject *raw; /* the original as an object of its own */
     int is_method, convention, kind;
 } Slot;
 
 static Slot slots[SLOTS];
 static int slot_count, enabled;
+static PyObject *claimant;   /* whose replacements these are: one import of simclock */
 static PyObject *false_args; /* (False,) */
+
+/* The calling thread's baton if a call that came to *slot* is to be simulated. */
+static inline Baton *
+answering(Slot *slot)
+{
+    return enabled && slot->replacement != NULL ? simulated() : NULL;
+}
+
+/* One read of the clock: what it shows, and the time that reading took. */
+static long long
+tick(World *world)
+{
+    return world->now_ns += world->read_ns;
+}
 
 /* The answer in C, or NULL without an exception where the kernel must decide. */
 static PyObject *
@@ -451,9 +472,9 @@ fast_answer(Slot *slot, Baton *baton, PyObject *self)
     PyObject *result, *key = NULL;
     switch (slot->kind) {
     case CLOCK:
-        return --world->reads_left < 0 ? NULL : PyFloat_FromDouble((double)world->now_ns / 1e9);
+        return --world->reads_left < 0 ? NULL : PyFloat_FromDouble((double)tick(world) / 1e9);
     case CLOCK_NS:
-        return --world->reads_left < 0 ? NULL : PyLong_FromLongLong(world->now_ns);
+        return --world->reads_left < 0 ? NULL : PyLong_FromLongLong(tick(world));
     case PLAIN:
     case PUT:
         return NULL;
@@ -576,8 +597,8 @@ let_through(Slot *slot, PyObject *self, PyObject *result)
 static PyObject *
 via_noargs(Slot *slot, PyObject *self, PyObject *arg)
 {
-    Baton *baton = simulated();
-    if (baton == NULL || !enabled)
+    Baton *baton = answering(slot);
+    if (baton == NULL)
         return let_through(slot, self, slot->original.ml_meth(self, arg));
     return simulate(slot, baton, self, &arg, arg != NULL, NULL); /* METH_O too */
 }
@@ -585,8 +606,8 @@ via_noargs(Slot *slot, PyObject *self, PyObject *arg)
 static PyObject *
 via_varargs(Slot *slot, PyObject *self, PyObject *args)
 {
-    Baton *baton = simulated();
-    if (baton == NULL || !enabled)
+    Baton *baton = answering(slot);
+    if (baton == NULL)
         return let_through(slot, self, slot->original.ml_meth(self, args));
     /* __exit__(type, value, traceback) of a lock ignores what it is given. */
     Py_ssize_t count = slot->kind == RELEASE || slot->kind == RLOCK_RELEASE ? 0 : PyTuple_GET_SIZE(args);
@@ -596,18 +617,20 @@ via_varargs(Slot *slot, PyObject *self, PyObject *args)
 static PyObject *
 via_keywords(Slot *slot, PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    Baton *baton = simulated();
-    if (baton == NULL || !enabled) {
+    Baton *baton = answering(slot);
+    if (baton == NULL) {
         PyCFunctionWithKeywords original = (PyCFunctionWithKeywords)(void (*)(void))slot->original.ml_meth;
         return let_through(slot, self, original(self, args, kwargs));
     }
     if (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0)
         return simulate(slot, baton, self, &PyTuple_GET_ITEM(args, 0), PyTuple_GET_SIZE(args), NULL);
-    PyObject *all = args;
+    PyObject *all = args, *replacement = Py_NewRef(slot->replacement);
     if (slot->is_method) {
         Py_ssize_t count = PyTuple_GET_SIZE(args);
-        if ((all = PyTuple_New(count + 1)) == NULL)
+        if ((all = PyTuple_New(count + 1)) == NULL) {
+            Py_DECREF(replacement);
             return NULL;
+        }
         PyTuple_SET_ITEM(all, 0, Py_NewRef(self));
         for (Py_ssize_t i = 0; i < count; i++)
             PyTuple_SET_ITEM(all, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
@@ -615,8 +638,9 @@ via_keywords(Slot *slot, PyObject *self, PyObject *args, PyObject *kwargs)
     else
         Py_INCREF(all);
     enter_kernel(baton);
-    PyObject *result = PyObject_Call(slot->replacement, all, kwargs);
+    PyObject *result = PyObject_Call(replacement, all, kwargs);
     leave_kernel(baton);
+    Py_DECREF(replacement);
     if (result == NULL && never_entered())
         result = PyObject_Call(slot->raw, all, kwargs);
     Py_DECREF(all);
@@ -626,8 +650,8 @@ via_keywords(Slot *slot, PyObject *self, PyObject *args, PyObject *kwargs)
 static PyObject *
 via_fast(Slot *slot, PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    Baton *baton = simulated();
-    if (baton == NULL || !enabled) {
+    Baton *baton = answering(slot);
+    if (baton == NULL) {
         PyObject *(*original)(PyObject *, PyObject *const *, Py_ssize_t) = (void *)slot->original.ml_meth;
         return let_through(slot, self, original(self, args, count));
     }
@@ -637,8 +661,8 @@ via_fast(Slot *slot, PyObject *self, PyObject *const *args, Py_ssize_t count)
 static PyObject *
 via_fast_keywords(Slot *slot, PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-    Baton *baton = simulated();
-    if (baton == NULL || !enabled) {
+    Baton *baton = answering(slot);
+    if (baton == NULL) {
         PyObject *(*original)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *) =
             (void *)slot->original.ml_meth;
         return let_through(slot, self, original(self, args, count, names));
@@ -649,8 +673,8 @@ via_fast_keywords(Slot *slot, PyObject *self, PyObject *const *args, Py_ssize_t 
 static PyObject *
 via_method(Slot *slot, PyObject *self, PyTypeObject *cls, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-    Baton *baton = simulated();
-    if (baton == NULL || !enabled) {
+    Baton *baton = answering(slot);
+    if (baton == NULL) {
         PyCMethod original = (PyCMethod)(void (*)(void))slot->original.ml_meth;
         return let_through(slot, self, original(self, cls, args, count, names));
     }
@@ -707,13 +731,19 @@ py_redirect(PyObject *module, PyObject *args)
     if (slot.convention < 0 || kind < 0 || kind >= KINDS)
         return PyErr_Format(PyExc_TypeError, "cannot redirect %R: unknown calling convention 0x%x", builtin,
                             slot.target->ml_flags);
+    for (int i = 0; i < slot_count; i++) {
+        Slot *known = &slots[i];
+        if (known->target != slot.target)
+            continue;
+        if (known->replacement != NULL && known->replacement != replacement)
+            return PyErr_Format(PyExc_ValueError, "cannot redirect %R twice: it shares its definition", builtin);
+        if (known->replacement == NULL)
+            known->replacement = Py_NewRef(replacement); /* it was released */
+        known->kind = kind;
+        return Py_NewRef(known->raw);
+    }
     if (slot_count == SLOTS)
         return PyErr_Format(PyExc_RuntimeError, "cannot redirect %R: all %d slots are taken", builtin, SLOTS);
-    for (int i = 0; i < slot_count; i++)
-        if (slots[i].target == slot.target && slots[i].replacement == replacement)
-            return Py_NewRef(slots[i].raw); /* an interrupt came before the caller could note it */
-        else if (slots[i].target == slot.target)
-            return PyErr_Format(PyExc_ValueError, "cannot redirect %R twice: it shares its definition", builtin);
     Slot *kept = &slots[slot_count];
     *kept = slot;
     kept->original = *slot.target;
@@ -729,6 +759,39 @@ py_redirect(PyObject *module, PyObject *args)
     return raw;
 }
 
+/* A slot itself is never given back: a foreign thread may be inside it. */
+static PyObject *
+py_release(PyObject *module, PyObject *raw)
+{
+    if (enabled)
+        return PyErr_Format(PyExc_RuntimeError, "cannot release %R while a simulation is open", raw);
+    for (int i = 0; i < slot_count; i++)
+        if (slots[i].raw == raw) {
+            Py_CLEAR(slots[i].replacement);
+            Py_RETURN_NONE;
+        }
+    return PyErr_Format(PyExc_ValueError, "cannot release %R: it is not the original of a redirected built-in", raw);
+}
+
+/* The C module is loaded once in a process, but the Python around it may be
+ * imported again (pytester forgets modules, and brings the old ones back).
+ * Each import has replacements of its own, so whoever opens a simulation must
+ * be the claimant, and redirects anew if it was not. */
+static PyObject *
+py_claim(PyObject *module, PyObject *owner)
+{
+    if (owner == claimant)
+        Py_RETURN_FALSE;
+    if (enabled)
+        return PyErr_Format(PyExc_RuntimeError, "another import of simclock in this process has a simulation open");
+    PyObject *former = claimant;
+    claimant = Py_NewRef(owner);
+    for (int i = 0; i < slot_count; i++)
+        Py_CLEAR(slots[i].replacement);
+    Py_XDECREF(former);
+    Py_RETURN_TRUE;
+}
+
 static PyObject *
 py_enable(PyObject *module, PyObject *unused)
 {
@@ -736,6 +799,8 @@ py_enable(PyObject *module, PyObject *unused)
         Slot *slot = &slots[i];
         PyCFunction ours = (PyCFunction)trampolines[i][slot->convention];
         PyCFunction found = slot->target->ml_meth;
+        if (slot->replacement == NULL)
+            continue;
         if (found == ours || (slot->over && found == slot->over))
             continue; /* still there, or beneath the one that saved it */
         slot->original.ml_meth = found;
@@ -758,6 +823,8 @@ disable(void)
             slot->target->ml_meth = slot->original.ml_meth;
             slot->over = NULL;
         }
+        else if (slot->target->ml_meth == slot->original.ml_meth)
+            slot->over = NULL; /* not written in, or put back by somebody else already */
         else
             /* Somebody wrote over ours and may put it back: stay, as a pass-through. */
             slot->over = slot->target->ml_meth;
@@ -980,8 +1047,19 @@ static PyObject *
 py_wall_time_ns(PyObject *module, PyObject *unused)
 {
     Baton *baton = simulated();
-    if (baton != NULL)
-        return PyLong_FromLongLong(baton->world->now_ns + baton->world->wall_ns);
+    if (baton != NULL) {
+        World *world = baton->world;
+        if (--world->reads_left < 0 && world->read_hook != NULL) {
+            /* A busy wait on the wall clock must end as one on the monotonic clock does. */
+            enter_kernel(baton);
+            PyObject *result = PyObject_CallNoArgs(world->read_hook);
+            leave_kernel(baton);
+            if (result == NULL)
+                return NULL;
+            Py_DECREF(result);
+        }
+        return PyLong_FromLongLong(tick(world) + world->wall_ns);
+    }
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return PyLong_FromLongLong(now.tv_sec * 1000000000LL + now.tv_nsec);
@@ -1210,6 +1288,8 @@ static PyType_Spec baton_spec = {"simclock._boundary._native.Baton", sizeof(Bato
 
 static PyMethodDef methods[] = {
     {"redirect", py_redirect, METH_VARARGS, "redirect(builtin, replacement, kind) -> the original, callable"},
+    {"release", py_release, METH_O, "release(original): let its built-in be what it was, until redirected again."},
+    {"claim", py_claim, METH_O, "claim(owner) -> whether another owner's replacements were dropped."},
     {"enable", py_enable, METH_NOARGS, "Write all trampolines in."},
     {"disable", py_disable, METH_NOARGS, "Take out every trampoline that is still ours."},
     {"redirected", py_redirected, METH_NOARGS, "Names of the definitions that point to a trampoline now."},

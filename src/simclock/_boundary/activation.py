@@ -12,9 +12,7 @@ from simclock._boundary import (
     entropy,
     identity,
     platforms,
-    rows,
     signals,
-    table,
     wallclock,
 )
 from simclock._boundary.active import kernels
@@ -30,14 +28,15 @@ if TYPE_CHECKING:
 _prepared = False
 # How to undo the steps of each open simulation, innermost last.
 _open: list[list[Callable[[], None]]] = []
+# That of the outermost simulation.
+_collector: list[Collector] = []
 
 
 def prepare() -> None:
-    """Make the slots, once in a process; raise `Unsupported` where that cannot be."""
+    """Do what is done once in a process; raise `Unsupported` where that cannot be."""
     global _prepared  # noqa: PLW0603
     if not _prepared:
         platforms.check()
-        rows.redirect(table.REDIRECTED)
         identity.prepare()
         os.register_at_fork(after_in_child=forget)
         _prepared = True
@@ -54,7 +53,7 @@ def check_thread() -> None:
 
 
 @signals.uninterrupted
-def open_boundary(kernel: Kernel, seed: int) -> None:
+def open_boundary(kernel: Kernel, seed: int, clock: wallclock.WallClock) -> None:
     """Make the calling thread the root of *kernel* and switch everything on."""
     undo: list[Callable[[], None]] = []
     is_main = _thread.get_ident() == threading.main_thread().ident
@@ -67,11 +66,12 @@ def open_boundary(kernel: Kernel, seed: int) -> None:
             undo.append(signals.listen)
             signals.hush()
         _open.append(undo)
+        wall = wallclock.Provided(clock)
+        _begin(undo, wall.start, wall.stop)
         if len(_open) == 1:
-            _begin(undo, wallclock.start, wallclock.stop)
             _begin(undo, _native.enable, _native.disable)
-            collector = Collector()
-            _begin(undo, collector.start, collector.stop)
+            _collector[:] = [Collector()]
+            _begin(undo, _collector[0].start, _collector[0].stop)
         entropy.start(seed)
         undo.append(entropy.stop)
         identity.start(seed)
@@ -82,6 +82,7 @@ def open_boundary(kernel: Kernel, seed: int) -> None:
         watchdog.watch(kernel.limits.stall)
         _native.open(kernel.root.baton, is_main)
         undo.append(_native.close)
+        wall.check()
         if is_main:
             signals.listen()
     except BaseException:
@@ -96,6 +97,24 @@ def close_boundary() -> None:
     if signals.stop in undo or signals.listen in undo:
         signals.hush()
     _close(undo)
+
+
+def rest(*, collect: bool) -> None:
+    """Give back what a thread outside would notice, while the simulations stand still.
+
+    Those who run tests set signal handlers of their own between two parts of a test.
+    """
+    if collect:
+        _collector[0].rest()
+    if signals.stop in _open[0]:
+        signals.stop()
+
+
+def wake() -> None:
+    """Go on after `rest`; signals are only noted until ``signals.listen()``."""
+    _collector[0].wake()
+    if signals.stop in _open[0]:
+        signals.start()
 
 
 def _close(undo: list[Callable[[], None]]) -> None:

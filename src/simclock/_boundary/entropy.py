@@ -20,6 +20,12 @@ def start(seed: int) -> None:
     """Seed everything from *seed*; `stop` puts the global state back."""
     _saved.append((dict(_streams), random.getstate()))
     _seed.append(seed)
+    reseed(seed)
+
+
+def reseed(seed: int) -> None:
+    """Go on from *seed* as after `start`, to which `stop` still goes back."""
+    _seed[-1] = seed
     _streams.clear()
     random.seed(f"{seed}:random")
 

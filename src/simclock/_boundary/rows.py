@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from simclock._boundary import _native
+from simclock._boundary import _native, worlds
 from simclock.errors import Unsupported
 
 Original = Callable[..., Any]
@@ -45,19 +46,45 @@ class Row(NamedTuple):
 originals: dict[str, Original] = {}
 
 
-def redirect(rows: list[Row]) -> None:
-    """Make a slot for each row that this Python has. Nothing is redirected yet."""
+# What looking a built-in up and redirecting it may raise.
+_REFUSALS = (TypeError, LookupError, AttributeError, ImportError, ValueError, RuntimeError)
+
+
+def claim() -> bool:
+    """Make the redirection this import's; return whether all is to be redirected anew."""
+    try:
+        return _native.claim(originals)
+    except RuntimeError as error:
+        raise Unsupported(f"cannot simulate: {error}\nclose that one first") from error
+
+
+def redirect(rows: Iterable[Row]) -> None:
+    """Make a slot for each row that this Python has. Nothing is redirected yet.
+
+    If one cannot be made, those before it are released again.
+    """
+    done: list[Row] = []
     for row in rows:
         if row.present and row.replacement is not None:
             try:
                 builtin = _find(row.name)
-                originals[row.name] = _native.redirect(builtin, row.replacement, row.kind)
-            except (TypeError, LookupError, AttributeError, ImportError, ValueError) as error:
+                original = _native.redirect(builtin, row.replacement, row.kind)
+            except _REFUSALS as error:
+                release(done)
                 version = ".".join(map(str, sys.version_info[:3]))
                 raise Unsupported(
                     f"cannot redirect {row.name} of Python {version}: {error}\n"
                     "use a Python version that simclock supports, or report this line"
                 ) from error
+            originals[row.name] = original
+            done.append(row)
+
+
+def release(rows: Iterable[Row]) -> None:
+    """Undo `redirect`: from the next simulation on these built-ins are what they were."""
+    for row in rows:
+        if row.name in originals:
+            _native.release(originals.pop(row.name))
 
 
 def _find(name: str) -> Any:
@@ -68,4 +95,4 @@ def _find(name: str) -> Any:
         owner = getattr(owner, part)
     if not hasattr(owner, "__dict__"):
         owner = type(owner())  # `select.poll` is a function that makes objects of a nameless type
-    return vars(owner)[last]
+    return worlds.builtin(last) if owner is time else vars(owner)[last]

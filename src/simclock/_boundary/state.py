@@ -30,5 +30,13 @@ class Collector:
         """Put it back as it was."""
         if self._froze:
             gc.unfreeze()
+        self.rest()
+
+    def rest(self) -> None:
+        """Let the process collect as it does outside, until `wake`."""
         if self._was_enabled:
             gc.enable()
+
+    def wake(self) -> None:
+        """Go on after `rest`."""
+        gc.disable()

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from simclock._boundary import clocks, entropy, locks, pollers, queues, signals, threads
+from simclock._boundary import (
+    clocks,
+    entropy,
+    locks,
+    pollers,
+    queues,
+    signals,
+    threads,
+    travelling,
+)
 from simclock._boundary.rows import Row
 
 WALL_CLOCK = [
@@ -41,5 +50,6 @@ REDIRECTED = [
     *pollers.ROWS,
     *entropy.ROWS,
     *signals.ROWS,
+    *travelling.ROWS,
 ]
 ROWS = [*REDIRECTED, *WALL_CLOCK, *HELD]

@@ -12,6 +12,8 @@ MICROSECOND = 1_000
 # Whole, so that a float difference of two readings is exact; not 0, which programs take for
 # "never"; below 2**24, where asyncio's own clock arithmetic still resolves a nanosecond.
 START_NS = 1000 * SECOND
+# As far as a monotonic clock goes: with the latest epoch added, still a 64-bit number.
+LAST_NS = 3_000_000_000 * SECOND
 
 
 # Less than this is what float arithmetic leaves: 0.067 * 1e9 is more than 67,000,000, and so is

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simclock._core import report
-from simclock._core.instants import MICROSECOND, MILLISECOND, SECOND, START_NS
+from simclock._core.instants import LAST_NS, MICROSECOND, MILLISECOND, SECOND, START_NS
 from simclock._core.scheduler import Scheduler
 from simclock._core.threads import SimThread
 from simclock._core.trace import Trace
@@ -22,6 +22,8 @@ from simclock._core.waits import FOREIGN, Resource, Wait
 from simclock.errors import Deadlock, Escape, LimitReached, Livelock, Stalled, Unwind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simclock._core.choices import ChoiceSource
     from simclock._core.ports import Limits, Port
 
@@ -66,11 +68,13 @@ class Kernel:
         self.world = port.world
         self.world.now_ns = START_NS
         self.world.reads_left = FREE_READS
+        self.world.read_ns = limits.read_ns
         self.world.steps_left = FAIR_STEPS
         self.world.interested = source.interested
         self.world.waiting = self.scheduler.waiting
         self.world.hot = self.scheduler.hot
         self.world.exit_hook = self.exited
+        self.world.read_hook = self.busy_read
         self.holds: dict[int, str] = {}
         self.failure: BaseException | None = None
         # Set in this order, never back: no new threads; every park of a leftover raises.
@@ -79,14 +83,10 @@ class Kernel:
         # The owner of the baton is in real time for a while; the watchdog lets it.
         self.outside = False
         self.steps = 0
-        self.steps_at_instant = 0
-        self._step_limit = limits.steps
-        self._instant_limit = limits.steps_per_instant
-        self._time_limit_ns = limits.time_ns
+        self._instant_ns = START_NS
         self._next_collection = COLLECT_EVERY
         self._read_step_ns = MICROSECOND
         self._settlers: deque[Wait] = deque()
-        self._deliveries = 0
         self._foreign_steps = port.foreign_steps()
         # Waits on something that a foreign thread owns: they hold the clock.
         self._outside: list[Wait] = []
@@ -104,6 +104,28 @@ class Kernel:
         # Invariant: the owner of the baton.
         self.current = self.root
         self._all_ended = _AllEnded(self)
+        # What others have to say about a deadlock; must not raise.
+        self.describe_deadlock: Callable[[list[SimThread]], list[str]] = _nothing_to_say
+        self.begin_stretch("")
+
+    # --------------------------------------------------------------- stretches
+
+    def begin_stretch(self, name: str) -> None:
+        """Count time, steps and errors from here on: a run may be used in several stretches.
+
+        The clock goes on. *name* is said of the threads that are started now.
+        """
+        self.stretch = name
+        self.origin_ns = self.world.now_ns
+        self.failure = None
+        self.root.error = None
+        # What threads waited for outside, in real time, one line for each.
+        self.escapes: dict[str, None] = {}
+        self._deliveries = 0
+        self.steps_at_instant = 0
+        self._step_limit = self.steps + self.limits.steps
+        self._instant_limit = self.limits.steps_per_instant
+        self._latest_ns = min(self.origin_ns + self.limits.time_ns, LAST_NS)
 
     # ---------------------------------------------------------------- threads
 
@@ -130,7 +152,9 @@ class Kernel:
         parent = self.current
         parent.children += 1
         path = f"{parent.path}.{parent.children}"
-        return SimThread(path, self.port.new_baton(), name, daemon=daemon)
+        thread = SimThread(path, self.port.new_baton(), name, daemon=daemon)
+        thread.stretch = self.stretch
+        return thread
 
     def thread_of(self, serial: int) -> SimThread | None:
         """Return the thread whose baton has this serial, also if it has ended lately."""
@@ -330,6 +354,8 @@ class Kernel:
                 return self._forced(self.root)
             if self._polled and self.steps % POLL_EVERY == 0:
                 self._poll()
+            if self._instant_ns != self.world.now_ns:
+                self._wake_due()
             following = self.scheduler.pick(current, self.source, fair=fair)
             if following is not None:
                 if self._within_limits():
@@ -399,8 +425,8 @@ class Kernel:
         return found
 
     def _jump(self, deadline_ns: int) -> None:
-        if deadline_ns - START_NS > self._time_limit_ns and not self.ending:
-            self._time_limit_ns = deadline_ns - START_NS + LEASH_NS
+        if deadline_ns > self._latest_ns and not self.ending:
+            self._latest_ns = deadline_ns + LEASH_NS
             limit = f"{self.limits.time_ns / 1e9:g} virtual seconds"
             self.fail(LimitReached(report.limit(self, limit, "max_time")))
             return
@@ -408,9 +434,16 @@ class Kernel:
             self.world.now_ns = deadline_ns
             self.world.reads_left = FREE_READS
             self.world.steps_left = FAIR_STEPS
-            self.steps_at_instant = 0
             self.trace.add(deadline_ns, "", "jump")
-        self.scheduler.wake_due(deadline_ns)
+        self._wake_due()
+
+    def _wake_due(self) -> None:
+        """Wake what is due now; time may have passed by a jump, or by reading the clock."""
+        now_ns = self.world.now_ns
+        if now_ns != self._instant_ns:
+            self._instant_ns = now_ns
+            self.steps_at_instant = 0
+        self.scheduler.wake_due(now_ns)
 
     # ------------------------------------------------------- the world outside
 
@@ -433,6 +466,8 @@ class Kernel:
         if self.external == "strict" and self._outside:
             self.fail(Escape(report.escape(self, self._outside)))
             return
+        waiting = report.threads([wait.thread for wait in self._outside], self.origin_ns)
+        self.escapes.update(dict.fromkeys(waiting))
         end = self.port.real_seconds() + self.limits.stall
         while self.holds or self._outside:
             self.port.wait_kick(GLANCE)
@@ -528,9 +563,10 @@ class Kernel:
     def _unwind_all(self) -> list[str]:
         self.root.error = None
         leftovers = [thread for thread in self.others() if thread not in self._strays]
+        lines = report.threads(leftovers, self.origin_ns)
         leaks = [
             f"a non-daemon thread that would never have ended: {line}"
-            for thread, line in zip(leftovers, report.threads(leftovers), strict=True)
+            for thread, line in zip(leftovers, lines, strict=True)
             if not thread.daemon
         ]
         self.unwinding = True
@@ -566,6 +602,10 @@ class Kernel:
             while True:
                 self.port.switch(thread.baton, self.root.baton)
         raise Unwind("the simulation that this thread belongs to has ended")
+
+
+def _nothing_to_say(_threads: list[SimThread]) -> list[str]:
+    return []
 
 
 class _ShownNames(dict[str, str]):

@@ -15,12 +15,15 @@ class World(Protocol):
     """The state that fast paths outside Python read and count down."""
 
     now_ns: int
+    wall_ns: int
     reads_left: int
+    read_ns: int
     steps_left: int
     interested: int
     waiting: dict[int, list[Wait]]
     hot: dict[int, None]
     exit_hook: Callable[[Any], Any]
+    read_hook: Callable[[], int]
 
 
 class Port(Protocol):
@@ -96,6 +99,7 @@ class Limits(NamedTuple):
         steps_per_instant: Steps without virtual time passing.
         stall: Real seconds without progress.
         drain_ns: Virtual nanoseconds that leftovers get to end by themselves.
+        read_ns: Virtual nanoseconds that each reading of a clock takes.
     """
 
     time_ns: int
@@ -103,3 +107,4 @@ class Limits(NamedTuple):
     steps_per_instant: int
     stall: float
     drain_ns: int
+    read_ns: int = 0

@@ -23,9 +23,14 @@ STACK_LINES = 6
 STACKS = 20
 
 
-def threads(chosen: Iterable[SimThread]) -> list[str]:
-    """Return one line about each of *chosen*."""
-    return [f"{thread.name} ({thread.path}), {_waits_for(thread)}" for thread in chosen]
+def threads(chosen: Iterable[SimThread], origin_ns: int = START_NS) -> list[str]:
+    """Return one line about each of *chosen*; their times count from *origin_ns*."""
+    return [_line(thread, origin_ns) for thread in chosen]
+
+
+def _line(thread: SimThread, origin_ns: int) -> str:
+    started = f", started in {thread.stretch}" if thread.stretch else ""
+    return f"{thread.name} ({thread.path}){started}, {_waits_for(thread, origin_ns)}"
 
 
 def deadlock(kernel: Kernel, *, potential: bool) -> str:
@@ -33,10 +38,11 @@ def deadlock(kernel: Kernel, *, potential: bool) -> str:
     blocked = [thread for thread in kernel.living.values() if thread.wait is not None]
     kind = "potential deadlock" if potential else "deadlock"
     lines = [f"{kind}: {_count(blocked)} can never run again, at {_instant(kernel)}"]
-    lines += _blocked(blocked)
+    lines += _blocked(kernel, blocked)
     cycle = find_cycle(blocked)
     if cycle:
         lines.append("  cycle: " + " -> ".join(thread.name for thread in [*cycle, cycle[0]]))
+    lines += [f"  {line}" for line in kernel.describe_deadlock(blocked)]
     if potential:
         lines.append(
             f"  foreign threads might still help: {', '.join(kernel.port.foreign_threads())}"
@@ -56,7 +62,7 @@ def livelock(kernel: Kernel) -> str:
     culprit = kernel.current
     lines = [f"livelock: more than {limit} steps at {_instant(kernel)}, running {culprit.name}"]
     lines += _stack(culprit)
-    lines += _blocked([t for t in kernel.living.values() if t.wait is not None])
+    lines += _blocked(kernel, [t for t in kernel.living.values() if t.wait is not None])
     lines.append("let it wait for something, or raise max_steps_per_instant")
     return "\n".join(lines)
 
@@ -64,7 +70,7 @@ def livelock(kernel: Kernel) -> str:
 def limit(kernel: Kernel, reached: str, option: str) -> str:
     """Describe a run that went too far."""
     lines = [f"limit reached: {reached}, at {_instant(kernel)}"]
-    lines += _blocked(kernel.living.values())
+    lines += _blocked(kernel, kernel.living.values())
     lines.append(f"end what keeps the clock going, or raise {option}")
     return "\n".join(lines)
 
@@ -74,7 +80,7 @@ def outside(kernel: Kernel, waits: Iterable[Wait]) -> str:
     seconds = kernel.limits.stall
     lines = [f"stalled: the clock was held for {seconds:g} real seconds at {_instant(kernel)}"]
     lines += [f"  held by: {owner}" for owner in kernel.holds.values()]
-    lines += _blocked([wait.thread for wait in waits])
+    lines += _blocked(kernel, [wait.thread for wait in waits])
     lines.append("release what is named above, or give a longer watchdog=")
     return "\n".join(lines)
 
@@ -82,7 +88,7 @@ def outside(kernel: Kernel, waits: Iterable[Wait]) -> str:
 def escape(kernel: Kernel, waits: Iterable[Wait]) -> str:
     """Describe a wait on something outside, where that is forbidden."""
     lines = [f"escape: a simulated thread waits on something outside, at {_instant(kernel)}"]
-    lines += _blocked([wait.thread for wait in waits])
+    lines += _blocked(kernel, [wait.thread for wait in waits])
     lines.append('allow it with external="hold" (the clock waits) or external="ignore"')
     return "\n".join(lines)
 
@@ -94,7 +100,7 @@ def stall(kernel: Kernel, what: str) -> str:
         f"stalled: {owner.name} made no progress for {kernel.limits.stall:g} real seconds: {what}"
     ]
     lines += _stack(owner)
-    lines += _blocked([t for t in kernel.living.values() if t.wait is not None])
+    lines += _blocked(kernel, [t for t in kernel.living.values() if t.wait is not None])
     lines.append("make it wait through something that simclock sees, or give a longer watchdog=")
     return "\n".join(lines)
 
@@ -129,7 +135,7 @@ def _is_notification(thread: SimThread) -> bool:
     return bool(frames) and frames[0].f_code.co_name == "wait" and _is(frames[0], "threading")
 
 
-def _waits_for(thread: SimThread) -> str:
+def _waits_for(thread: SimThread, origin_ns: int) -> str:
     wait = thread.wait
     if wait is None:
         return "runnable" if thread.started else "started, never run"
@@ -149,14 +155,14 @@ def _waits_for(thread: SimThread) -> str:
             f", owned by {owner.name} ({owner.path}{', which has ended' if owner.finished else ''})"
         )
     if wait.deadline_ns is not None:
-        text += f", until {_relative(wait.deadline_ns)}"
-    return f"{text}, since {_relative(wait.since_ns)}"
+        text += f", until {_relative(wait.deadline_ns - origin_ns)}"
+    return f"{text}, since {_relative(wait.since_ns - origin_ns)}"
 
 
-def _blocked(chosen: Iterable[SimThread]) -> list[str]:
+def _blocked(kernel: Kernel, chosen: Iterable[SimThread]) -> list[str]:
     lines = []
     for number, thread in enumerate(chosen):
-        lines += [f"  {line}" for line in threads([thread])]
+        lines += [f"  {line}" for line in threads([thread], kernel.origin_ns)]
         # Every thread is named; stacks beyond these say the same again.
         if number < STACKS:
             lines += _stack(thread)
@@ -222,9 +228,9 @@ def _count(blocked: list[SimThread]) -> str:
     return f"{len(blocked)} thread{'' if len(blocked) == 1 else 's'}"
 
 
-def _relative(instant_ns: int) -> str:
-    return f"+{to_seconds(instant_ns - START_NS):g} s"
+def _relative(duration_ns: int) -> str:
+    return f"{to_seconds(duration_ns):+g} s"
 
 
 def _instant(kernel: Kernel) -> str:
-    return f"virtual {_relative(kernel.world.now_ns)}"
+    return f"virtual {_relative(kernel.world.now_ns - kernel.origin_ns)}"

@@ -46,6 +46,7 @@ class SimThread:
         "pooled",
         "sentinel",
         "started",
+        "stretch",
         "unwinds",
         "wait",
     )
@@ -57,6 +58,8 @@ class SimThread:
         self.ident = 0
         self.children = 0
         self.started = False
+        # What the run was used for when it was started, such as a test's id.
+        self.stretch = ""
         self.finished = False
         self.abandoned = False
         self.pooled = False

@@ -9,7 +9,12 @@ from __future__ import annotations
 import hashlib
 import marshal
 from collections import deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from simclock.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Records that are hashed at once: one by one costs more than taking the step that is recorded.
 BLOCK = 1024
@@ -78,6 +83,47 @@ class Trace:
         whole = self._hash.copy()
         whole.update(_packed(self._fresh))
         return whole.hexdigest()
+
+
+# What sees each record, with a name for errors.
+Observer = tuple[str, "Callable[[Record], Any]"]
+
+
+class ObservedTrace(Trace):
+    """A trace that shows each record to *observers* too, at once.
+
+    A class of its own, so that a run without observers does not even ask. One
+    that raises is dropped, and *fail* is called with the error.
+    """
+
+    def __init__(self, fail: Callable[[BaseException], None]) -> None:
+        super().__init__()
+        self.observers: list[Observer] = []
+        self._fail = fail
+
+    def add(self, time_ns: int, path: str, kind: str, detail: str = "") -> None:
+        """Append one record and show it."""
+        super().add(time_ns, path, kind, detail)
+        record = Record(time_ns, path, kind, detail)
+        errors = []
+        for observer in self.observers.copy():
+            name, see = observer
+            try:
+                see(record)
+            except BaseException as error:  # noqa: BLE001 - fails the run below
+                self.observers.remove(observer)
+                errors.append(_failed(name, record, error))
+        # Afterwards: it adds a record too, which nobody shall see before this one.
+        for found in errors:
+            self._fail(found)
+
+
+def _failed(name: str, record: Record, cause: BaseException) -> PluginError:
+    error = PluginError(
+        f"trace observer {name} failed: {cause!r}\n  at {record}\nmend it, or unregister the plugin"
+    )
+    error.__cause__ = cause
+    return error
 
 
 def _packed(records: list[tuple[int, str, str, str]]) -> bytes:

@@ -1,15 +1,8 @@
-"""The thin pytest plugin, through suites of its own."""
+"""What the pytest plugin does with a test that has a simulation of its own."""
 
 from __future__ import annotations
 
-from textwrap import dedent
-
 import pytest
-
-import simclock
-
-# pytester forgets the modules that its runs import, and a process redirects its built-ins once.
-simclock.run(int)
 
 LOCKED_FOR_EVER = """
     import threading
@@ -19,19 +12,6 @@ LOCKED_FOR_EVER = """
         lock.acquire()
         lock.acquire()
 """
-
-
-@pytest.fixture
-def suite(pytester):
-    """Return a function that makes a test module and runs it, in this process."""
-
-    def run(text, *arguments, setup=""):
-        pytester.makepyfile(test_suite=f"{dedent(setup)}\n{dedent(text)}")
-        return pytester.runpytest_inprocess(
-            "-p", "no:cacheprovider", "-p", "no:randomly", *arguments
-        )
-
-    return run
 
 
 # ----------------------------------------------------------- what is simulated
@@ -66,45 +46,6 @@ def test_the_sim_fixture_is_enough(suite):
     )
 
     result.assert_outcomes(passed=1)
-
-
-def test_the_option_simulates_every_test(suite):
-    result = suite(
-        '''
-        import time, unittest, pytest
-
-        def test_function():
-            time.sleep(100)
-            assert time.monotonic() == 1100.0
-
-        class TestClass:
-            def setup_method(self):
-                time.sleep(1)
-
-            @pytest.mark.parametrize("seconds", [1, 2])
-            def test_method(self, seconds):
-                time.sleep(seconds)
-                assert time.monotonic() == 1001.0 + seconds
-
-        class TestCase(unittest.TestCase):
-            def setUp(self):
-                time.sleep(5)
-
-            def test_case(self):
-                self.assertEqual(time.monotonic(), 1005.0)
-
-        def documented():
-            """
-            >>> time.sleep(3)
-            >>> time.monotonic()
-            1003.0
-            """
-        ''',
-        "--simclock",
-        "--doctest-modules",
-    )
-
-    result.assert_outcomes(passed=5)
 
 
 @pytest.mark.parametrize("marker", ["simclock(False)", "simclock(enabled=False)"])
@@ -266,25 +207,65 @@ def test_an_option_that_does_not_exist_is_an_error_of_the_set_up(suite):
     )
 
     result.assert_outcomes(errors=1, passed=1)
-    result.stdout.fnmatch_lines("*unexpected keyword argument 'sede'*")
+    result.stdout.fnmatch_lines("*the simclock marker of test_suite.py::test: *'sede'*")
 
 
 def test_the_sim_fixture_says_that_a_test_is_not_simulated(suite):
     result = suite(
         """
-        import pytest
-
-        @pytest.mark.simclock(False)
-        def test(sim):
-            pass
-
         def test_dynamic(request):
             request.getfixturevalue("sim")
         """
     )
 
-    result.assert_outcomes(errors=1, failed=1)
-    result.stdout.fnmatch_lines("*mark it with @pytest.mark.simclock*")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "the sim fixture is for simulated tests: this one is not simulated",
+            "mark it with @pytest.mark.simclock, or take sim as an argument of the test",
+        ]
+    )
+
+
+def test_a_fixture_of_the_users_that_is_called_sim_is_theirs(suite):
+    result = suite(
+        """
+        import pytest, simclock
+
+        @pytest.fixture
+        def sim():
+            return "a card in a telephone"
+
+        def test(sim):
+            assert sim == "a card in a telephone"
+            assert simclock.active() is None
+        """
+    )
+
+    result.assert_outcomes(passed=1)
+
+
+def test_a_fixture_that_uses_sim_makes_the_test_simulated(suite):
+    result = suite(
+        """
+        import time, pytest, simclock
+
+        @pytest.fixture
+        def sim(sim):
+            time.sleep(5)
+            return sim
+
+        @pytest.fixture
+        def started(sim):
+            return sim.elapsed
+
+        def test(started):
+            assert started == 5.0
+            assert simclock.active().elapsed == 5.0
+        """
+    )
+
+    result.assert_outcomes(passed=1)
 
 
 # ---------------------------------------------------------------------- phases
@@ -327,9 +308,7 @@ def test_set_up_and_teardown_of_fixtures_are_in_the_simulation(suite):
                 (1.0, "set up"), (1.0, "test"), (10.0, "tick"), (20.0, "tick"),
                 (21.0, "tear down"), (21.0, "stopped"),
             ]
-        """,
-        "-p",
-        "no:random-order",
+        """
     )
 
     result.assert_outcomes(passed=2)
@@ -562,11 +541,17 @@ def test_a_leak_fails_a_test_that_asked_for_simulation(suite):
     result.stdout.fnmatch_lines("*a non-daemon thread that would never have ended: forgotten*")
 
 
-def test_a_leak_only_warns_in_a_suite_that_did_not(suite):
-    result = suite(LEAKS.format(argument=""), "--simclock", "-Wdefault")
+@pytest.mark.parametrize(
+    ("argument", "marker"), [("--simclock-leaks=warn", ""), ("-v", "leaks='warn'")]
+)
+def test_a_leak_can_be_a_warning(suite, argument, marker):
+    text = LEAKS.format(argument="").replace("def", f"@pytest.mark.simclock({marker})\n    def")
+
+    # A suite whose warnings are errors must not fail by one of ours either.
+    result = suite(text, argument, "-Werror", setup="import pytest")
 
     result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines(["*Leak: test_suite.py::test:*", "*forgotten*"])
+    result.stdout.fnmatch_lines(["test_suite.py::test", "*Leak: the simulation*", "*forgotten*"])
 
 
 def test_a_daemon_thread_is_no_leak(suite):
@@ -613,24 +598,6 @@ def test_a_session_that_is_given_up_leaves_no_simulation(pytester, statement, pl
     assert result.ret == pytest.ExitCode.INTERRUPTED
 
 
-def test_it_works_in_xdists_workers(suite):
-    result = suite(
-        """
-        import threading, time, pytest
-
-        @pytest.mark.parametrize("number", range(4))
-        def test(number):
-            threading.Timer(60, lambda: None).start()
-            time.sleep(3600)
-            assert time.monotonic() == 4600.0
-        """,
-        "--simclock",
-        "-n2",
-    )
-
-    result.assert_outcomes(passed=4)
-
-
 def test_stopping_at_the_first_failure_tears_down(suite):
     result = suite(
         """
@@ -641,8 +608,6 @@ def test_stopping_at_the_first_failure_tears_down(suite):
             pass
         """,
         "-x",
-        "-p",
-        "no:random-order",
     )
 
     result.assert_outcomes(failed=1)

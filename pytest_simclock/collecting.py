@@ -1,0 +1,123 @@
+"""Which tests are simulated, and how: decided when the collection is over."""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_simclock.options import mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# An event loop that several tests share: pytest-asyncio's, by the names of its versions.
+_SHARED_LOOP = re.compile(r"_(class|module|package|session)_(event_loop|scoped_runner)|event_loop")
+_kind = pytest.StashKey["Kind"]()
+
+
+class Kind(enum.Enum):
+    """How a test is run."""
+
+    REAL = "in real time"
+    OWN = "in a simulation of its own"
+    SUITE = "in the suite's simulation"
+
+
+def kind_of(item: pytest.Item) -> Kind:
+    """Return how *item* is run."""
+    found = item.stash.get(_kind, None)
+    if found is None:
+        found = item.stash[_kind] = _decide(item)
+    return found
+
+
+def _decide(item: pytest.Item) -> Kind:
+    chosen = mode(item.config)
+    if chosen is False:
+        return Kind.REAL
+    marker = item.get_closest_marker("simclock")
+    if marker is not None:
+        return Kind.OWN if enabled(marker) else Kind.REAL
+    if needs_sim(item):
+        return Kind.OWN
+    return Kind.SUITE if chosen else Kind.REAL
+
+
+def enabled(marker: pytest.Mark) -> bool:
+    """Return whether *marker* asks for simulated time, not against it."""
+    if len(marker.args) > 1 or (marker.args and not isinstance(marker.args[0], bool)):
+        raise pytest.UsageError(
+            f"the simclock marker takes True or False, and options by name: {marker.args!r}\n"
+            "write @pytest.mark.simclock, or @pytest.mark.simclock(seed=1)"
+        )
+    return bool(marker.args[0]) if marker.args else bool(marker.kwargs.get("enabled", True))
+
+
+def needs_sim(item: pytest.Item) -> bool:
+    """Return whether *item* or a fixture that it uses asks for ours, not another one named sim."""
+    for definition in reversed(list(_definitions(item, "sim"))):
+        if getattr(definition.func, "__module__", "") == "pytest_simclock.fixtures":
+            return True
+        if "sim" not in definition.argnames:
+            return False
+    return False
+
+
+def _definitions(item: pytest.Item, name: str | None = None) -> Iterable[Any]:
+    """Return the definitions of the fixtures that *item* uses: all, or those of one name."""
+    known: dict[str, Any] = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    if name is not None:
+        return list(known.get(name, ()))
+    return (definition for definitions in known.values() for definition in definitions)
+
+
+def wide_fixtures(item: pytest.Item) -> list[Any]:
+    """Return the definitions of the fixtures that *item* may share with other tests."""
+    return [found for found in _definitions(item) if found.scope != "function"]
+
+
+def requested_fixtures(item: pytest.Item) -> list[Any]:
+    """Return the definitions of the fixtures that *item* asks for: all but the autouse ones."""
+    info = getattr(item, "_fixtureinfo", None)
+    wanted = [*getattr(info, "argnames", ())]
+    wanted += [name for marker in item.iter_markers("usefixtures") for name in marker.args]
+    found: dict[Any, None] = {}
+    while wanted:
+        for definition in _definitions(item, wanted.pop()):
+            if definition not in found:
+                found[definition] = None
+                wanted += definition.argnames
+    return list(found)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse what cannot be kept; get ready to simulate, if there is anything to simulate."""
+    simulated = [item for item in session.items if kind_of(item) is not Kind.REAL]
+    complaints = [text for item in session.items for text in _complaints(item)]
+    if complaints:
+        raise pytest.UsageError("\n".join(complaints))
+    if simulated and not session.config.getoption("collectonly"):
+        from pytest_simclock.running import Running
+
+        session.config.pluginmanager.register(Running(session.config), "simclock-running")
+
+
+def _complaints(item: pytest.Item) -> Iterable[str]:
+    kind = kind_of(item)
+    if kind is Kind.REAL and mode(item.config) is not False and needs_sim(item):
+        yield (
+            f"{item.nodeid}: the fixture 'sim' needs simulated time, and simclock(False) is marked"
+            "\ntake away one of the two"
+        )
+    if kind is Kind.OWN:
+        for fixture in wide_fixtures(item):
+            if _SHARED_LOOP.fullmatch(fixture.argname):
+                yield (
+                    f"{item.nodeid}: the fixture {fixture.argname!r} of {fixture.scope} scope keeps"
+                    " an event loop from test to test, and this test has a simulation, and so a"
+                    " clock, of its own\ngive the loop function scope, or run the suite with"
+                    " --simclock and this test without sim and marker"
+                )

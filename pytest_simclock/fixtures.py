@@ -1,0 +1,133 @@
+"""The fixtures we give, and the rule for those that several tests share.
+
+A fixture is set up in the world of the test that asks for it first: in the
+suite's simulation, or else in real time, for a simulation of one test ends
+with that. It is torn down in the same world.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from pytest_simclock.collecting import Kind, kind_of, requested_fixtures
+from pytest_simclock.options import mode
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_simclock.worlds import Worlds
+    from simclock import Simulation
+
+# The simulation that a test is run in, while it is.
+simulation_of = pytest.StashKey["Simulation"]()
+
+
+@pytest.fixture
+def sim(request: pytest.FixtureRequest) -> Simulation:
+    """Return the simulation that the test runs in. Asking for it makes the test simulated.
+
+    ``elapsed``, ``sleep()``, ``settle()``, ``wall``, ``move_wall()``,
+    ``sleep_until()``, ``hold()``, ``real_time()``, ``checkpoint()``,
+    ``threads``, ``trace``, ``seed``: see ``simclock.Simulation``.
+    """
+    simulation: Simulation | None = request.node.stash.get(simulation_of, None)
+    if simulation is not None:
+        return simulation
+    if mode(request.config) is False:
+        pytest.skip("it needs simulated time, which --no-simclock switches off")
+    pytest.fail(
+        "the sim fixture is for simulated tests: this one is not simulated\n"
+        "mark it with @pytest.mark.simclock, or take sim as an argument of the test",
+        pytrace=False,
+    )
+
+
+class _Kept(NamedTuple):
+    """The threads that a fixture has started and keeps."""
+
+    in_suite: bool
+    first: str
+    threads: tuple[Any, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of those that live."""
+        return [thread.name for thread in self.threads if _lives(thread)]
+
+
+def _lives(thread: Any) -> bool:
+    return thread.is_alive() if isinstance(thread, threading.Thread) else not thread.finished
+
+
+class WideFixtures:
+    """The fixtures that are set up for more than one test.
+
+    Args:
+        worlds: Where the thread is.
+    """
+
+    def __init__(self, worlds: Worlds) -> None:
+        self._worlds = worlds
+        self._kept: dict[Any, _Kept] = {}
+
+    def set_up(self, definition: Any, item: pytest.Item) -> Generator[None, object, object]:
+        """Wrap the set-up of a fixture: it and its teardown take place in its world."""
+        in_suite = kind_of(item) is Kind.SUITE
+        world = self._worlds.suite if in_suite else None
+        before = self._living(world)
+        # Finalizers are run last first: these two go around those that the set-up adds.
+        definition.addfinalizer(lambda: self._left(definition, back))
+        back: list[Simulation | None] = []
+        with self._worlds.inside(world), _named(world, f"fixture {definition.argname!r}"):
+            try:
+                return (yield)
+            finally:
+                definition.addfinalizer(lambda: back.append(self._worlds.enter(world)))
+                started = tuple(t for t in self._living(world) if t not in before)
+                if started:
+                    self._kept[definition] = _Kept(in_suite, item.nodeid, started)
+
+    def _left(self, definition: Any, back: list[Simulation | None]) -> None:
+        self._kept.pop(definition, None)
+        if back:
+            self._worlds.enter(back.pop())
+
+    def _living(self, world: Simulation | None) -> tuple[Any, ...]:
+        return tuple(threading.enumerate()) if world is None else world.threads
+
+    def check(self, item: pytest.Item) -> None:
+        """Fail *item* if it uses a fixture whose threads live in a world that it cannot reach."""
+        in_suite = kind_of(item) is Kind.SUITE
+        for definition in requested_fixtures(item) if self._kept else ():
+            kept = self._kept.get(definition)
+            if kept is not None and kept.in_suite is not in_suite and kept.names:
+                pytest.fail(_cannot_be_shared(definition, kept, item), pytrace=False)
+
+
+def _cannot_be_shared(definition: Any, kept: _Kept, item: pytest.Item) -> str:
+    where = Kind.SUITE.value if kept.in_suite else Kind.REAL.value
+    return (
+        f"the fixture {definition.argname!r} of {definition.scope} scope runs threads {where}, for"
+        f" {kept.first}: {', '.join(kept.names)}\n"
+        f"this test runs {kind_of(item).value} and would wait for them in vain\n"
+        "run both tests in the same way, or give the fixture function scope"
+    )
+
+
+class _named:  # noqa: N801 - read as a statement
+    """In reports, let threads that are started in a block be started in *name*."""
+
+    def __init__(self, world: Simulation | None, name: str) -> None:
+        self._world = world
+        self._name = name
+
+    def __enter__(self) -> None:
+        if self._world is not None:
+            self._before, self._world._stretch = self._world._stretch, self._name
+
+    def __exit__(self, *_: object) -> None:
+        if self._world is not None:
+            self._world._stretch = self._before

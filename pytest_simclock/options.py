@@ -1,0 +1,243 @@
+"""What a user can choose: on the command line, in the ini file, and by the marker."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentTypeError
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MARKER = (
+    "simclock(enabled=True, /, **options): run the test in simulated time, in a simulation of its"
+    " own; False: in real time. Options are those of simclock.Simulation: seed, epoch, external,"
+    " max_time, max_steps, max_steps_per_instant, watchdog, drain, read_cost, wall_clock;"
+    " and leaks='fail' or 'warn'."
+)
+EXTERNAL = ("hold", "strict", "ignore")
+LEAKS = ("fail", "warn")
+# Code that was written for real time expects the second of two readings of a clock to be later.
+SUITE_READ_COST = 1e-6
+
+WORKER_INPUT = "simclock"
+
+# A test's own simulation needs no words for what it does not set, so none are given here.
+_given = pytest.StashKey["dict[str, Any]"]()
+
+
+class Option(NamedTuple):
+    """One option: ``--simclock-NAME`` on the command line, ``simclock_NAME`` in the ini file."""
+
+    name: str
+    metavar: str
+    parse: Callable[[str], Any]
+    help: str
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"not a whole number: {text!r}\ngive one such as 0") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"not a number: {text!r}\ngive one such as 30 or 1e-6") from None
+
+
+def _instant(text: str) -> float:
+    """Return POSIX seconds, from themselves, from an ISO 8601 date and time, or from ``now``."""
+    if text == "now":
+        return time.time()
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        when = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise ValueError(
+            f"not an instant: {text!r}\n"
+            "give now, POSIX seconds, or a date and time with its offset: 2024-02-29T12:00:00+00:00"
+        )
+    return when.timestamp()
+
+
+def choice(*allowed: str) -> Callable[[str], str]:
+    """Return a function that lets only *allowed* pass."""
+
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"unknown choice: {text!r}\nchoose one of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+OPTIONS = (
+    Option("seed", "N", _whole, "the run's seed, from which each test's is made (default: 0)"),
+    Option(
+        "epoch",
+        "INSTANT",
+        _instant,
+        "where the wall clock starts: 'now', POSIX seconds, or an ISO 8601 date and time with its"
+        " offset (default: 2000-01-01T00:00:00+00:00)",
+    ),
+    Option(
+        "external",
+        "POLICY",
+        choice(*EXTERNAL),
+        "a wait for something that a real thread owns: 'hold' makes the clock wait, 'strict' is"
+        " an error, 'ignore' lets the clock run on (default: hold)",
+    ),
+    Option(
+        "max-time", "SECONDS", _seconds, "virtual seconds that a test may take (default: ten years)"
+    ),
+    Option("max-steps", "N", _whole, "kernel steps that a test may take (default: 10 million)"),
+    Option(
+        "max-steps-per-instant",
+        "N",
+        _whole,
+        "steps without time passing: more is a livelock (default: 1 million)",
+    ),
+    Option(
+        "watchdog",
+        "SECONDS",
+        _seconds,
+        "real seconds without progress that fail a test (default: 30)",
+    ),
+    Option(
+        "drain", "SECONDS", _seconds, "virtual seconds for leftover threads to end (default: 60)"
+    ),
+    Option(
+        "read-cost",
+        "SECONDS",
+        _seconds,
+        "virtual seconds that each reading of a clock takes (default: 0; with --simclock 1e-6)",
+    ),
+    Option(
+        "wall-clock",
+        "NAME",
+        str,
+        "the library that the wall clock is read through: 'time-machine' or 'freezegun'"
+        " (default: freezegun if it has frozen the time already, else time-machine)",
+    ),
+    Option(
+        "leaks",
+        "VERDICT",
+        choice(*LEAKS),
+        "threads and holds that are left behind: 'fail' or 'warn' (default: fail; with"
+        " --simclock, for tests that did not ask for it: warn)",
+    ),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("simclock", "simulated time")
+    group.addoption(
+        "--simclock",
+        action="store_true",
+        default=None,
+        help="run the whole suite in simulated time: one simulation, of which each test is a part",
+    )
+    group.addoption(
+        "--no-simclock",
+        action="store_false",
+        dest="simclock",
+        help="run everything in real time, also what is marked; tests that need sim are skipped",
+    )
+    parser.addini("simclock", "the same as --simclock", type="bool", default=False)
+    for option in OPTIONS:
+        group.addoption(
+            f"--simclock-{option.name}",
+            metavar=option.metavar,
+            type=_argument(option.parse),
+            default=None,
+            help=option.help,
+        )
+        parser.addini(_ini_name(option), f"the same as --simclock-{option.name}", default=None)
+
+
+def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def _ini_name(option: Option) -> str:
+    return f"simclock_{_key(option)}"
+
+
+def _key(option: Option) -> str:
+    return option.name.replace("-", "_")
+
+
+def configure(config: pytest.Config) -> None:
+    """Register the marker, and read the options, so that a bad one ends the session at once."""
+    config.addinivalue_line("markers", MARKER)
+    found = {}
+    for option in OPTIONS:
+        value = config.getoption(_ini_name(option))
+        if value is None and config.getini(_ini_name(option)):
+            value = _from_ini(config, option)
+        if value is not None:
+            found[_key(option)] = value
+    # A worker of pytest-xdist reads the same options, later: `now` is when the session began.
+    found.update(getattr(config, "workerinput", {}).get(WORKER_INPUT, {}))
+    config.stash[_given] = found
+    _check(found)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist what it cannot find out by itself."""
+    found = given(node.config)
+    node.workerinput[WORKER_INPUT] = {key: found[key] for key in ("epoch",) if key in found}
+
+
+def _from_ini(config: pytest.Config, option: Option) -> Any:
+    text = config.getini(_ini_name(option))
+    try:
+        return option.parse(text)
+    except ValueError as error:
+        raise pytest.UsageError(f"{_ini_name(option)}: {error}") from None
+
+
+def _check(found: dict[str, Any]) -> None:
+    options = {key: value for key, value in found.items() if key != "leaks"}
+    if not options:
+        return
+    from simclock import Simulation
+
+    try:
+        Simulation(**options)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"simclock: {error}") from None
+
+
+def mode(config: pytest.Config) -> bool | None:
+    """Return True for the whole suite in simulated time, False for none of it, else None."""
+    chosen: bool | None = config.getoption("simclock")
+    if chosen is None and config.getini("simclock"):
+        return True
+    return chosen
+
+
+def given(config: pytest.Config) -> dict[str, Any]:
+    """Return what the command line and the ini file say, by the names of the marker's options."""
+    found: dict[str, Any] = config.stash[_given]
+    return dict(found)

@@ -1,0 +1,165 @@
+"""What is said of simulated time: above the tests, below them, and with a failure."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_simclock.options import given, mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    import pytest
+
+SEED = "simclock_seed"
+SECONDS = "simclock_seconds"
+
+
+class Reporting:
+    """The lines above and below the tests.
+
+    Args:
+        config: The session's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._tests = 0
+        self._virtual = 0.0
+        self._real = 0.0
+
+    def pytest_report_header(self) -> str | None:
+        """Say what is on, if anything is that was asked for here."""
+        chosen, options = mode(self._config), given(self._config)
+        if chosen is False:
+            return "simclock: off, everything runs in real time"
+        if not chosen and not options:
+            return None
+        words = ["the whole suite" if chosen else "marked tests"]
+        words.append(f"seed {options.pop('seed', 0)}")
+        epoch = options.pop("epoch", None)
+        if epoch is not None:
+            words.append(f"epoch {datetime.fromtimestamp(epoch, timezone.utc).isoformat()}")
+        words += [f"{name} {value}" for name, value in options.items()]
+        return f"simclock: simulated time for {', '.join(words)}"
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add up the time of one part of a test; the last one knows the virtual time of all."""
+        virtual = dict(report.user_properties).get(SECONDS) if report.user_properties else None
+        if virtual is None:
+            return
+        self._real += report.duration
+        if report.when == "teardown":
+            self._tests += 1
+            self._virtual += float(str(virtual))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how much time passed."""
+        if self._tests and terminalreporter.verbosity >= 0:
+            tests = f"{self._tests} test{'' if self._tests == 1 else 's'}"
+            terminalreporter.write_line(
+                f"simclock: {tests} in simulated time, {_readable(self._virtual)} of it"
+                f" in {self._real:.2f} s of real time"
+            )
+
+
+def _readable(seconds: float) -> str:
+    """Return a duration as a person says it: ``2 d 3 h``, ``1 h 5 min``, ``0.25 s``."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.2f} s"
+
+
+def complete(
+    item: pytest.Item, report: pytest.TestReport, seed: int, run_seed: int, elapsed: float
+) -> None:
+    """Add the seed and the virtual time to *report*, and what to do to see a failure again."""
+    own = [(name, value) for name, value in item.user_properties if name not in (SEED, SECONDS)]
+    item.user_properties[:] = [*own, (SEED, seed), (SECONDS, round(elapsed, 9))]
+    report.user_properties = list(item.user_properties)
+    if report.failed:
+        command = f"pytest {shlex.quote(item.nodeid)} --simclock-seed={run_seed}"
+        if mode(item.config):
+            command += " --simclock"
+        _add_section(report, f"seed {seed}, failed at virtual +{elapsed:g} s\nagain: {command}")
+
+
+def hide_ours(config: pytest.Config, error: BaseException) -> None:
+    """Let tracebacks end in the user's code, or in the library it called, not in simclock."""
+    if config.getoption("fulltrace"):
+        return
+    ours = our_folders()
+    for shown in shown_with(error):
+        _hide(ours, shown.__traceback__)
+
+
+def our_folders() -> tuple[str, str]:
+    """Return where simclock and its plugin are."""
+    import simclock
+
+    return str(Path(simclock.__file__).parent), str(Path(__file__).parent)
+
+
+def shown_with(error: BaseException) -> Iterable[BaseException]:
+    """Return the exceptions that a report of *error* shows: it, its parts and its causes."""
+    shown: dict[int, BaseException] = {}
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        found = waiting.pop()
+        # Causes can go round in a circle.
+        if found is not None and id(found) not in shown:
+            shown[id(found)] = found
+            waiting += [*getattr(found, "exceptions", ()), found.__cause__ or found.__context__]
+    return shown.values()
+
+
+def _hide(ours: tuple[str, ...], entry: TracebackType | None) -> None:
+    """Take entries out whole: pytest makes views of its own on what is linked here."""
+    kept: list[TracebackType] = []
+    between = False
+    while entry is not None:
+        if kept and _is_in(ours, entry):
+            between = True
+        else:
+            # Pluggy throws an error into each wrapper: the line that threw it into ours goes too.
+            if between and len(kept) > 1 and kept[-1].tb_frame is entry.tb_frame:
+                kept.pop()
+            kept.append(entry)
+            between = False
+        entry = entry.tb_next
+    for index, entry in enumerate(kept):
+        entry.tb_next = kept[index + 1] if index + 1 < len(kept) else None
+
+
+def _is_in(folders: tuple[str, ...], entry: TracebackType) -> bool:
+    return entry.tb_frame.f_code.co_filename.startswith(folders)
+
+
+def _add_section(report: pytest.TestReport, text: str) -> None:
+    addsection: Any = getattr(report.longrepr, "addsection", None)
+    if addsection is not None:
+        addsection("simclock", text)
+    else:
+        report.sections.append(("simclock", text))
+
+
+def warn(config: pytest.Config, error: Exception, nodeid: str = "the whole suite") -> None:
+    """Show *error* among the warnings. Not by `warnings.warn`: a filter might make it fatal."""
+    config.hook.pytest_warning_recorded.call_historic(
+        kwargs={
+            "warning_message": warnings.WarningMessage(error, type(error), "simclock", 0),  # type: ignore[arg-type]
+            "nodeid": nodeid,
+            "when": "runtest",
+            "location": None,
+        }
+    )
