@@ -59,18 +59,23 @@ def _shadow(done: list[tuple[Any, str, Any]], module: Any, name: str, value: Any
     setattr(module, name, value)
 
 
+def _module(name: str) -> Any:
+    # Looked up first: an import that finds everything done takes longer than all of this.
+    return sys.modules.get(name) or import_module(name)
+
+
 def _shadow_futures(done: list[tuple[Any, str, Any]]) -> None:
-    base: Any = import_module("concurrent.futures._base")
+    base = _module("concurrent.futures._base")
     # `as_completed` and `wait` go through sets of futures, and sort them by `id`.
     _shadow(done, base, "Future", _numbered_class(base.Future))
     _shadow(done, base, "id", _number_of)
-    pool: Any = import_module("concurrent.futures.thread")
+    pool = _module("concurrent.futures.thread")
     _shadow(done, pool.ThreadPoolExecutor, "_counter", itertools.count().__next__)
 
 
 def _shadow_asyncio(done: list[tuple[Any, str, Any]]) -> None:
-    tasks: Any = import_module("asyncio.tasks")
-    futures: Any = import_module("asyncio.futures")
+    tasks = _module("asyncio.tasks")
+    futures = _module("asyncio.futures")
     _shadow(done, tasks, "Task", _numbered_class(tasks.Task, names=itertools.count(1).__next__))
     _shadow(done, futures, "Future", _numbered_class(futures.Future))
 
