@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentTypeError
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 MARKER = (
     "simclock(enabled=True, /, **options): run the test in simulated time, in a simulation of its"
     " own; False: in real time. Options are those of simclock.Simulation: seed, epoch, external,"
-    " max_time, max_steps, max_steps_per_instant, watchdog, drain, read_cost, wall_clock;"
+    " max_time, max_steps, max_steps_per_instant, watchdog, drain, step_cost, wall_clock;"
     " and leaks='fail' or 'warn'."
 )
 EXTERNAL = ("hold", "strict", "ignore")
 LEAKS = ("fail", "warn")
 # Code that was written for real time expects the second of two readings of a clock to be later.
-SUITE_READ_COST = 1e-6
+SUITE_STEP_COST = 1e-6
 
 WORKER_INPUT = "simclock"
 
 # A test's own simulation needs no words for what it does not set, so none are given here.
 _given = pytest.StashKey["dict[str, Any]"]()
+_suite_epoch = pytest.StashKey[float]()
 
 
 class Option(NamedTuple):
@@ -90,7 +91,8 @@ OPTIONS = (
         "INSTANT",
         _instant,
         "where the wall clock starts: 'now', POSIX seconds, or an ISO 8601 date and time with its"
-        " offset (default: 2000-01-01T00:00:00+00:00)",
+        " offset (default: 2000-01-01T00:00:00+00:00; with --simclock, for tests that did not ask"
+        " for it: the real time at the start of the session)",
     ),
     Option(
         "external",
@@ -119,10 +121,11 @@ OPTIONS = (
         "drain", "SECONDS", _seconds, "virtual seconds for leftover threads to end (default: 60)"
     ),
     Option(
-        "read-cost",
+        "step-cost",
         "SECONDS",
         _seconds,
-        "virtual seconds that each reading of a clock takes (default: 0; with --simclock 1e-6)",
+        "virtual seconds that a step without a wait takes, such as reading a clock (default: 0;"
+        " with --simclock 1e-6)",
     ),
     Option(
         "wall-clock",
@@ -197,16 +200,23 @@ def configure(config: pytest.Config) -> None:
         if value is not None:
             found[_key(option)] = value
     # A worker of pytest-xdist reads the same options, later: `now` is when the session began.
-    found.update(getattr(config, "workerinput", {}).get(WORKER_INPUT, {}))
+    told = getattr(config, "workerinput", {}).get(WORKER_INPUT, {})
+    if "epoch" in found:
+        found["epoch"] = told.get("epoch", found["epoch"])
     config.stash[_given] = found
+    # Whole seconds: it is shown, to be given again.
+    config.stash[_suite_epoch] = told.get("suite_epoch", float(int(time.time())))
     _check(found)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist what it cannot find out by itself."""
-    found = given(node.config)
-    node.workerinput[WORKER_INPUT] = {key: found[key] for key in ("epoch",) if key in found}
+    config = node.config
+    node.workerinput[WORKER_INPUT] = {
+        "suite_epoch": config.stash[_suite_epoch],
+        **{key: value for key, value in given(config).items() if key == "epoch"},
+    }
 
 
 def _from_ini(config: pytest.Config, option: Option) -> Any:
@@ -241,3 +251,18 @@ def given(config: pytest.Config) -> dict[str, Any]:
     """Return what the command line and the ini file say, by the names of the marker's options."""
     found: dict[str, Any] = config.stash[_given]
     return dict(found)
+
+
+def suite_options(config: pytest.Config) -> dict[str, Any]:
+    """Return the options of the simulation that spans a suite, which was written for real time.
+
+    Its wall clock starts at the real time: files and certificates are as old as they are.
+    """
+    return {"step_cost": SUITE_STEP_COST, "epoch": config.stash[_suite_epoch], **given(config)}
+
+
+def said(name: str, value: Any) -> str:
+    """Return the value of an option as the command line takes it."""
+    if name == "epoch":
+        return datetime.fromtimestamp(value, timezone.utc).isoformat()
+    return f"{value}"

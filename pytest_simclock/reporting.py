@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_simclock.options import given, mode
+from pytest_simclock.collecting import Kind, kind_of
+from pytest_simclock.options import given, mode, said, suite_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,8 @@ class Reporting:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._tests = 0
+        # By name and worker: what is run again is one test.
+        self._tests: set[tuple[str, str]] = set()
         self._virtual = 0.0
         self._real = 0.0
 
@@ -41,11 +42,10 @@ class Reporting:
         if not chosen and not options:
             return None
         words = ["the whole suite" if chosen else "marked tests"]
+        if chosen:
+            options = {"epoch": suite_options(self._config)["epoch"], **options}
         words.append(f"seed {options.pop('seed', 0)}")
-        epoch = options.pop("epoch", None)
-        if epoch is not None:
-            words.append(f"epoch {datetime.fromtimestamp(epoch, timezone.utc).isoformat()}")
-        words += [f"{name} {value}" for name, value in options.items()]
+        words += [f"{name.replace('_', '-')} {said(name, options[name])}" for name in options]
         return f"simclock: simulated time for {', '.join(words)}"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -55,13 +55,13 @@ class Reporting:
             return
         self._real += report.duration
         if report.when == "teardown":
-            self._tests += 1
+            self._tests.add((report.nodeid, getattr(report, "worker_id", "")))
             self._virtual += float(str(virtual))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how much time passed."""
         if self._tests and terminalreporter.verbosity >= 0:
-            tests = f"{self._tests} test{'' if self._tests == 1 else 's'}"
+            tests = f"{len(self._tests)} test{'' if len(self._tests) == 1 else 's'}"
             terminalreporter.write_line(
                 f"simclock: {tests} in simulated time, {_readable(self._virtual)} of it"
                 f" in {self._real:.2f} s of real time"
@@ -80,18 +80,28 @@ def _readable(seconds: float) -> str:
     return f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.2f} s"
 
 
-def complete(
-    item: pytest.Item, report: pytest.TestReport, seed: int, run_seed: int, elapsed: float
-) -> None:
+def complete(item: pytest.Item, report: pytest.TestReport, seed: int, elapsed: float) -> None:
     """Add the seed and the virtual time to *report*, and what to do to see a failure again."""
     own = [(name, value) for name, value in item.user_properties if name not in (SEED, SECONDS)]
     item.user_properties[:] = [*own, (SEED, seed), (SECONDS, round(elapsed, 9))]
     report.user_properties = list(item.user_properties)
     if report.failed:
-        command = f"pytest {shlex.quote(item.nodeid)} --simclock-seed={run_seed}"
-        if mode(item.config):
-            command += " --simclock"
-        _add_section(report, f"seed {seed}, failed at virtual +{elapsed:g} s\nagain: {command}")
+        _add_section(
+            report, f"seed {seed}, failed at virtual +{elapsed:g} s\nagain: {_command(item)}"
+        )
+
+
+def _command(item: pytest.Item) -> str:
+    """Return what to type to run *item* again in the same way."""
+    options = {"seed": 0, **given(item.config)}
+    words = ["pytest", shlex.quote(item.nodeid)]
+    if kind_of(item) is Kind.SUITE:
+        words.append("--simclock")
+        options = {**options, "epoch": suite_options(item.config)["epoch"]}
+    words += [
+        f"--simclock-{name.replace('_', '-')}={said(name, options[name])}" for name in options
+    ]
+    return " ".join(words)
 
 
 def hide_ours(config: pytest.Config, error: BaseException) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pytest_simclock import reporting
 from pytest_simclock.collecting import Kind, kind_of
 from pytest_simclock.fixtures import WideFixtures
-from pytest_simclock.options import LEAKS, SUITE_READ_COST, choice, given
+from pytest_simclock.options import LEAKS, choice, given, suite_options
 from pytest_simclock.testrun import TestRun
 from pytest_simclock.timing import RealTiming
 from pytest_simclock.worlds import Worlds
@@ -44,7 +44,9 @@ class Running:
         self._leaks = self._given.pop("leaks", None)
         self._run_seed = self._given.pop("seed", 0)
         self.drain: float = self._given.get("drain", DRAIN)
-        self.worlds = Worlds({"read_cost": SUITE_READ_COST, **self._given})
+        suite = suite_options(config)
+        suite.pop("leaks", None)
+        self.worlds = Worlds(suite)
         self._wide = WideFixtures(self.worlds)
         self._timing = RealTiming()
 
@@ -120,7 +122,7 @@ class Running:
             reporting.hide_ours(item.config, call.excinfo.value)
         report = yield
         if run is not None and run.seed is not None:
-            reporting.complete(item, report, run.seed, self._run_seed, run.elapsed)
+            reporting.complete(item, report, run.seed, run.elapsed)
         return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

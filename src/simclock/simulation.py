@@ -65,9 +65,11 @@ class Simulation:
         watchdog: Real seconds without progress after which it fails with
             `Stalled`.
         drain: Virtual seconds that leftover threads get to end by themselves.
-        read_cost: Virtual seconds that each reading of a clock takes. With 0
-            two readings without a wait between them are equal; code that
-            expects the second to be later needs a microsecond, ``1e-6``.
+        step_cost: Virtual seconds that a step without a wait takes: each
+            reading of a clock; each use of a free lock or queue too, counted
+            by thousands. With 0 two readings without a wait between them are
+            equal, and a loop that takes such steps for ever is a `Livelock`;
+            code that was written for real time needs a microsecond, ``1e-6``.
         wall_clock: Who provides the wall clock: ``"time-machine"``,
             ``"freezegun"``, or None for freezegun if it is active already and
             time-machine otherwise.
@@ -88,7 +90,7 @@ class Simulation:
         max_steps_per_instant: int = 1_000_000,
         watchdog: float = 30.0,
         drain: float = 60.0,
-        read_cost: float = 0.0,
+        step_cost: float = 0.0,
         wall_clock: str | None = None,
     ) -> None:
         if not isinstance(seed, int):
@@ -108,7 +110,7 @@ class Simulation:
             ),
             stall=_positive("watchdog", watchdog),
             drain_ns=to_ns(_positive("drain", drain, least=0.0, most=YEAR)),
-            read_ns=to_ns(_positive("read_cost", read_cost, least=0.0, most=1.0)),
+            step_ns=to_ns(_positive("step_cost", step_cost, least=0.0, most=1.0)),
         )
         self._wall_clock = wall_clock
         self._kernel: Kernel | None = None

@@ -310,8 +310,8 @@ def test_the_clock_of_a_run_of_many_stretches_has_an_end(bench):
 
 
 def test_a_reading_can_take_time_and_then_what_is_due_is_woken_before_anybody_idles(bench):
-    b = bench(read_ns=10)
-    assert b.kernel.world.read_ns == 10
+    b = bench(step_ns=10)
+    assert b.kernel.world.step_ns == 10
 
     def sleeper():
         b.kernel.sleep_until(b.kernel.world.now_ns + 100)
@@ -319,7 +319,7 @@ def test_a_reading_can_take_time_and_then_what_is_due_is_woken_before_anybody_id
 
     def reader(name):
         for _ in range(20):
-            b.kernel.world.now_ns += b.kernel.world.read_ns
+            b.kernel.world.now_ns += b.kernel.world.step_ns
             b.kernel.count_step()
             b.kernel.wait("turn", listed=None, deadline_ns=b.kernel.world.now_ns)
         b.note(name)
@@ -335,10 +335,10 @@ def test_a_reading_can_take_time_and_then_what_is_due_is_woken_before_anybody_id
 
 
 def test_time_that_passes_by_reading_is_no_livelock(bench):
-    b = bench(steps_per_instant=100, read_ns=1000)
+    b = bench(steps_per_instant=100, step_ns=1000)
 
     for _ in range(1000):
-        b.kernel.world.now_ns += b.kernel.world.read_ns
+        b.kernel.world.now_ns += b.kernel.world.step_ns
         b.kernel.wait("turn", deadline_ns=b.kernel.world.now_ns)
 
     assert b.now() == pytest.approx(0.001)

@@ -13,7 +13,7 @@ NAMES = [
     "max-steps-per-instant",
     "watchdog",
     "drain",
-    "read-cost",
+    "step-cost",
     "wall-clock",
     "leaks",
 ]
@@ -153,7 +153,7 @@ def test_the_policy_for_what_is_outside_reaches_the_simulation(suite):
         ("leaks=maybe", ["*unknown choice: 'maybe'", "choose one of fail, warn"]),
         ("max-time=long", ["*not a number: 'long'", "give one such as 30 or 1e-6"]),
         ("max-time=-1", ["*max_time is out of range: -1.0", "give a positive number*"]),
-        ("read-cost=-1", ["*read_cost is out of range: -1.0", "*"]),
+        ("step-cost=-1", ["*step_cost is out of range: -1.0", "*"]),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["command line", "ini file"])

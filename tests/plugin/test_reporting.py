@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 import xml.etree.ElementTree as ET
+from datetime import datetime, timezone
 
 import pytest
 
@@ -22,13 +24,17 @@ FAILING = """
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--simclock"], "simclock: simulated time for the whole suite, seed 0"),
         (["--simclock-seed=7"], "simclock: simulated time for marked tests, seed 7"),
         (
-            ["--simclock", "--simclock-epoch=0", "--simclock-external=strict"],
+            [
+                "--simclock",
+                "--simclock-epoch=0",
+                "--simclock-external=strict",
+                "--simclock-max-time=5",
+            ],
             (
                 "simclock: simulated time for the whole suite, seed 0,"
-                " epoch 1970-01-01T00:00:00+00:00, external strict"
+                " epoch 1970-01-01T00:00:00+00:00, external strict, max-time 5.0"
             ),
         ),
         (["--no-simclock"], "simclock: off, everything runs in real time"),
@@ -36,6 +42,27 @@ FAILING = """
 )
 def test_the_header_says_what_is_on(suite, arguments, line):
     assert line in suite("def test(): pass", *arguments).stdout.lines
+
+
+def test_a_whole_suites_wall_clock_starts_at_the_real_time_which_is_shown(suite):
+    before = int(time.time())
+    result = suite(
+        """
+        import time
+
+        def test():
+            print("EPOCH", int(time.time()))
+            assert False
+        """,
+        "--simclock",
+    )
+    (epoch,) = (int(line.split()[1]) for line in result.stdout.lines if line.startswith("EPOCH"))
+
+    assert before <= epoch <= time.time()
+    when = datetime.fromtimestamp(epoch, timezone.utc).isoformat()
+    assert f"simclock: simulated time for the whole suite, seed 0, epoch {when}" in result.outlines
+    again = "again: pytest test_suite.py::test --simclock --simclock-seed=0 --simclock-epoch="
+    assert again + when in result.outlines
 
 
 def test_there_is_no_header_and_no_summary_where_nothing_is_on(suite):
@@ -90,20 +117,30 @@ def test_a_quiet_run_has_no_summary(suite):
 
 @pytest.mark.parametrize(
     ("argument", "options"),
-    [("sim", []), ("", ["--simclock"]), ("", ["--simclock", "--simclock-seed=5"])],
+    [
+        ("sim", []),
+        ("sim", ["--simclock-seed=5", "--simclock-max-time=100"]),
+        ("sim", ["--simclock"]),
+        ("", ["--simclock", "--simclock-epoch=0"]),
+        ("", ["--simclock", "--simclock-seed=5", "--simclock-epoch=0"]),
+    ],
 )
 @pytest.mark.parametrize("style", ["auto", "short", "line", "native"])
 def test_a_failure_says_its_seed_and_how_to_run_it_again(suite, argument, options, style):
     result = suite(FAILING.format(argument=argument), *options, f"--tb={style}")
 
-    run_seed = 5 if "--simclock-seed=5" in options else 0
-    whole = " --simclock" if "--simclock" in options else ""
+    again = ["--simclock-seed=0"] if "--simclock-seed=5" not in options else []
+    if argument:
+        # A simulation of its own is the same with the option for the suite and without.
+        again += [option for option in options if option != "--simclock"]
+    else:
+        again = ["--simclock", *again, *options[1:-1], "--simclock-epoch=1970-01-01T00:00:00+00:00"]
     if style == "line":
         return  # it has room for one line only
     result.stdout.re_match_lines(
         [
             r"seed \d+, failed at virtual \+90 s$",
-            rf"again: pytest test_suite.py::test_fails --simclock-seed={run_seed}{whole}$",
+            re.escape(f"again: pytest test_suite.py::test_fails {' '.join(again)}") + r"(\.0)?$",
         ]
     )
 

@@ -6,6 +6,8 @@ import pytest
 
 # Readings of a clock take time there, as everywhere outside.
 APPROX = "import pytest\napprox = lambda x: pytest.approx(x, abs=0.001)\n"
+# The epoch of a test's own simulation: that of a suite's is the real time.
+EPOCH = "--simclock-epoch=2000-01-01T00:00:00+00:00"
 
 
 def test_every_kind_of_test_is_simulated(suite):
@@ -76,6 +78,7 @@ def test_one_clock_spans_the_suite_and_never_goes_back(suite):
             assert time.time() == approx(946684800 + 3600)
         """,
         "--simclock",
+        EPOCH,
         setup=APPROX,
     )
 
@@ -99,6 +102,43 @@ def test_the_second_of_two_readings_of_a_clock_is_later(suite):
     result.assert_outcomes(passed=1)
 
 
+def test_a_busy_wait_that_reads_no_clock_ends(suite):
+    result = suite(
+        """
+        import threading, time, queue
+
+        @pytest.mark.parametrize("step", ["lock", "lock that is owned", "queue", "sleep"])
+        def test(step):
+            lock, items, stop = threading.Lock(), queue.SimpleQueue(), []
+            owned = threading.Lock()
+            owned.acquire()
+
+            def spin():
+                while not stop:
+                    if step == "lock":
+                        with lock:
+                            pass
+                    elif step == "lock that is owned":
+                        owned.acquire(blocking=False)
+                    elif step == "queue":
+                        items.put(1)
+                        items.get()
+                    else:
+                        time.sleep(0)
+
+            thread = threading.Thread(target=spin)
+            thread.start()
+            time.sleep(0.05)
+            stop.append(1)
+            thread.join()
+        """,
+        "--simclock",
+        setup="import pytest",
+    )
+
+    result.assert_outcomes(passed=4)
+
+
 def test_the_cost_of_a_reading_can_be_chosen(suite):
     result = suite(
         """
@@ -109,7 +149,7 @@ def test_the_cost_of_a_reading_can_be_chosen(suite):
             assert time.monotonic() - begin == 0.5
         """,
         "--simclock",
-        "--simclock-read-cost=0.5",
+        "--simclock-step-cost=0.5",
     )
 
     result.assert_outcomes(passed=1)
@@ -128,6 +168,7 @@ def test_what_a_test_does_to_the_wall_clock_ends_with_it(suite):
             assert time.time() == approx(946684800)
         """,
         "--simclock",
+        EPOCH,
         setup=APPROX,
     )
 
@@ -156,7 +197,7 @@ def test_freezegun_may_be_imported_after_the_suite_has_begun(pytester):
         """
     )
 
-    result = pytester.runpytest_subprocess("--simclock", "-p", "no:random-order")
+    result = pytester.runpytest_subprocess("--simclock", EPOCH, "-p", "no:random-order")
 
     result.assert_outcomes(passed=3)
 
@@ -502,7 +543,9 @@ def test_runs_are_the_same_twice(suite):
         """
 
     def logs(*arguments):
-        return [line for line in suite(text, *arguments).stdout.lines if line.startswith("LOG")]
+        return [
+            line for line in suite(text, EPOCH, *arguments).stdout.lines if line.startswith("LOG")
+        ]
 
     assert len(logs("--simclock")) == 2
     assert logs("--simclock") == logs("--simclock")

@@ -207,7 +207,7 @@ def test_a_busy_wait_on_the_wall_clock_ends(clock):
 
 
 def test_readings_can_take_time():
-    with Simulation(read_cost=0.25) as sim:
+    with Simulation(step_cost=0.25) as sim:
         readings = [
             time.monotonic(),
             time.monotonic_ns() / 1e9,
@@ -223,7 +223,7 @@ def test_readings_can_take_time():
 def test_what_falls_due_while_clocks_are_read_is_done_meanwhile():
     fired = []
 
-    with Simulation(read_cost=1e-5) as sim:
+    with Simulation(step_cost=1e-5) as sim:
         threading.Timer(0.5, lambda: fired.append(sim.elapsed)).start()
         while time.monotonic() < 1001:
             time.sleep(0)

@@ -330,3 +330,20 @@ def test_the_simple_queue_written_in_python_works(log):
         log("empty")
 
     assert log == [(2.0, "late"), (2.5, "empty")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_keeps_using_a_queue_lets_the_others_run(kind):
+    stop = []
+
+    def spin():
+        items = kind()
+        while not stop:
+            items.put(1)
+            items.get()
+
+    with Simulation() as sim:
+        threads = start(spin, lambda: stop.append(1))
+        join(threads)
+
+    assert sim.elapsed == 0

@@ -39,7 +39,7 @@ def test_the_default_start_of_both_clocks():
 
 
 def test_reading_it_takes_no_time():
-    with simclock.Simulation(read_cost=1e-6) as sim:
+    with simclock.Simulation(step_cost=1e-6) as sim:
         for _ in range(5000):
             sim.wall  # noqa: B018 - the reading is what is tested
         elapsed = sim.elapsed_ns

@@ -65,7 +65,7 @@ typedef struct {
     long long now_ns;     /* the virtual monotonic clock */
     long long wall_ns;    /* add to now_ns for the virtual wall clock */
     long long reads_left; /* clock reads before one must park; refilled by the kernel */
-    long long read_ns;    /* virtual time that one read of a clock takes */
+    long long step_ns;    /* virtual time that a step without a wait takes */
     long long steps_left; /* uncontended steps before the kernel must look */
     int interested;       /* the strategy wants to see every checkpoint */
     PyObject *waiting;    /* dict: id(resource) -> waits parked on it */
@@ -78,7 +78,7 @@ static PyMemberDef world_members[] = {
     {"now_ns", T_LONGLONG, offsetof(World, now_ns), 0, "virtual monotonic clock, nanoseconds"},
     {"wall_ns", T_LONGLONG, offsetof(World, wall_ns), 0, "wall clock minus monotonic clock"},
     {"reads_left", T_LONGLONG, offsetof(World, reads_left), 0, "clock reads before one parks"},
-    {"read_ns", T_LONGLONG, offsetof(World, read_ns), 0, "virtual time that a clock read takes"},
+    {"step_ns", T_LONGLONG, offsetof(World, step_ns), 0, "virtual time that a step takes"},
     {"steps_left", T_LONGLONG, offsetof(World, steps_left), 0, "fast steps before a checkpoint"},
     {"interested", T_INT, offsetof(World, interested), 0, "every checkpoint goes to Python"},
     {"waiting", T_OBJECT, offsetof(World, waiting), 0, "resources that somebody waits for"},
@@ -460,7 +460,7 @@ answering(Slot *slot)
 static long long
 tick(World *world)
 {
-    return world->now_ns += world->read_ns;
+    return world->now_ns += world->step_ns;
 }
 
 /* The answer in C, or NULL without an exception where the kernel must decide. */

@@ -16,7 +16,7 @@ class World:
     now_ns: int
     wall_ns: int
     reads_left: int
-    read_ns: int
+    step_ns: int
     steps_left: int
     interested: int
     waiting: dict[int, list[Any]]

@@ -34,7 +34,7 @@ def _clock_gettime_ns(clock: Any, *rest: Any) -> Any:
     world.reads_left -= 1
     if world.reads_left < 0:
         return kernel().busy_read()
-    world.now_ns += world.read_ns
+    world.now_ns += world.step_ns
     return world.now_ns
 
 

@@ -47,7 +47,7 @@ class PollGate:
 
 def _wait(ask: Callable[[], Any], timeout_ns: int | None) -> Any:
     simulation = kernel()
-    simulation.checkpoint("poll")
+    simulation.step("poll")
     gate = PollGate(ask)
     if gate.take():
         return gate.found

@@ -105,9 +105,9 @@ def shown(inner: Any) -> dt.datetime:
 
 def unseen(inner: Any, read: Callable[[], Any]) -> Any:
     """Return ``read()``, as if nobody had read the clock."""
-    kept = inner.read_ns, inner.reads_left
-    inner.read_ns, inner.reads_left = 0, ENOUGH_READS
+    kept = inner.step_ns, inner.reads_left
+    inner.step_ns, inner.reads_left = 0, ENOUGH_READS
     try:
         return read()
     finally:
-        inner.read_ns, inner.reads_left = kept
+        inner.step_ns, inner.reads_left = kept

@@ -31,8 +31,10 @@ PACKAGE = str(Path(__file__).parent.parent)
 
 # Steps that one thread may take at one instant before it goes last.
 FAIR_STEPS = 1000
-# Clock reads at one instant before a read parks: a busy wait must end.
+# Clock reads at one instant before a read parks: a busy wait must end. Fewer when it has parked
+# just before: what is between two of its reads may take long in real time.
 FREE_READS = 1000
+FREE_READS_AGAIN = 100
 # Uncontended steps are cheap and honest programs take many: up to 3.12, `threading` itself asks the
 # lock of every living thread whenever it starts one, 50 million times for 10,000. This many count
 # as one towards the limit of steps at one instant.
@@ -68,7 +70,7 @@ class Kernel:
         self.world = port.world
         self.world.now_ns = START_NS
         self.world.reads_left = FREE_READS
-        self.world.read_ns = limits.read_ns
+        self.world.step_ns = limits.step_ns
         self.world.steps_left = FAIR_STEPS
         self.world.interested = source.interested
         self.world.waiting = self.scheduler.waiting
@@ -252,6 +254,7 @@ class Kernel:
         self.world.reads_left = FREE_READS
         step_ns = self._read_step_ns
         self.wait("clock read", None, self.world.now_ns + step_ns)
+        self.world.reads_left = FREE_READS_AGAIN
         self._read_step_ns = min(step_ns * 2, MILLISECOND)
         return self.world.now_ns
 
@@ -259,6 +262,11 @@ class Kernel:
         """Count a step that changed nothing: a try that failed, a sleep of 0."""
         self.world.steps_left -= 1
         self.steps_at_instant += 1
+
+    def step(self, label: str) -> None:
+        """Count a step that went well, and offer the other threads to run here."""
+        self.world.steps_left -= 1
+        self.checkpoint(label)
 
     def checkpoint(self, label: str) -> None:
         """Offer the other threads to run here."""
@@ -272,6 +280,7 @@ class Kernel:
         current: SimThread | None = thread
         if self.world.steps_left < 0:
             self.world.steps_left = FAIR_STEPS
+            self.world.now_ns += FAIR_STEPS * self.world.step_ns
             self.steps_at_instant += FAIR_STEPS // CHEAP_STEPS
             self.scheduler.ready.append(thread)
             current = None

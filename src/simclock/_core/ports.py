@@ -17,7 +17,7 @@ class World(Protocol):
     now_ns: int
     wall_ns: int
     reads_left: int
-    read_ns: int
+    step_ns: int
     steps_left: int
     interested: int
     waiting: dict[int, list[Wait]]
@@ -99,7 +99,7 @@ class Limits(NamedTuple):
         steps_per_instant: Steps without virtual time passing.
         stall: Real seconds without progress.
         drain_ns: Virtual nanoseconds that leftovers get to end by themselves.
-        read_ns: Virtual nanoseconds that each reading of a clock takes.
+        step_ns: Virtual nanoseconds that a step without a wait takes.
     """
 
     time_ns: int
@@ -107,4 +107,4 @@ class Limits(NamedTuple):
     steps_per_instant: int
     stall: float
     drain_ns: int
-    read_ns: int = 0
+    step_ns: int = 0
