@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # An event loop that several tests share: pytest-asyncio's, by the names of its versions.
 _SHARED_LOOP = re.compile(r"_(class|module|package|session)_(event_loop|scoped_runner)|event_loop")
 _kind = pytest.StashKey["Kind"]()
+# Why a test cannot be run as it asks for.
+complaints = pytest.StashKey[str]()
 
 
 class Kind(enum.Enum):
@@ -47,9 +49,13 @@ def _decide(item: pytest.Item) -> Kind:
 
 
 def enabled(marker: pytest.Mark) -> bool:
-    """Return whether *marker* asks for simulated time, not against it."""
+    """Return whether *marker* asks for simulated time, not against it.
+
+    Raises:
+        ValueError: It says neither.
+    """
     if len(marker.args) > 1 or (marker.args and not isinstance(marker.args[0], bool)):
-        raise pytest.UsageError(
+        raise ValueError(
             f"the simclock marker takes True or False, and options by name: {marker.args!r}\n"
             "write @pytest.mark.simclock, or @pytest.mark.simclock(seed=1)"
         )
@@ -57,11 +63,19 @@ def enabled(marker: pytest.Mark) -> bool:
 
 
 def needs_sim(item: pytest.Item) -> bool:
-    """Return whether *item* or a fixture that it uses asks for ours, not another one named sim."""
-    for definition in reversed(list(_definitions(item, "sim"))):
+    """Return whether *item* or a fixture that it uses asks for ours, not for one of that name."""
+    return any(
+        _is_ours(item, name)
+        for name in getattr(item, "fixturenames", ())
+        if name == "sim" or name.startswith("sim_")
+    )
+
+
+def _is_ours(item: pytest.Item, name: str) -> bool:
+    for definition in reversed(list(_definitions(item, name))):
         if getattr(definition.func, "__module__", "") == "pytest_simclock.fixtures":
             return True
-        if "sim" not in definition.argnames:
+        if name not in definition.argnames:
             return False
     return False
 
@@ -95,29 +109,40 @@ def requested_fixtures(item: pytest.Item) -> list[Any]:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse what cannot be kept; get ready to simulate, if there is anything to simulate."""
-    simulated = [item for item in session.items if kind_of(item) is not Kind.REAL]
-    complaints = [text for item in session.items for text in _complaints(item)]
-    if complaints:
-        raise pytest.UsageError("\n".join(complaints))
-    if simulated and not session.config.getoption("collectonly"):
+    refused = []
+    for item in session.items:
+        complaint = _complaint(item)
+        if complaint is not None:
+            item.stash[complaints] = complaint
+            refused.append(f"{item.nodeid}: {complaint}")
+    # What a worker of pytest-xdist raises here is lost: there each test says it by itself.
+    if refused and not hasattr(session.config, "workerinput"):
+        raise pytest.UsageError("\n".join(refused))
+    simulated = any(kind_of(item) is not Kind.REAL for item in session.items)
+    if (simulated or refused) and not session.config.getoption("collectonly"):
         from pytest_simclock.running import Running
 
-        session.config.pluginmanager.register(Running(session.config), "simclock-running")
+        session.config.pluginmanager.register(Running(session), "simclock-running")
 
 
-def _complaints(item: pytest.Item) -> Iterable[str]:
-    kind = kind_of(item)
+def _complaint(item: pytest.Item) -> str | None:
+    """Return why *item* cannot be run as it asks for, or None."""
+    try:
+        kind = kind_of(item)
+    except ValueError as error:
+        item.stash[_kind] = Kind.REAL
+        return str(error)
     if kind is Kind.REAL and mode(item.config) is not False and needs_sim(item):
-        yield (
-            f"{item.nodeid}: the fixture 'sim' needs simulated time, and simclock(False) is marked"
-            "\ntake away one of the two"
+        return (
+            "the fixture 'sim' needs simulated time, and simclock(False) is marked\n"
+            "take away one of the two"
         )
-    if kind is Kind.OWN:
-        for fixture in wide_fixtures(item):
-            if _SHARED_LOOP.fullmatch(fixture.argname):
-                yield (
-                    f"{item.nodeid}: the fixture {fixture.argname!r} of {fixture.scope} scope keeps"
-                    " an event loop from test to test, and this test has a simulation, and so a"
-                    " clock, of its own\ngive the loop function scope, or run the suite with"
-                    " --simclock and this test without sim and marker"
-                )
+    loops = [f for f in wide_fixtures(item) if _SHARED_LOOP.fullmatch(f.argname)]
+    if kind is Kind.OWN and loops:
+        return (
+            f"the fixture {loops[0].argname!r} of {loops[0].scope} scope keeps an event loop from"
+            " test to test, and this test has a simulation, and so a clock, of its own\n"
+            "give the loop function scope, or run the suite with --simclock and this test without"
+            " sim and marker"
+        )
+    return None

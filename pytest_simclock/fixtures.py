@@ -18,7 +18,7 @@ from pytest_simclock.options import mode
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from pytest_simclock.worlds import Worlds
+    from pytest_simclock.worlds import World, Worlds
     from simclock import Simulation
 
 # The simulation that a test is run in, while it is.
@@ -80,7 +80,7 @@ class WideFixtures:
         before = self._living(world)
         # Finalizers are run last first: these two go around those that the set-up adds.
         definition.addfinalizer(lambda: self._left(definition, back))
-        back: list[Simulation | None] = []
+        back: list[World] = []
         with self._worlds.inside(world), _named(world, f"fixture {definition.argname!r}"):
             try:
                 return (yield)
@@ -90,13 +90,13 @@ class WideFixtures:
                 if started:
                     self._kept[definition] = _Kept(in_suite, item.nodeid, started)
 
-    def _left(self, definition: Any, back: list[Simulation | None]) -> None:
+    def _left(self, definition: Any, back: list[World]) -> None:
         self._kept.pop(definition, None)
         if back:
             self._worlds.enter(back.pop())
 
-    def _living(self, world: Simulation | None) -> tuple[Any, ...]:
-        return tuple(threading.enumerate()) if world is None else world.threads
+    def _living(self, world: World) -> tuple[Any, ...]:
+        return tuple(threading.enumerate()) if world is None else world.simulation.threads
 
     def check(self, item: pytest.Item) -> None:
         """Fail *item* if it uses a fixture whose threads live in a world that it cannot reach."""
@@ -120,14 +120,14 @@ def _cannot_be_shared(definition: Any, kept: _Kept, item: pytest.Item) -> str:
 class _named:  # noqa: N801 - read as a statement
     """In reports, let threads that are started in a block be started in *name*."""
 
-    def __init__(self, world: Simulation | None, name: str) -> None:
+    def __init__(self, world: World, name: str) -> None:
         self._world = world
         self._name = name
 
     def __enter__(self) -> None:
         if self._world is not None:
-            self._before, self._world._stretch = self._world._stretch, self._name
+            self._before, self._world.name = self._world.name, self._name
 
     def __exit__(self, *_: object) -> None:
         if self._world is not None:
-            self._world._stretch = self._before
+            self._world.name = self._before

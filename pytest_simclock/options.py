@@ -22,6 +22,8 @@ EXTERNAL = ("hold", "strict", "ignore")
 LEAKS = ("fail", "warn")
 # Code that was written for real time expects the second of two readings of a clock to be later.
 SUITE_STEP_COST = 1e-6
+# Where a thread ticks for ever there is no deadlock; this many steps take some ten seconds.
+SUITE_MAX_STEPS = 1_000_000
 
 WORKER_INPUT = "simclock"
 
@@ -104,7 +106,12 @@ OPTIONS = (
     Option(
         "max-time", "SECONDS", _seconds, "virtual seconds that a test may take (default: ten years)"
     ),
-    Option("max-steps", "N", _whole, "kernel steps that a test may take (default: 10 million)"),
+    Option(
+        "max-steps",
+        "N",
+        _whole,
+        "kernel steps that a test may take (default: 10 million; with --simclock 1 million)",
+    ),
     Option(
         "max-steps-per-instant",
         "N",
@@ -247,6 +254,24 @@ def mode(config: pytest.Config) -> bool | None:
     return chosen
 
 
+def marked_options(item: pytest.Item) -> dict[str, Any]:
+    """Return what the marker of *item* says, by name.
+
+    Raises:
+        ValueError: There is no such option, or it cannot have that value.
+    """
+    marker = item.get_closest_marker("simclock")
+    options = {} if marker is None else dict(marker.kwargs)
+    options.pop("enabled", None)
+    allowed = {_key(option): option.parse for option in OPTIONS}
+    for name, value in options.items():
+        if name not in allowed:
+            raise ValueError(f"the marker has no option {name!r}\nchoose of {', '.join(allowed)}")
+        if name == "leaks" or (name == "epoch" and isinstance(value, str)):
+            options[name] = allowed[name](value)
+    return options
+
+
 def given(config: pytest.Config) -> dict[str, Any]:
     """Return what the command line and the ini file say, by the names of the marker's options."""
     found: dict[str, Any] = config.stash[_given]
@@ -258,7 +283,12 @@ def suite_options(config: pytest.Config) -> dict[str, Any]:
 
     Its wall clock starts at the real time: files and certificates are as old as they are.
     """
-    return {"step_cost": SUITE_STEP_COST, "epoch": config.stash[_suite_epoch], **given(config)}
+    return {
+        "step_cost": SUITE_STEP_COST,
+        "epoch": config.stash[_suite_epoch],
+        "max_steps": SUITE_MAX_STEPS,
+        **given(config),
+    }
 
 
 def said(name: str, value: Any) -> str:

@@ -51,7 +51,8 @@ class Reporting:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add up the time of one part of a test; the last one knows the virtual time of all."""
         virtual = dict(report.user_properties).get(SECONDS) if report.user_properties else None
-        if virtual is None:
+        # A subtest is reported while its test runs, and its time is part of that.
+        if virtual is None or hasattr(report, "context"):
             return
         self._real += report.duration
         if report.when == "teardown":
@@ -87,7 +88,8 @@ def complete(item: pytest.Item, report: pytest.TestReport, seed: int, elapsed: f
     report.user_properties = list(item.user_properties)
     if report.failed:
         _add_section(
-            report, f"seed {seed}, failed at virtual +{elapsed:g} s\nagain: {_command(item)}"
+            report,
+            f"failed at virtual +{elapsed:g} s, with its own seed {seed}\nagain: {_command(item)}",
         )
 
 

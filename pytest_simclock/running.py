@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_simclock import reporting
-from pytest_simclock.collecting import Kind, kind_of
+from pytest_simclock.collecting import Kind, complaints, kind_of
 from pytest_simclock.fixtures import WideFixtures
-from pytest_simclock.options import LEAKS, choice, given, suite_options
+from pytest_simclock.options import given, marked_options, mode, suite_options
 from pytest_simclock.testrun import TestRun
 from pytest_simclock.timing import RealTiming
 from pytest_simclock.worlds import Worlds
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from simclock import Simulation
-
-# Virtual seconds; simclock's own default.
-DRAIN = 60.0
+    from simclock.harness import Harness
 
 _run = pytest.StashKey["TestRun"]()
 
@@ -35,20 +33,39 @@ class Running:
     """The hooks around tests, and what the tests of a session share.
 
     Args:
-        config: The session's configuration.
+        session: The session.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        self._given = given(config)
+    def __init__(self, session: pytest.Session) -> None:
+        self._config = session.config
+        self._given = given(self._config)
         self._leaks = self._given.pop("leaks", None)
         self._run_seed = self._given.pop("seed", 0)
-        self.drain: float = self._given.get("drain", DRAIN)
-        suite = suite_options(config)
+        suite = suite_options(self._config)
         suite.pop("leaks", None)
         self.worlds = Worlds(suite)
         self._wide = WideFixtures(self.worlds)
         self._timing = RealTiming()
+        self.is_suite = mode(self._config) is True
+        if self.is_suite:
+            self._simulate_collectors(session)
+
+    def _simulate_collectors(self, session: pytest.Session) -> None:
+        """Let what belongs to no single test be set up and torn down in the suite's simulation."""
+        state: Any = session._setupstate
+        set_up, tear_down = state.setup, state.teardown_exact
+
+        def setup(item: pytest.Item) -> None:
+            __tracebackhide__ = True
+            with self.worlds.inside(self.worlds.shared):
+                set_up(item)
+
+        def teardown_exact(nextitem: pytest.Item | None) -> None:
+            __tracebackhide__ = True
+            with self.worlds.inside(self.worlds.shared):
+                tear_down(nextitem)
+
+        state.setup, state.teardown_exact = setup, teardown_exact
 
     # ---------------------------------------------------------------- the session
 
@@ -64,12 +81,17 @@ class Running:
             except Exception as error:  # noqa: BLE001 - told, without failing the session
                 reporting.warn(self._config, error)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Let the place of the interrupt be the user's line."""
+        reporting.hide_ours(self._config, excinfo.value)
+
     # -------------------------------------------------------------------- one test
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """See to it that the parts of *item* are run in its simulation."""
-        if kind_of(item) is Kind.REAL:
+        """See to it that the parts of *item* are run in its world."""
+        if kind_of(item) is Kind.REAL and not self.is_suite:
             return (yield)
         run = item.stash[_run] = TestRun(item, self)
         try:
@@ -77,16 +99,19 @@ class Running:
                 return (yield)
         finally:
             del item.stash[_run]
-            run.abort()
+            run.give_up()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Refuse a test that would wait in vain for threads of a shared fixture."""
+        """Refuse a test that cannot be run as it asks for."""
+        complaint = item.stash.get(complaints, None)
+        if complaint is not None:
+            pytest.fail(complaint, pytrace=False)
         self._wide.check(item)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Tear *item* down in its simulation; say what that found and nobody has seen."""
+        """Tear *item* down in its world; say what that found and nobody has seen."""
         run = item.stash.get(_run, None)
         if run is None:
             return (yield)
@@ -106,9 +131,15 @@ class Running:
     ) -> Generator[None, object, object]:
         """Set up what several tests share in the world where it will live."""
         item = getattr(request, "_pyfuncitem", None)
-        if fixturedef.scope == "function" or item is None:
+        if item is None:
             return (yield)
-        return (yield from self._wide.set_up(fixturedef, item))
+        run = item.stash.get(_run, None)
+        if fixturedef.scope != "function":
+            result = yield from self._wide.set_up(fixturedef, item)
+            return result
+        if run is not None:
+            run.begin()
+        return (yield)
 
     # -------------------------------------------------------------------- reporting
 
@@ -133,30 +164,29 @@ class Running:
 
     # ------------------------------------------------------------ what a test asks for
 
-    def start(self, item: pytest.Item) -> tuple[Simulation, bool]:
-        """Return the simulation that *item* is to run in, ready, and whether a leak fails it."""
+    def start(self, item: pytest.Item) -> tuple[Harness, bool]:
+        """Enter the simulation that *item* is to run in; return it, and whether a leak fails it."""
         if kind_of(item) is Kind.SUITE:
             suite = self.worlds.suite
-            suite._begin_stretch(item.nodeid, seed_of(self._run_seed, item.nodeid))
+            suite.begin(item.nodeid, seed_of(self._run_seed, item.nodeid))
+            self.worlds.enter(suite)
             return suite, self._leaks == "fail"
+        from simclock.harness import Harness
+
         simulation, strict = self.new_simulation(item)
-        self.worlds.open_own(simulation)
-        return simulation, strict
+        own = Harness(simulation)
+        self.worlds.open_own(own)
+        return own, strict
 
     def new_simulation(self, item: pytest.Item) -> tuple[Simulation, bool]:
         """Return a simulation for *item* alone, not open yet, and whether a leak fails it."""
         from simclock import Simulation
 
-        marker = item.get_closest_marker("simclock")
         options = {
             "seed": seed_of(self._run_seed, item.nodeid),
             "leaks": self._leaks or "fail",
             **self._given,
-            **({} if marker is None else marker.kwargs),
+            **marked_options(item),
         }
-        options.pop("enabled", None)
         leaks = options.pop("leaks")
-        try:
-            return Simulation(**options), choice(*LEAKS)(leaks) == "fail"
-        except (TypeError, ValueError) as error:
-            pytest.fail(f"the simclock marker of {item.nodeid}: {error}", pytrace=False)
+        return Simulation(**options), leaks == "fail"

@@ -22,12 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_simclock.running import Running
-    from pytest_simclock.worlds import Worlds
+    from pytest_simclock.worlds import World
     from simclock import Leak, Simulation
+    from simclock.harness import Harness
+
+LEFT_OPEN = (
+    "the test has opened a simulation, or a block of real time, and left it open\n"
+    "use it in a with statement"
+)
 
 
 class TestRun:
-    """One test in its simulation.
+    """One test in its world, with what that world finds.
 
     Args:
         item: The test.
@@ -39,20 +45,28 @@ class TestRun:
     def __init__(self, item: pytest.Item, running: Running) -> None:
         self._item = item
         self._running = running
-        self._worlds = running.worlds
+        self.worlds = running.worlds
+        self._kind = kind_of(item)
         self._originals: dict[str, Any] = {}
+        self._reset()
+
+    def _reset(self) -> None:
+        """Be as new: a test may be run again."""
         # Its simulation, while it has one, and whether a leak there fails the test.
-        self._simulation: Simulation | None = None
+        self._harness: Harness | None = None
         self._strict = False
-        self._began = False
-        self._own_is_closed = False
-        # What it raised when it was closed.
-        self._found: BaseException | None = None
         # None if it could not be started.
         self.seed: int | None = None
+        self._set_up_began = False
+        self._own_is_closed = False
+        self._is_given_up = False
+        # How deep in simulations and blocks of real time it was when it began.
+        self._depth = 0
         self._elapsed = 0.0
         # The first exception that left a part of the test.
         self._error: BaseException | None = None
+        # What its own simulation raised when it was closed.
+        self._found: BaseException | None = None
         # Whether pytest knows already what the kernel found.
         self._told = False
 
@@ -60,7 +74,7 @@ class TestRun:
 
     @contextlib.contextmanager
     def attached(self) -> Generator[None, None, None]:
-        """Replace the parts of the test by the same in its simulation, for a block."""
+        """Replace the parts of the test by the same in its world, for a block."""
         item: Any = self._item
         parts = {"setup": self._set_up, "runtest": self._call, "teardown": self._tear_down}
         self._originals = {name: getattr(item, name) for name in parts}
@@ -74,79 +88,95 @@ class TestRun:
 
     def _set_up(self) -> None:
         __tracebackhide__ = True
-        # Here, and not when it is made: a test may be run again.
-        self._error, self._told, self._elapsed = None, False, 0.0
-        self._began = self._own_is_closed = False
-        self._simulation, self._strict = self._started()
-        self._item.stash[simulation_of] = self._simulation
-        self.seed = self._simulation.seed
-        with self._part():
-            self._began = True
+        self._reset()
+        with self._part(self.worlds.open_suite if self._kind is Kind.SUITE else None):
+            if not (self._kind is Kind.OWN and self._running.is_suite):
+                self.begin()
+            self._set_up_began = True
             self._originals["setup"]()
+            self.begin()
 
-    def _started(self) -> tuple[Simulation, bool]:
+    def begin(self) -> None:
+        """Begin the simulated part.
+
+        In a whole suite a test's own simulation is opened after the wide
+        fixtures: one of these may have to be torn down in the suite's first.
+        """
+        if self._harness is not None or self._kind is Kind.REAL:
+            return
+        __tracebackhide__ = True
+        self._harness, self._strict = self._started()
+        self._item.stash[simulation_of] = self.simulation
+        self.seed = self.simulation.seed
+        self._depth = depth()
+
+    def _started(self) -> tuple[Harness, bool]:
         from simclock import SimclockError
 
         __tracebackhide__ = True
         try:
             return self._running.start(self._item)
-        except (SimclockError, ValueError) as error:
-            # Where in our code it was raised helps nobody.
-            pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+        except SimclockError as error:
+            text = f"{type(error).__name__}: {error}"
+        except (TypeError, ValueError) as error:
+            text = f"simclock: {error}"
+        # Where in our code it was raised helps nobody.
+        pytest.fail(text, pytrace=False)
 
     def _call(self) -> None:
         __tracebackhide__ = True
-        with self._part(), examples.apart(self._item, self):
+        with self._part(self._harness), self._balanced(), examples.apart(self._item, self):
             self._originals["runtest"]()
 
     def prepare_teardown(self) -> None:
-        """See to it that what the test alone tears down is torn down in its simulation."""
-        if self._simulation is not None:
+        """See to it that what the test alone tears down is torn down in its world."""
+        if is_set_up(self._item):
+            harness = self._harness
             # The last finalizer that is added is the first to be called.
-            simulation = self._simulation
-            self._item.addfinalizer(lambda: self._worlds.enter(simulation))
+            self._item.addfinalizer(lambda: self.worlds.enter(harness))
 
     def _tear_down(self) -> None:
         """Do the last that is done for the test alone; what follows is shared with others."""
         __tracebackhide__ = True
-        if not self._began:
-            return
         try:
-            self._originals["teardown"]()
+            if self._set_up_began:
+                self._originals["teardown"]()
         finally:
-            self._close_inner()
-            self._worlds.enter(None)
-            if kind_of(self._item) is Kind.OWN:
+            self._leave()
+
+    def _leave(self) -> None:
+        try:
+            if self._harness is not None and unwind(self._depth):
+                raise RuntimeError(LEFT_OPEN)
+        finally:
+            if self._kind is Kind.OWN:
                 # Now: fixtures of the suite's simulation may be torn down next.
                 self._close_own()
+            self.worlds.enter(self.worlds.shared)
+            if self._is_given_up:
+                self.finish()
 
     @contextlib.contextmanager
-    def _part(self) -> Generator[None, None, None]:
-        """Be in the simulation for a block; raise what the kernel found, even if swallowed."""
-        simulation = self.simulation
-        with self._worlds.inside(simulation):
+    def _part(self, world: World) -> Generator[None, None, None]:
+        """Be in *world* for a block; raise what the kernel found, even if swallowed."""
+        with self.worlds.inside(world):
             try:
                 yield
             except BaseException as error:
                 self.note(error)
                 raise
-            finally:
-                self._close_inner()
         self._tell()
 
-    def _close_inner(self) -> None:
-        """Close what the test has opened inside and left open: it is in the way of all else."""
-        from simclock import active
-
-        inner = active()
-        if inner is None or inner is self._simulation:
-            return
-        while inner is not None and inner is not self._simulation:
-            inner.__exit__(None, None, None)
-            inner = active()
-        raise RuntimeError(
-            "the test has opened a simulation and left it open\nuse it in a with statement"
-        )
+    @contextlib.contextmanager
+    def _balanced(self) -> Generator[None, None, None]:
+        """Close what a block has opened and left open: it is in the way of all else."""
+        before = depth()
+        try:
+            yield
+        finally:
+            left = unwind(before)
+        if left:
+            raise RuntimeError(LEFT_OPEN)
 
     # ---------------------------------------------------------------- what was found
 
@@ -157,13 +187,15 @@ class TestRun:
 
     def _tells(self, error: BaseException) -> bool:
         """Return whether the report of *error* shows what the kernel found."""
-        failure = None if self._simulation is None else self._simulation.failure
+        failure = None if self._harness is None else self.simulation.failure
         return failure is not None and any(
-            shown is failure for shown in reporting.shown_with(error)
+            # What the watchdog raises in a thread is a copy.
+            shown is failure or (isinstance(shown, type(failure)) and str(shown) == str(failure))
+            for shown in reporting.shown_with(error)
         )
 
     def _tell(self) -> None:
-        failure = self.simulation.failure
+        failure = None if self._harness is None else self.simulation.failure
         if failure is not None and not self._told:
             self.note(failure)
             raise failure
@@ -172,21 +204,20 @@ class TestRun:
 
     def finish(self) -> None:
         """End the test's part in the simulation; raise what it has found and nobody saw."""
-        if self._simulation is None:
+        if self._harness is None:
             return
         self._report_escapes()
         try:
-            if kind_of(self._item) is Kind.SUITE:
-                self._elapsed += self._simulation.elapsed
+            if self._kind is Kind.SUITE:
+                self._elapsed += self.simulation.elapsed
                 self._tell()
-                if self._strict:
-                    self._check_threads()
+                self._check_leftovers()
             else:
                 self._close_own()
                 self._judge_own()
         finally:
             del self._item.stash[simulation_of]
-            self._simulation = None
+            self._harness = None
 
     def _report_escapes(self) -> None:
         """Say for what the test has waited in real time, where that was let pass."""
@@ -202,12 +233,12 @@ class TestRun:
 
     def _close_own(self) -> None:
         """Close the test's own simulation, if that is not done, and keep what it found."""
-        if self._own_is_closed:
+        if self._own_is_closed or self._harness is None:
             return
         self._own_is_closed = True
         self._elapsed += self.simulation.elapsed
         try:
-            self._worlds.close_own(self._error)
+            self.worlds.close_own(self._error)
         except BaseException as found:  # noqa: BLE001 - judged when the teardown is over
             self._found = found
 
@@ -223,13 +254,30 @@ class TestRun:
 
     def _leaked(self, leak: Leak) -> None:
         if self._strict:
-            raise leak
+            # Where in our code it was found helps nobody.
+            pytest.fail(f"Leak: {leak}", pytrace=False)
         reporting.warn(self._item.config, leak, self._item.nodeid)
 
-    def _check_threads(self) -> None:
-        """Raise if threads that the test has started do not end by themselves."""
+    def _check_leftovers(self) -> None:
+        """Look for what a test of the suite has left: holds, and threads if that is to fail it."""
         from simclock import Leak
 
+        assert self._harness is not None
+        owners = self._harness.release_holds(self._item.nodeid)
+        lines = [f"  a hold that was never released: {owner}" for owner in owners]
+        if self._strict:
+            lines += [f"  a thread that would never have ended: {n}" for n in self._stuck_threads()]
+        if lines:
+            what = "\n".join(lines)
+            self._leaked(
+                Leak(
+                    f"the test left something behind\n{what}\n"
+                    "end, join or release what is named above, or choose --simclock-leaks=warn"
+                )
+            )
+
+    def _stuck_threads(self) -> list[str]:
+        """Return the names of threads that the test has started and that do not end."""
         # Workers of a pool that stays end with the process, by its own protocol.
         pools = sys.modules.get("concurrent.futures.thread")
         workers = getattr(pools, "_threads_queues", ())
@@ -241,21 +289,21 @@ class TestRun:
             and thread.python_thread is not None
             and thread.python_thread not in workers
         ]
-        with self._worlds.inside(self.simulation):
-            end = time.monotonic() + self._running.drain
+        assert self._harness is not None
+        with self.worlds.inside(self._harness):
+            end = time.monotonic() + self._harness.drain
             for thread in mine:
                 thread.join(max(0.0, end - time.monotonic()))
-        left = [thread.name for thread in mine if thread.is_alive()]
-        if left:
-            raise Leak(
-                f"the test left threads behind: {', '.join(left)}\n"
-                "end or join them, or choose --simclock-leaks=warn"
-            )
+        return [thread.name for thread in mine if thread.is_alive()]
 
-    def abort(self) -> None:
-        """Close the simulation of a test whose teardown pytest left out: the session ends."""
-        if self._simulation is not None:
+    def give_up(self) -> None:
+        """End a test whose teardown pytest has left out: the session ends, and does it later."""
+        if is_set_up(self._item):
+            self._is_given_up = self._told = True
+            self.prepare_teardown()
+        else:
             self._told = True
+            self.worlds.enter(None)
             self.finish()
 
     # ------------------------------------------------------------- what others ask for
@@ -263,30 +311,29 @@ class TestRun:
     @property
     def simulation(self) -> Simulation:
         """The simulation that the test is run in."""
-        assert self._simulation is not None
-        return self._simulation
-
-    @property
-    def worlds(self) -> Worlds:
-        """Where the thread is."""
-        return self._worlds
+        assert self._harness is not None
+        return self._harness.simulation
 
     @property
     def elapsed(self) -> float:
         """Virtual seconds that the test has taken so far."""
-        if self._simulation is None or self._own_is_closed:
+        if self._harness is None or self._own_is_closed:
             return self._elapsed
-        return self._elapsed + self._simulation.elapsed
+        return self._elapsed + self.simulation.elapsed
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it is in a simulation now."""
+        return self._harness is not None
 
     @contextlib.contextmanager
     def example(self) -> Generator[Simulation, None, None]:
         """Be in the simulation of one example: the suite's, or one that is opened for it."""
-        simulation = self.simulation
-        with self._worlds.inside(simulation):
-            if kind_of(self._item) is Kind.SUITE:
+        with self.worlds.inside(self._harness):
+            if self._kind is Kind.SUITE:
                 self._begin_again()
                 try:
-                    yield simulation
+                    yield self.simulation
                     self._tell()
                 finally:
                     self._begin_again()
@@ -306,8 +353,30 @@ class TestRun:
                 finally:
                     self._elapsed += own.elapsed
         except Leak as leak:
+            if self._strict:
+                raise
             self._leaked(leak)
 
     def _begin_again(self) -> None:
+        assert self._harness is not None
         self._elapsed += self.simulation.elapsed
-        self.simulation._begin_stretch(self._item.nodeid, self.simulation.seed)
+        self._harness.begin(self._item.nodeid, self.simulation.seed)
+
+
+def depth() -> int:
+    """Return how deep in simulations and blocks of real time the thread is."""
+    from simclock import harness
+
+    return harness.depth()
+
+
+def unwind(to: int) -> bool:
+    """Close what was opened since `depth` returned *to*; return whether anything was."""
+    from simclock import harness
+
+    return harness.unwind(to)
+
+
+def is_set_up(item: pytest.Item) -> bool:
+    """Return whether *item* is still to be torn down."""
+    return item in getattr(item.session._setupstate, "stack", ())

@@ -1,27 +1,59 @@
-"""Run ordinary Python threads in simulated time: one clock, one scheduler, one schedule.
+"""Run ordinary, unmodified Python threads in simulated time: hours pass at once, and repeatably.
 
-General layout: `errors` at the bottom; `_core` is the kernel, which knows no
-operating system; `_boundary` redirects built-ins to it; `hookspecs` says what
-plugins may add, with `lowlevel` as their tools, and `plugins` manages them;
-`simulation` puts all of it together. This module only re-exports.
+    with simclock.Simulation() as sim:
+        threading.Timer(3600, done.set).start()
+        done.wait()
+        print(sim.elapsed)  # 3600.0, at once
+
+Inside the block every thread started from it sleeps, waits and reads the clock
+in virtual time, one at a time; a deadlock is an error that names threads, locks
+and stacks. `run` does so for one call.
+
+In tests, the pytest plugin comes along: ``pytest --simclock`` runs a whole
+suite so, ``@pytest.mark.simclock`` or the fixture ``sim`` one test. What has to
+run for real does so in ``with sim.real_time():``.
+
+Errors are all `SimclockError`; each message ends with what to do next. Who
+wants to extend simclock reads ``help("simclock.hookspecs")``. The documentation
+is in ``docs/index.md`` of the source, the options of the plugin in
+``docs/reference/pytest.md``.
 """
 
-from simclock._core.threads import SimThread as SimThread
-from simclock._core.threads import ThreadState as ThreadState
-from simclock._core.trace import Record as Record
-from simclock._core.trace import Trace as Trace
-from simclock.errors import Deadlock as Deadlock
-from simclock.errors import Escape as Escape
-from simclock.errors import Leak as Leak
-from simclock.errors import LimitReached as LimitReached
-from simclock.errors import Livelock as Livelock
-from simclock.errors import PluginError as PluginError
-from simclock.errors import SimclockError as SimclockError
-from simclock.errors import Stalled as Stalled
-from simclock.errors import Unsupported as Unsupported
-from simclock.hookspecs import hookimpl as hookimpl
-from simclock.plugins import register as register
-from simclock.plugins import unregister as unregister
-from simclock.simulation import Simulation as Simulation
-from simclock.simulation import active as active
-from simclock.simulation import run as run
+from simclock._core.threads import SimThread, ThreadState
+from simclock._core.trace import Record, Trace
+from simclock.errors import (
+    Deadlock,
+    Escape,
+    Leak,
+    LimitReached,
+    Livelock,
+    PluginError,
+    SimclockError,
+    Stalled,
+    Unsupported,
+)
+from simclock.hookspecs import hookimpl
+from simclock.plugins import register, unregister
+from simclock.simulation import Simulation, active, run
+
+__all__ = [  # noqa: RUF022 - what is used first comes first
+    "Simulation",
+    "run",
+    "active",
+    "SimclockError",
+    "Deadlock",
+    "Livelock",
+    "LimitReached",
+    "Stalled",
+    "Escape",
+    "Leak",
+    "Unsupported",
+    "PluginError",
+    "SimThread",
+    "ThreadState",
+    "Trace",
+    "Record",
+    "register",
+    "unregister",
+    "hookimpl",
+]

@@ -105,5 +105,6 @@ def simclock_describe_deadlock(simulation: Any, threads: Sequence[SimThread]) ->
     their start. It must not wait.
 
     An implementation that raises is named in the report; it never hides the
-    deadlock.
+    deadlock. Only ``KeyboardInterrupt`` and ``SystemExit`` go through, to the
+    wait of the thread that opened the simulation.
     """

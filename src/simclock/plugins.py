@@ -277,14 +277,14 @@ def trace_observers(simulation: object) -> list[Observer]:
 
 
 def describe_deadlock(simulation: object, threads: Sequence[SimThread]) -> list[str]:
-    """Return what plugins say about a deadlock. Never raises."""
+    """Return what plugins say about a deadlock. Raises only what is to end the program."""
     lines: list[str] = []
     hook = "simclock_describe_deadlock"
     for name in _implementers(hook):
         try:
             said = _answers(hook, only=name, simulation=simulation, threads=threads)
             lines += [line for _, text in said for line in str(text).splitlines()]
-        except BaseException as error:  # noqa: BLE001 - the deadlock is what must be told
+        except Exception as error:  # noqa: BLE001 - the deadlock is what must be told
             lines.append(str(error).partition("\n")[0])
     return lines
 
@@ -303,7 +303,7 @@ def _answers(
             continue
         try:
             answer = impl.function(*(arguments[argument] for argument in impl.argnames))
-        except BaseException as error:
+        except Exception as error:
             raise PluginError(
                 f"plugin {impl.plugin_name!r} failed in {hook}: {error!r}\n"
                 "mend it, or unregister it"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import functools
 import itertools
 import os
@@ -9,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simclock import plugins
-from simclock._boundary import _native, activation, entropy, freezing, signals, wallclock
+from simclock._boundary import _native, activation, signals, wallclock
 from simclock._boundary.active import kernels
 from simclock._boundary.port import NativePort
 from simclock._core.choices import Canonical
@@ -37,6 +39,10 @@ EXTERNAL = ("hold", "strict", "ignore")
 
 # The simulations of `active.kernels`, innermost last.
 _open: list[Simulation] = []
+# These and the blocks in real time, in the order in which they were entered.
+blocks: list[Simulation | RealTime] = []
+# Those that nobody has released.
+holds: list[Hold] = []
 _hold_numbers = itertools.count()
 
 
@@ -114,8 +120,6 @@ class Simulation:
         )
         self._wall_clock = wall_clock
         self._kernel: Kernel | None = None
-        # What `_suspend` has left, for `_resume`.
-        self._left: _native.Baton | None = None
         self._pid = 0
         self._closed = False
 
@@ -139,6 +143,7 @@ class Simulation:
         self._pid = os.getpid()
         activation.open_boundary(kernel, self._seed, clock())
         _open.append(self)
+        blocks.append(self)
         return self
 
     def _extend(self, kernel: Kernel) -> None:
@@ -170,6 +175,8 @@ class Simulation:
             leaks = _native.call_kernel(kernel.end)
         finally:
             _open.remove(self)
+            blocks.remove(self)
+            holds[:] = [hold for hold in holds if hold.kernel is not kernel]
             activation.close_boundary()
             failure = kernel.failure
             if failure is not None and failure is not error:
@@ -293,53 +300,6 @@ class Simulation:
         kernel.trace.add(kernel.world.now_ns, kernel.current.path, "mark", label)
         kernel.checkpoint(label)
 
-    def _begin_stretch(self, name: str, seed: int) -> None:
-        """Start afresh, but for the clock and the threads: a part of the run is called *name*.
-
-        What the part before did to the wall clock ends with it.
-        """
-        kernel = self._running()
-        self._seed = seed
-        entropy.reseed(seed)
-        kernel.world.wall_ns = self._epoch_ns - START_NS
-        kernel.begin_stretch(name)
-        freezing.notice()
-
-    @property
-    def _stretch(self) -> str:
-        """What threads that are started now are said to be started in."""
-        return self._known().stretch
-
-    @_stretch.setter
-    def _stretch(self, name: str) -> None:
-        self._known().stretch = name
-
-    @signals.uninterrupted
-    def _suspend(self, *, collect: bool = False) -> None:
-        """Leave the simulation, baton in hand: it stands still until `_resume`.
-
-        So does one that was opened inside and is open still. With *collect*,
-        cyclic garbage is collected meanwhile as outside.
-        """
-        self._running()
-        self._left = _native.current()
-        kernels[-1].outside = True
-        _native.leave()
-        activation.rest(collect=collect)
-
-    @signals.uninterrupted
-    def _resume(self) -> None:
-        """Go on after `_suspend`, or raise and be suspended still."""
-        assert self._left is not None
-        activation.wake()
-        _native.resume(self._left)
-        kernels[-1].outside = False
-        try:
-            signals.listen()
-        except BaseException:
-            self._suspend()
-            raise
-
     # ----------------------------------------------------------- the world outside
 
     def hold(self, owner: str) -> Hold:
@@ -411,14 +371,19 @@ class Hold:
     """A counted, owned reason for the clock not to jump."""
 
     def __init__(self, kernel: Kernel, owner: str) -> None:
-        self._holds = kernel.holds
+        self.kernel = kernel
+        self.owner = owner
+        self.stretch = kernel.stretch
         # Not its id: it counts even if nobody keeps it.
-        self._number = next(_hold_numbers)
-        self._holds[self._number] = owner
+        self.number = next(_hold_numbers)
+        kernel.holds[self.number] = owner
+        holds.append(self)
 
     def release(self) -> None:
         """Let the clock go on. Idempotent; may be called from any thread."""
-        self._holds.pop(self._number, None)
+        with contextlib.suppress(ValueError):
+            holds.remove(self)
+        self.kernel.holds.pop(self.number, None)
         _native.kick()
 
     def __enter__(self) -> Hold:
@@ -441,17 +406,20 @@ class RealTime:
                 "real_time() is for simulated threads\nthis thread is in real time already"
             )
         self._baton = _native.current()
-        kernels[-1].outside = True
+        kernels[-1].outside = _thread.get_ident()
         _native.leave()
+        blocks.append(self)
         return self
 
     @signals.uninterrupted
     def __exit__(self, *_: object) -> None:
+        if self in blocks:
+            blocks.remove(self)
         if not kernels:
             return  # a forked child: its simulation is gone
         assert self._baton is not None
         _native.resume(self._baton)
-        kernels[-1].outside = False
+        kernels[-1].outside = 0
 
 
 def run(function: Callable[..., Result], *args: Any, **options: Any) -> Result:
@@ -502,9 +470,23 @@ def _epoch_ns(epoch: datetime | float) -> int:
         _check_epoch(seconds)
         return seconds * SECOND + since.microseconds * 1000
     if not isinstance(epoch, (int, float)):
-        raise TypeError(f"epoch is no time: {epoch!r}\ngive an aware datetime or POSIX seconds")
+        raise TypeError(
+            f"epoch is no time: {epoch!r}\n"
+            "give POSIX seconds or an aware datetime, such as "
+            f"{_epoch_example(epoch)}"
+        )
     _check_epoch(epoch)
     return to_ns(epoch)
+
+
+def _epoch_example(epoch: object) -> str:
+    """Return how to write *epoch*, if that is a text that can be read, or another one."""
+    try:
+        read = datetime.fromisoformat(str(epoch))
+    except ValueError:
+        return "datetime(2024, 2, 29, 12, tzinfo=timezone.utc)"
+    aware = read if read.tzinfo else read.replace(tzinfo=timezone.utc)
+    return f"datetime.fromisoformat({aware.isoformat()!r})"
 
 
 def _check_epoch(seconds: float) -> None:
@@ -513,13 +495,11 @@ def _check_epoch(seconds: float) -> None:
 
 
 def _positive(name: str, value: float, *, least: float | None = None, most: float = 1e18) -> float:
+    start = "more than 0" if least is None else f"{least:g} or more"
+    advice = f"give a number, {start}, up to {most:g}"
     if not isinstance(value, (int, float)):
-        raise TypeError(
-            f"{name} must be a number: {value!r}\ngive a positive number up to {most:g}"
-        )
+        raise TypeError(f"{name} must be a number: {value!r}\n{advice}")
     enough = value > 0 if least is None else value >= least
     if not (enough and value <= most):
-        raise ValueError(
-            f"{name} is out of range: {value!r}\ngive a positive number up to {most:g}"
-        )
+        raise ValueError(f"{name} is out of range: {value!r}\n{advice}")
     return value

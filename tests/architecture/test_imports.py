@@ -35,6 +35,7 @@ TABLE: dict[str, set[str]] = {
     "__main__": {"simclock", "_boundary"},
     "_explore": {"simulation", "_strategies", "_core"},
     "_report": {"simulation", "_strategies", "_core"},
+    "harness": {"simulation", "_core", "_boundary"},
     "testing": {"simclock"},
     "hypothesis": {"simclock", "hypothesis"},
 }  # fmt: skip

@@ -166,6 +166,46 @@ def test_no_handler_of_ours_is_left():
     assert signals._handlers == {}
 
 
+def test_a_handler_that_cannot_be_put_back_does_not_keep_the_others(monkeypatch):
+    """As in a thread that is not the main one; it ends, and says what was wrong."""
+    put_back, refused = [], []
+
+    def refuse(signum, handler):
+        if signum == signal.SIGTERM:
+            refused.append(signum)
+            raise ValueError("signal only works in main thread")
+        put_back.append(signum)
+
+    monkeypatch.setattr(signals, "_handlers", {signal.SIGTERM: print, int(USR1): print})
+    monkeypatch.setattr(signals, "_get", lambda signum: signals._deferring)
+    monkeypatch.setattr(signals, "_set", refuse)
+
+    with pytest.raises(ValueError, match="only works in main thread"):
+        signals.stop()
+
+    assert put_back == [USR1]
+    assert len(refused) == 100
+    assert signals._handlers == {}
+
+
+def test_putting_handlers_back_goes_on_after_interrupts(monkeypatch):
+    tried = []
+
+    def interrupted(signum, handler):
+        tried.append(signum)
+        if len(tried) < 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(signals, "_handlers", {int(USR1): print})
+    monkeypatch.setattr(signals, "_get", lambda signum: signals._deferring)
+    monkeypatch.setattr(signals, "_set", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        signals.stop()
+
+    assert tried == [USR1] * 5
+
+
 @pytest.mark.parametrize(
     "args", [(), (USR1,), (USR1, 5), (999, print), ("x", print), (signal.SIGKILL, print)]
 )

@@ -8,6 +8,7 @@ from simclock._core import report
 from simclock._core.instants import SECOND, START_NS
 from simclock._core.threads import SimThread
 from simclock._core.waits import FOREIGN, Wait
+from simclock.errors import Deadlock
 
 
 class OwnedBy:
@@ -77,6 +78,55 @@ def test_an_owner_that_has_ended_is_said_to():
     assert report.threads([made["a"]]) == [
         "a (a), waits for lock, owned by b (b, which has ended), since +0 s"
     ]
+
+
+def test_what_was_before_the_stretch_is_said_so():
+    made = threads(a=None)
+    made["a"].wait.deadline_ns = START_NS + SECOND
+
+    assert report.threads(made.values(), START_NS + 2 * SECOND) == [
+        "a (a), waits for lock, due since before, since before"
+    ]
+
+
+def test_who_waits_since_before_the_stretch_gets_one_line_unless_it_matters(bench):
+    b = bench()
+    gates = {name: b.gate() for name in ("left", "right", "lost", "mine")}
+    b.join(b.spawn("gone", gates["lost"].take))
+
+    def take(*names):
+        for name in names:
+            gates[name].acquire()
+            b.sleep(1)
+
+    b.kernel.stretch = "fixture 'x'"
+    b.spawn("a", take, "lost")
+    b.spawn("b", take, "lost")
+    b.spawn("c", take, "left", "right")
+    b.spawn("d", take, "right", "left")
+    b.spawn("e", take, "mine", "lost")
+    b.sleep(3)
+    b.kernel.begin_stretch("test")
+
+    with pytest.raises(Deadlock) as found:
+        gates["mine"].acquire()
+    lines = str(found.value).splitlines()
+
+    assert lines[0] == "deadlock: 4 threads can never run again, at virtual +0 s"
+    assert [line.partition(",")[0] for line in lines if ", waits for " in line] == [
+        "  root (0)",
+        "  c (0.4)",
+        "  d (0.5)",
+        "  e (0.6)",
+    ]
+    assert lines[-3:-1] == [
+        "  cycle: c -> d -> c",
+        (
+            "  also waiting, since before: "
+            "a (0.2), started in fixture 'x'; b (0.3), started in fixture 'x'"
+        ),
+    ]
+    b.kernel.failure = None
 
 
 def test_a_stack_without_source_has_its_lines_all_the_same(bench):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import queue
+import select
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -96,6 +98,25 @@ def test_a_lock_acquired_twice_is_owned_by_itself(normal):
         "      assert normal(found(program)).splitlines() == [",
         "  cycle: root -> root",
         NEXT,
+    ]
+
+
+def test_who_waits_for_descriptors_is_told_that_they_are_real():
+    def program():
+        reader, writer = os.pipe()
+        try:
+            select.select([reader], [], [])
+        finally:
+            os.close(reader)
+            os.close(writer)
+
+    assert str(found(program)).splitlines()[-2:] == [
+        "  descriptors are real: child processes and what other processes do are not simulated yet",
+        (
+            "notify the waiter, or give the wait a timeout; if another process is to answer, "
+            "run the test in real time with @pytest.mark.simclock(False), "
+            "or hold the clock with sim.hold(...)"
+        ),
     ]
 
 

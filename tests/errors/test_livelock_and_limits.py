@@ -236,12 +236,58 @@ def test_an_endless_ticker_beside_a_blocked_thread(options, reached, at, option,
     lines = normal(caught.value).splitlines()
     assert lines[0].startswith(f"limit reached: {reached}, at virtual +")
     assert at is None or lines[0].endswith(f"at virtual +{at} s")
-    assert lines[1] == "  root (0), waits for lock, owned by itself, since +0.5 s"
-    assert lines[2:4] == ["    in endless_ticker", "      lock.acquire()"]
+    assert lines[1:3] == [
+        "  root waits without a timeout since +0.5 s; only ticker runs: this looks like a deadlock",
+        "  root (0), waits for lock, owned by itself, since +0.5 s",
+    ]
+    assert lines[3:5] == ["    in endless_ticker", "      lock.acquire()"]
     ticker = next(n for n, line in enumerate(lines) if line.startswith("  ticker (0.1), "))
     assert lines[ticker].startswith("  ticker (0.1), waits for sleep, until +")
     assert lines[ticker + 1 : ticker + 3] == ["    in tick", "      time.sleep(1)"]
     assert lines[-1] == f"end what keeps the clock going, or raise {option}"
+
+
+def test_of_many_that_keep_the_clock_going_ten_are_named():
+    def program():
+        for n in range(12):
+            threading.Thread(target=tick, name=f"t{n}", daemon=True).start()
+        threading.Event().wait()
+
+    def tick():
+        while True:
+            time.sleep(1)
+
+    with pytest.raises(LimitReached) as caught:
+        simclock.run(program, max_time=10)
+    assert str(caught.value).splitlines()[1] == (
+        "  root waits without a timeout since +0 s; "
+        "only t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, 2 more run: this looks like a deadlock"
+    )
+
+
+@pytest.mark.parametrize("how", ["timeout", "join", "lock"])
+def test_a_root_that_waits_for_one_that_runs_is_not_said_to_be_deadlocked(how):
+    def program():
+        lock = threading.Lock()
+
+        def tick():
+            with lock:
+                while True:
+                    time.sleep(1)
+
+        thread = threading.Thread(target=tick, name="ticker", daemon=True)
+        thread.start()
+        time.sleep(0.5)
+        if how == "timeout":
+            threading.Event().wait(1e9)
+        elif how == "join":
+            thread.join()
+        else:
+            lock.acquire()
+
+    with pytest.raises(LimitReached) as caught:
+        simclock.run(program, max_time=100)
+    assert str(caught.value).splitlines()[1].startswith("  root (0), waits for ")
 
 
 def test_a_ticker_of_the_root_itself():

@@ -145,7 +145,27 @@ OPTIONS = [
     (
         {"epoch": "now"},
         TypeError,
-        "epoch is no time: 'now'\ngive an aware datetime or POSIX seconds",
+        (
+            "epoch is no time: 'now'\ngive POSIX seconds or an aware datetime, "
+            "such as datetime(2024, 2, 29, 12, tzinfo=timezone.utc)"
+        ),
+    ),
+    (
+        {"epoch": "2024-02-29T12:00:00+00:00"},
+        TypeError,
+        (
+            "epoch is no time: '2024-02-29T12:00:00+00:00'\n"
+            "give POSIX seconds or an aware datetime, "
+            "such as datetime.fromisoformat('2024-02-29T12:00:00+00:00')"
+        ),
+    ),
+    (
+        {"epoch": "2024-02-29"},
+        TypeError,
+        (
+            "epoch is no time: '2024-02-29'\ngive POSIX seconds or an aware datetime, "
+            "such as datetime.fromisoformat('2024-02-29T00:00:00+00:00')"
+        ),
     ),
     (
         {"epoch": 1e10},
@@ -161,30 +181,30 @@ OPTIONS = [
         (
             {name: value},
             ValueError,
-            f"{name} is out of range: {value!r}\ngive a positive number up to {most}",
+            f"{name} is out of range: {value!r}\ngive a number, {least}, up to {most}",
         )
-        for name, most in [
-            ("max_time", "3e+09"),
-            ("max_steps", "1e+18"),
-            ("max_steps_per_instant", "1e+18"),
-            ("watchdog", "1e+18"),
+        for name, least, most in [
+            ("max_time", "more than 0", "3e+09"),
+            ("max_steps", "1 or more", "1e+18"),
+            ("max_steps_per_instant", "1 or more", "1e+18"),
+            ("watchdog", "more than 0", "1e+18"),
         ]
         for value in (0, -1, float("nan"), float("inf"))
     ),
     (
         {"drain": -0.5},
         ValueError,
-        "drain is out of range: -0.5\ngive a positive number up to 3.16224e+07",
+        "drain is out of range: -0.5\ngive a number, 0 or more, up to 3.16224e+07",
     ),
     (
         {"max_steps": 0.5},
         ValueError,
-        "max_steps is out of range: 0.5\ngive a positive number up to 1e+18",
+        "max_steps is out of range: 0.5\ngive a number, 1 or more, up to 1e+18",
     ),
     (
         {"watchdog": None},
         TypeError,
-        "watchdog must be a number: None\ngive a positive number up to 1e+18",
+        "watchdog must be a number: None\ngive a number, more than 0, up to 1e+18",
     ),
 ]
 

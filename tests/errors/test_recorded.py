@@ -125,7 +125,7 @@ def test_the_last_line_says_what_to_do(program, options, kind, builtin):
     stalled = {
         hold: "release what is named above, or give a longer watchdog=",
         spin: "make it wait through something that simclock sees, or give a longer watchdog=",
-        stuck: "make it wait through something that simclock sees, or give a longer watchdog=",
+        stuck: "run it in real time: `with sim.real_time(): ...` or @pytest.mark.simclock(False);",
     }
     first, *_, last = str(raised.value).splitlines()
     assert last.startswith(stalled.get(program) or advice[kind])

@@ -7,11 +7,6 @@ from textwrap import dedent
 
 import pytest
 
-import simclock
-
-# pytester forgets the modules that its runs import, and a process redirects its built-ins once.
-simclock.run(int)
-
 
 @pytest.fixture
 def suite(pytester):

@@ -160,7 +160,10 @@ def test_a_failing_example_is_shrunk_and_reported_once(suite, world):
     text = result.stdout.str()
     assert text.count("E       AssertionError: too large") == 1
     assert re.findall(r"number=(\d+)", text) == ["17"]
-    assert len(re.findall(r"^seed \d+, failed at virtual \+\d+ s$", text, re.MULTILINE)) == 1
+    assert (
+        len(re.findall(r"^failed at virtual \+\d+ s, with its own seed \d+$", text, re.MULTILINE))
+        == 1
+    )
     # Hypothesis says which lines only failing examples run: none of ours.
     assert "test_suite.py:" in text.partition("Explanation:")[2]
     assert "simclock/" not in text

@@ -120,21 +120,6 @@ def test_a_suite_without_simulated_tests_never_imports_simclock(pytester):
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
-def test_without_the_plugin_there_is_no_option(pytester):
-    pytester.makepyfile("def test(): pass")
-
-    pytester.runpytest_inprocess("-p", "no:simclock").assert_outcomes(passed=1)
-    refused = pytester.runpytest_inprocess("-p", "no:simclock", "--simclock")
-
-    assert refused.ret == pytest.ExitCode.USAGE_ERROR
-    refused.stderr.fnmatch_lines("*unrecognized arguments: --simclock*")
-
-
-def test_the_marker_and_the_option_are_documented(pytester):
-    pytester.runpytest_inprocess("--markers").stdout.fnmatch_lines("@pytest.mark.simclock(*")
-    pytester.runpytest_inprocess("--help").stdout.fnmatch_lines("*--simclock*")
-
-
 # -------------------------------------------------------------------- options
 
 
@@ -207,7 +192,7 @@ def test_an_option_that_does_not_exist_is_an_error_of_the_set_up(suite):
     )
 
     result.assert_outcomes(errors=1, passed=1)
-    result.stdout.fnmatch_lines("*the simclock marker of test_suite.py::test: *'sede'*")
+    result.stdout.fnmatch_lines("simclock: the marker has no option 'sede'")
 
 
 def test_the_sim_fixture_says_that_a_test_is_not_simulated(suite):

@@ -139,14 +139,14 @@ def test_a_failure_says_its_seed_and_how_to_run_it_again(suite, argument, option
         return  # it has room for one line only
     result.stdout.re_match_lines(
         [
-            r"seed \d+, failed at virtual \+90 s$",
+            r"failed at virtual \+90 s, with its own seed \d+$",
             re.escape(f"again: pytest test_suite.py::test_fails {' '.join(again)}") + r"(\.0)?$",
         ]
     )
 
 
 def seed(result):
-    (found,) = re.findall(r"^seed (\d+), failed", str(result.stdout), re.MULTILINE)
+    (found,) = re.findall(r"^failed at .* seed (\d+)$", str(result.stdout), re.MULTILINE)
     return int(found)
 
 
@@ -172,7 +172,9 @@ def test_a_seed_in_the_marker_is_the_tests_seed(suite):
         """
     )
 
-    result.stdout.fnmatch_lines(["*AssertionError: shown", "seed 11, failed at virtual +0 s"])
+    result.stdout.fnmatch_lines(
+        ["*AssertionError: shown", "failed at virtual +0 s, with its own seed 11"]
+    )
 
 
 def test_an_error_of_the_kernel_ends_in_the_users_line(suite):

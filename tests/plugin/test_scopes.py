@@ -252,6 +252,11 @@ def test_a_fixture_that_fails_to_be_set_up_is_in_its_world_too(suite):
 
         log = []
 
+        @pytest.fixture(scope="session", autouse=True)
+        def last():
+            yield
+            assert log == [True]
+
         @pytest.fixture(scope="module")
         def broken(request):
             request.addfinalizer(lambda: log.append(simclock.active() is None))

@@ -341,7 +341,12 @@ def test_a_thread_that_a_test_leaves_behind_can_fail_it(suite):
     )
 
     result.assert_outcomes(passed=3, errors=1)
-    result.stdout.fnmatch_lines(["*Leak: the test left threads behind: forgotten"])
+    result.stdout.fnmatch_lines(
+        [
+            "Leak: the test left something behind",
+            "  a thread that would never have ended: forgotten",
+        ]
+    )
 
 
 def test_a_test_with_a_simulation_of_its_own_is_the_same_as_without_the_option(suite):
@@ -429,7 +434,9 @@ def test_a_simulation_that_a_test_leaves_open_fails_it_and_nothing_else(suite, o
     )
 
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines("*the test has opened a simulation and left it open")
+    result.stdout.fnmatch_lines(
+        "*the test has opened a simulation, or a block of real time, and left it open"
+    )
 
 
 def test_cyclic_garbage_is_collected_between_the_tests_as_ever(suite):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_each_describer_adds_lines_the_last_registered_first(plug_in):
     assert report() == ["  * after 0.0 s", "  * of 2", "  * 2: root, worker"]
 
 
-@pytest.mark.parametrize("error", [ValueError("by design"), SystemExit(), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [ValueError("by design"), simclock.PluginError("its own")])
 def test_one_that_raises_is_named_and_the_others_are_heard(plug_in, error):
     def fails():
         raise error
@@ -49,6 +50,31 @@ def test_one_that_raises_is_named_and_the_others_are_heard(plug_in, error):
         f"  plugin 'failing' failed in simclock_describe_deadlock: {error!r}",
         "  * heard",
     ]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("finder", ["root", "thread", "thread's end"])
+def test_what_is_to_end_the_program_goes_through_a_describer(plug_in, error, finder):
+    asked = []
+
+    def ends():
+        asked.append(True)
+        raise error
+
+    plug_in("ending", simclock_describe_deadlock=ends)
+
+    def work():
+        time.sleep(1)
+        if finder == "thread":
+            threading.Event().wait()
+
+    with pytest.raises(type(error)) as caught, simclock.Simulation():
+        if finder != "root":
+            threading.Thread(target=work, name="finder", daemon=True).start()
+        threading.Event().wait()
+
+    assert caught.value is error
+    assert len(asked) == 1
 
 
 def test_one_that_returns_no_list_is_named(plug_in):

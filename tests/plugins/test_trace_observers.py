@@ -127,15 +127,29 @@ def test_one_that_raises_fails_the_run_and_is_called_no_more(plug_in):
 def test_one_that_raises_where_nobody_waits_any_more_fails_the_run_too(plug_in):
     def careless(record):
         if record.kind == "end":
-            raise SystemExit
+            raise LookupError
 
     plug_in("progress", simclock_trace_observers=lambda: [careless])
 
     with (
-        pytest.raises(simclock.PluginError, match=r"of plugin 'progress' failed: SystemExit\(\)"),
+        pytest.raises(simclock.PluginError, match=r"of plugin 'progress' failed: LookupError\(\)"),
         simclock.Simulation(),
     ):
         threading.Thread(target=time.sleep, args=(2,)).start()
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_what_is_to_end_the_program_ends_the_run_as_it_is(plug_in, error):
+    def ends(record):
+        if record.kind == "end":
+            raise error
+
+    plug_in("progress", simclock_trace_observers=lambda: [ends])
+
+    with pytest.raises(type(error)) as caught, simclock.Simulation():
+        threading.Thread(target=time.sleep, args=(2,)).start()
+
+    assert caught.value is error
 
 
 def test_one_that_waits_in_the_simulation_is_told(plug_in):

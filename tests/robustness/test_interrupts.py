@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -170,14 +171,14 @@ def test_a_handler_that_returns_changes_nothing_at_any_step():
     assert len(handled) == sum(outcomes.values())
 
 
-# `threading` itself has lines where an interrupt does harm, with or without a simulation: in
-# `Condition.wait`, between the return of `release` and the `try` that takes the lock again ...
-INTERRUPTED = {"KeyboardInterrupt()", "RuntimeError('release unlocked lock')"}
+# Not a `RuntimeError('release unlocked lock')`: `Condition.wait` has lines where an interrupt would
+# do harm, and is not interrupted there.
+INTERRUPTED = {"KeyboardInterrupt()"}
 
 
 @pytest.fixture
 def _limbo():
-    """... and in `Thread.start`, before the `try` that takes the thread out of limbo again."""
+    """Clear what `Thread.start` leaves when it is interrupted before its `try`, as without us."""
     yield
     assert {thread.ident for thread in threading._limbo} <= {None}  # none that was started
     threading._limbo.clear()
@@ -316,6 +317,83 @@ def test_an_interrupted_lock_is_not_lost():
 
     assert free
     assert sim.elapsed == 1.0
+
+
+# ------------------------------------------------ an interrupt, and then another one
+
+TWICE = """
+import signal, sys, threading, time
+import simclock
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+condition = threading.Condition(threading.LOCK())
+
+def spin():
+    print("spins", flush=True)
+    n = 0
+    while True:
+        n += 1
+
+def late():
+    time.sleep(1)
+    spin()
+
+def late_with_the_lock():
+    time.sleep(1)
+    with condition:
+        spin()
+
+def wait():
+    with condition:
+        condition.wait()
+
+worker, waits = {
+    "start": (spin, None),
+    "join": (late, lambda thread: thread.join()),
+    "event": (late, lambda thread: threading.Event().wait()),
+    "condition": (late, lambda thread: wait()),
+    "condition whose lock is taken": (late_with_the_lock, lambda thread: wait()),
+}[sys.argv[1]]
+with simclock.Simulation():
+    thread = threading.Thread(target=worker, daemon=True)
+    thread.start()
+    waits(thread)
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "lock"),
+    [
+        ("start", "Lock"),
+        ("join", "Lock"),
+        ("event", "Lock"),
+        ("condition", "Lock"),
+        ("condition", "RLock"),
+        ("condition whose lock is taken", "Lock"),
+        ("condition whose lock is taken", "RLock"),
+    ],
+)
+def test_ctrl_c_twice_while_another_thread_computes_is_a_keyboard_interrupt_and_no_more(
+    where, lock
+):
+    with subprocess.Popen(
+        [sys.executable, "-c", TWICE.replace("LOCK", lock), where],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "spins\n"
+        for _ in range(2):
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+
+    errors = [line for line in err.splitlines() if line and not line.startswith(" ")]
+    assert errors == [
+        "Traceback (most recent call last):",
+        "KeyboardInterrupt: the simulation was aborted by a second interrupt",
+    ]
 
 
 def test_a_thread_interrupted_before_it_entered_itself_leaves_no_entry():

@@ -10,6 +10,7 @@ import uuid
 import pytest
 
 from simclock import Simulation, run
+from simclock._boundary import entropy
 
 SOURCES = {
     "random": random.random,
@@ -108,6 +109,47 @@ def test_a_seed_given_by_the_program_is_kept():
         return [random.random(), random.Random(7).random(), random.Random("text").random()]
 
     assert run(draw) == expected
+
+
+def _as_seeded(generator):
+    generator.seed(42)
+
+
+def _as_set(generator):
+    generator.setstate(random.Random(42).getstate())
+
+
+@pytest.mark.parametrize("choose", [_as_seeded, _as_set])
+def test_a_global_generator_that_the_program_seeded_is_not_seeded_again(choose):
+    def draw():
+        choose(random)
+        entropy.reseed(5)
+        return random.random(), uuid.uuid4()
+
+    def draw_streams_only():
+        entropy.reseed(5)
+        return uuid.uuid4()
+
+    assert run(draw) == (random.Random(42).random(), run(draw_streams_only))
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        random.seed,
+        lambda: random.seed(None),
+        lambda: random.Random(3).seed(4),
+        lambda: run(random.seed, 9),
+        lambda: run(int),
+    ],
+)
+def test_one_that_it_did_not_is_seeded_again(touch):
+    def draw():
+        touch()
+        entropy.reseed(5)
+        return random.random()
+
+    assert run(draw, seed=1) == run(random.random, seed=5)
 
 
 @pytest.mark.parametrize("args", [(), (-1,), ("x",), (1.5,), (1, 2), (None,)], ids=repr)

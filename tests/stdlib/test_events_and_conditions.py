@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import _thread
+import signal
 import threading
 import time
 
 import pytest
 
-from simclock import Simulation
+from simclock import Deadlock, Simulation
+from simclock._boundary import _native
+from simclock._boundary.active import kernels
 
 
 def start(*targets):
@@ -352,3 +356,101 @@ def test_a_barrier_numbers_its_parties():
         join(start(*[lambda: numbers.append(barrier.wait())] * 4))
 
     assert sorted(numbers) == [0, 1, 2, 3]
+
+
+# -------------------------------------------- a wait that is left by an exception
+
+
+def test_who_is_interrupted_in_a_wait_owns_the_lock_again_however_often(condition, log):
+    def own():
+        with condition:
+            _thread.interrupt_main()
+            time.sleep(2)
+            _thread.interrupt_main()
+            time.sleep(3)
+
+    with Simulation():
+        with condition:
+            threads = start(own)
+            with pytest.raises(KeyboardInterrupt):
+                condition.wait()
+            log("owned")
+            condition.notify()  # raises if it is not
+        join(threads)
+
+    assert log == [(5.0, "owned")]
+
+
+def test_who_can_never_own_the_lock_again_is_told_the_real_error_only(condition, log):
+    def own():
+        time.sleep(1)
+        with condition:
+            threading.Event().wait()
+
+    def wait():
+        with condition:
+            condition.wait()
+
+    with pytest.raises(Deadlock) as told, Simulation() as sim:
+        threading.Thread(target=own, daemon=True).start()
+        with pytest.raises(Deadlock) as caught:
+            wait()
+        log(condition.acquire(blocking=False))
+        log(kernels[-1].world.interested)
+        with pytest.raises(Deadlock):
+            condition.acquire()
+
+    assert caught.value is told.value is sim.failure
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert log == [(1.0, False), (1.0, 0)]
+
+
+def test_an_interrupt_is_not_hidden_by_a_lock_that_can_never_be_had_again(condition):
+    def own():
+        time.sleep(1)
+        with condition:
+            _thread.interrupt_main()
+            threading.Event().wait()
+
+    with pytest.raises(KeyboardInterrupt) as told, Simulation() as sim:
+        threading.Thread(target=own, daemon=True).start()
+        with condition:
+            condition.wait()
+
+    assert told.value.__cause__ is None
+    assert sim.failure is None
+
+
+def test_a_reentrant_lock_that_can_never_be_had_again_is_released_as_often_as_owned():
+    condition = threading.Condition()
+
+    def own():
+        time.sleep(1)
+        with condition:
+            threading.Event().wait()
+
+    with pytest.raises(Deadlock) as told, Simulation() as sim:
+        threading.Thread(target=own, daemon=True).start()
+        with condition, condition, condition:
+            condition.wait()
+
+    assert told.value is sim.failure
+    assert told.value.__cause__ is None
+
+
+def test_what_is_raised_as_the_lock_is_let_go_finds_it_owned(condition):
+    """The wait would leave a block that has to own it."""
+    with Simulation(), condition:
+        _native.defer(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            condition._release_save()
+        condition.notify()  # raises if it is not owned
+
+
+def test_what_is_raised_as_the_lock_is_taken_again_finds_it_owned(condition):
+    with Simulation(), condition:
+        state = condition._release_save()
+        _native.defer(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            condition._acquire_restore(state)
+        condition.notify()

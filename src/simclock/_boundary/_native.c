@@ -150,6 +150,7 @@ typedef struct BatonObject {
     int is_main;             /* the main thread of the process: must not miss signals */
     long serial;             /* names this thread in the table of lock owners */
     struct BatonObject *outer; /* the baton this OS thread had before, when nested */
+    World *before;           /* whose threads were simulated when this was opened; borrowed */
     PyObject *function, *args, *kwargs;
 } Baton;
 
@@ -985,6 +986,7 @@ py_open(PyObject *module, PyObject *args)
     baton->is_main = is_main;
     baton->state = CURRENT_STATE();
     baton->outer = current;
+    baton->before = active;
     current = baton;
     active = baton->world;
     Py_RETURN_NONE;
@@ -993,9 +995,10 @@ py_open(PyObject *module, PyObject *args)
 static PyObject *
 py_close(PyObject *module, PyObject *unused)
 {
-    if (current != NULL)
+    if (current != NULL) {
+        active = current->before;
         current = current->outer;
-    active = current ? current->world : NULL;
+    }
     Py_RETURN_NONE;
 }
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _prepared = False
 # How to undo the steps of each open simulation, innermost last.
 _open: list[list[Callable[[], None]]] = []
+# For each `rest` that no `wake` has followed, whether garbage is collected.
+_resting: list[bool] = []
 # That of the outermost simulation.
 _collector: list[Collector] = []
 
@@ -44,7 +46,7 @@ def prepare() -> None:
 
 def check_thread() -> None:
     """Raise `Unsupported` if the calling thread cannot open a simulation now."""
-    if kernels and not _native.simulated():
+    if kernels and not _native.simulated() and _thread.get_ident() != kernels[-1].outside:
         raise Unsupported(
             f"thread {threading.current_thread().name!r} cannot open a simulation: "
             "another one is open, and it is foreign to that\n"
@@ -58,6 +60,10 @@ def open_boundary(kernel: Kernel, seed: int, clock: wallclock.WallClock) -> None
     undo: list[Callable[[], None]] = []
     is_main = _thread.get_ident() == threading.main_thread().ident
     try:
+        if _resting:
+            # Opened by who has left another one for a while.
+            collect = wake()
+            undo.append(lambda: rest(collect=collect))
         # First to begin and last to end: an interrupt between two steps waits until all are done.
         if is_main and not _open:
             undo.append(signals.stop)
@@ -104,17 +110,23 @@ def rest(*, collect: bool) -> None:
 
     Those who run tests set signal handlers of their own between two parts of a test.
     """
+    _resting.append(collect)
     if collect:
         _collector[0].rest()
     if signals.stop in _open[0]:
         signals.stop()
 
 
-def wake() -> None:
-    """Go on after `rest`; signals are only noted until ``signals.listen()``."""
+def wake() -> bool:
+    """Go on after `rest`; signals are only noted until ``signals.listen()``.
+
+    Returns what `rest` was told, for the next one.
+    """
+    collect = _resting.pop()
     _collector[0].wake()
     if signals.stop in _open[0]:
         signals.start()
+    return collect
 
 
 def _close(undo: list[Callable[[], None]]) -> None:
@@ -144,5 +156,6 @@ def _drop_kernel() -> None:
 def forget() -> None:
     """In a forked child: there is no simulation here, and never was."""
     watchdog.forget()
+    _resting.clear()
     while _open:
         close_boundary()

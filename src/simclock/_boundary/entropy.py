@@ -14,20 +14,30 @@ if TYPE_CHECKING:
 _streams: dict[str, random.Random] = {}
 _saved: list[tuple[dict[str, random.Random], Any]] = []
 _seed: list[int] = []
+# Whether the program has chosen what the global generator gives; innermost simulation last.
+_chosen: list[bool] = []
+_global: random.Random = random._inst
 
 
 def start(seed: int) -> None:
     """Seed everything from *seed*; `stop` puts the global state back."""
     _saved.append((dict(_streams), random.getstate()))
     _seed.append(seed)
+    _chosen.append(False)
     reseed(seed)
 
 
 def reseed(seed: int) -> None:
-    """Go on from *seed* as after `start`, to which `stop` still goes back."""
+    """Go on from *seed* as after `start`, to which `stop` still goes back.
+
+    A global generator that the program itself has seeded is left alone: a
+    fixture that does so for several tests means them all.
+    """
     _seed[-1] = seed
     _streams.clear()
-    random.seed(f"{seed}:random")
+    if not _chosen[-1]:
+        _global.seed(f"{seed}:random")
+        _chosen[-1] = False
 
 
 def stop() -> None:
@@ -36,7 +46,8 @@ def stop() -> None:
     _seed.pop()
     _streams.clear()
     _streams.update(streams)
-    random.setstate(state)
+    _global.setstate(state)
+    _chosen.pop()  # last: for a simulation around this one, nobody has chosen anything
 
 
 def _stream(purpose: str) -> random.Random:
@@ -60,7 +71,15 @@ def _seed_random(generator: Any, *args: Any) -> None:
     original = originals["_random.Random.seed"]
     if args in ((), (None,)) and not _for_temporary_names():
         args = (_stream("Random").getrandbits(64),)
+    elif generator is _global:
+        _chosen[-1] = True
     original(generator, *args)
+
+
+def _set_state(generator: Any, *args: Any) -> None:
+    originals["_random.Random.setstate"](generator, *args)
+    if generator is _global:
+        _chosen[-1] = True
 
 
 def _for_temporary_names() -> bool:
@@ -81,5 +100,11 @@ ROWS = [
         "simulated",
         "without a seed: from the simulation's seed",
         _seed_random,
+    ),
+    Row(
+        "_random.Random.setstate",
+        "simulated",
+        "the original; noted if it is the global generator's",
+        _set_state,
     ),
 ]

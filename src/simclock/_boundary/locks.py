@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import re
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ from simclock._boundary.active import kernel, kernels
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import to_ns
 from simclock._core.waits import FOREIGN
+from simclock.errors import Deadlock, SimclockError, Unwind
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from simclock._core.kernel import Kernel
     from simclock._core.threads import SimThread
     from simclock._core.waits import Foreign
@@ -24,6 +28,13 @@ _OWNER = re.compile(r" owner=(\d+) ")
 # Free, and nobody's: the original can be asked on it whether arguments are right.
 _spare_lock = _thread.allocate_lock()
 _spare_rlock = _thread.RLock()
+# What a condition does to a plain lock around its wait. The user's block relies on owning it after.
+_OF_CONDITIONS = (
+    threading.Condition._release_save.__code__,  # type: ignore[attr-defined]
+    threading.Condition._acquire_restore.__code__,  # type: ignore[attr-defined]
+)
+# Errors of ours that a thread gets before it gives up owning a lock again.
+TRIES = 3
 
 
 class LockGate:
@@ -147,15 +158,101 @@ def _acquire(gate: type[LockGate | RLockGate], lock: Any, timeout_ns: int | None
     return simulation.wait("lock" if gate is LockGate else "RLock", wanted, deadline_ns)
 
 
+def _own_again(simulation: Kernel, gate: LockGate | RLockGate, error: BaseException | None) -> None:
+    """Return owning a lock that the caller counts on, or raise *error*, or what came meanwhile.
+
+    Then it is owned too: who raised without would be told to have released a
+    lock that is not theirs, and nobody would see the error.
+    """
+    real = _in_flight(error)
+    told = error
+    tries = TRIES
+    while not gate.take():
+        if isinstance(told, (Deadlock, Unwind)) or tries == 0:
+            _owe(simulation, gate)
+            ours = isinstance(simulation.failure, SimclockError)
+            if ours and simulation.failure in (error, told) and _ends(real or error):
+                simulation.failure = None  # an interrupt is not to end as a deadlock
+            break
+        try:
+            simulation.wait("lock" if type(gate) is LockGate else "RLock", gate)
+            break
+        except BaseException as raised:  # noqa: BLE001 - raised when it is owned
+            told = raised
+            error = error or told
+            tries -= isinstance(told, SimclockError)
+    # What is ours only follows from what the wait ends with.
+    if error is not None and not (real and isinstance(error, (SimclockError, Unwind))):
+        raise error
+
+
+def _ends(error: BaseException | None) -> bool:
+    return not isinstance(error, Exception)
+
+
+def _in_flight(error: BaseException | None) -> BaseException | None:
+    """Return the exception that a condition's wait ends with, if any, besides *error*."""
+    found = sys.exc_info()[1]
+    if found is error and error is not None:
+        found = error.__context__
+    traceback = found.__traceback__ if found is not None else None
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and traceback is not None:
+        if frame.f_code is threading.Condition.wait.__code__:
+            return found if frame is traceback.tb_frame else None
+        frame = frame.f_back
+    return None
+
+
+def _owe(simulation: Kernel, gate: LockGate | RLockGate) -> None:
+    """Let the releases of a lock that cannot be had any more release nothing."""
+    owed = _myself(simulation).owed
+    times = gate.state[0] if isinstance(gate, RestoreGate) else 1
+    owed[id(gate.lock)] = owed.get(id(gate.lock), 0) + times
+    simulation.world.interested = 1  # nothing may be released on the fast paths
+
+
+def _is_owed(simulation: Kernel, lock: Any) -> bool:
+    """Return whether this release of *lock* is one that was to release nothing."""
+    owed = _myself(simulation).owed
+    left = owed.pop(id(lock), 0)
+    if left > 1:
+        owed[id(lock)] = left - 1
+    if left and not simulation.unwinding:
+        still = any(thread.owed for thread in simulation.living.values())
+        simulation.world.interested = still or simulation.source.interested
+    return left > 0
+
+
+def _myself(simulation: Kernel) -> SimThread:
+    baton = _native.current()
+    assert baton is not None
+    # Also while it ends, and is no longer among the living.
+    return simulation.thread_of(baton.serial) or simulation.current
+
+
+def _for_a_condition() -> bool:
+    """Return whether a condition called the function that calls this."""
+    return sys._getframe(2).f_code in _OF_CONDITIONS
+
+
 def _lock_acquire(lock: Any, blocking: Any = True, timeout: Any = -1) -> bool:
     if blocking is True and timeout == -1:
-        return _acquire(LockGate, lock, None)
+        try:
+            return _acquire(LockGate, lock, None)
+        except BaseException as error:
+            if not _for_a_condition():
+                raise
+            _own_again(kernel(), LockGate(lock), error)
+            return True
     timeout_ns = _timeout_ns(_spare_lock, "_thread.LockType.acquire", blocking, timeout)
     return _acquire(LockGate, lock, timeout_ns)
 
 
 def _lock_release(lock: Any) -> None:
     simulation = kernel()
+    if simulation.world.interested and _is_owed(simulation, lock):
+        return
     try:
         originals["_thread.LockType.release"](lock)
     except RuntimeError:
@@ -164,7 +261,12 @@ def _lock_release(lock: Any) -> None:
         raise
     _native.disown(lock)
     simulation.hint(id(lock))
-    simulation.checkpoint("release")
+    try:
+        simulation.checkpoint("release")
+    except BaseException as error:
+        if not _for_a_condition():
+            raise
+        _own_again(simulation, LockGate(lock), error)
 
 
 def _lock_locked(lock: Any) -> bool:
@@ -181,6 +283,8 @@ def _rlock_acquire(lock: Any, blocking: Any = True, timeout: Any = -1) -> bool:
 
 def _rlock_release(lock: Any) -> None:
     simulation = kernel()
+    if simulation.world.interested and _is_owed(simulation, lock):
+        return
     try:
         originals["_thread.RLock.release"](lock)
     except RuntimeError:
@@ -195,16 +299,21 @@ def _release_save(lock: Any) -> Any:
     state = originals["_thread.RLock._release_save"](lock)
     simulation = kernel()
     simulation.hint(id(lock))
-    simulation.checkpoint("release")
+    try:
+        simulation.checkpoint("release")
+    except BaseException as error:  # noqa: BLE001 - raised when it is owned again
+        _own_again(simulation, RestoreGate(lock, state), error)
     return state
 
 
 def _acquire_restore(lock: Any, state: Any) -> None:
     simulation = kernel()
-    simulation.checkpoint("acquire")
-    wanted = RestoreGate(lock, state)
-    if not wanted.take():
-        simulation.wait("RLock", wanted)
+    error: BaseException | None = None
+    try:
+        simulation.checkpoint("acquire")
+    except BaseException as told:  # noqa: BLE001 - raised when it is owned
+        error = told
+    _own_again(simulation, RestoreGate(lock, state), error)
 
 
 _GATED = "waits through the kernel; timeouts are virtual"

@@ -21,12 +21,25 @@ if TYPE_CHECKING:
 
 # As plain numbers, once: the enumeration takes longer to make than all else at a start together.
 _SIGNALS = tuple(map(int, signal.valid_signals()))
+# How often putting a handler back may be interrupted. What fails more often fails for good.
+PATIENCE = 100
 # The users' handlers while ours stands before them.
 _handlers: dict[int, Handler] = {}
 # Whether signals are only noted: the boundary is being opened or closed.
 _hushed = False
 _uninterrupted: set[CodeType] = set()
 _KERNEL = "simclock._core.kernel"
+# Raised between two lines of these, an interrupt would leave a block that owns a lock without
+# owning it, or the other way round. Each goes on to a call of the kernel, where it is raised.
+_OF_CONDITIONS = {
+    function.__code__
+    for function in (
+        threading.Condition.wait,
+        threading.Condition._release_save,  # type: ignore[attr-defined]
+        threading.Condition._acquire_restore,  # type: ignore[attr-defined]
+        threading.Condition.__exit__,
+    )
+}
 
 
 def uninterrupted(function: Function) -> Function:
@@ -66,16 +79,19 @@ def start() -> None:
 def stop() -> None:
     """Put the users' handlers back, with what they did to them meanwhile, and listen."""
     interrupt: BaseException | None = None
+    tries = PATIENCE
     while True:
         try:
             while _handlers:
                 signum, handler = next(iter(_handlers.items()))
-                if _get(signum) is _deferring:
+                if _get(signum) is _deferring and tries:
                     _set(signum, handler)
                 del _handlers[signum]
+                tries = PATIENCE
             break
         except BaseException as error:  # noqa: BLE001 - raised when all are back
             interrupt = error
+            tries = max(tries - 1, 0)
     listen()
     if interrupt is not None:
         raise interrupt
@@ -84,7 +100,7 @@ def stop() -> None:
 def _deferring(signum: int, frame: Any) -> None:
     """Run the user's handler, unless code of ours is on the main thread's stack."""
     baton = _native.current()
-    in_kernel = baton is not None and baton.in_kernel
+    in_kernel = baton is not None and (baton.in_kernel or frame.f_code in _OF_CONDITIONS)
     if in_kernel or _hushed or _is_uninterrupted(frame):
         _native.defer(signum)
         return

@@ -152,7 +152,7 @@ class _Watched:
         ident = owner.ident
         stuck = not self._spins
         what = "stuck in C code" if stuck else "spins without reaching anything that simclock sees"
-        text = report.stall(kernel, what)
+        text = report.stall(kernel, what, in_c=stuck)
         with contextlib.suppress(OSError, ValueError):
             faulthandler.dump_traceback(sys.__stderr__ or 2)
         is_root = owner is kernel.root

@@ -8,6 +8,7 @@ calls made from here, by whomever, are the original ones.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import deque
 from pathlib import Path
@@ -82,8 +83,8 @@ class Kernel:
         # Set in this order, never back: no new threads; every park of a leftover raises.
         self.ending = False
         self.unwinding = False
-        # The owner of the baton is in real time for a while; the watchdog lets it.
-        self.outside = False
+        # The thread that owns the baton, while it is in real time; the watchdog lets it.
+        self.outside = 0
         self.steps = 0
         self._instant_ns = START_NS
         self._next_collection = COLLECT_EVERY
@@ -106,7 +107,7 @@ class Kernel:
         # Invariant: the owner of the baton.
         self.current = self.root
         self._all_ended = _AllEnded(self)
-        # What others have to say about a deadlock; must not raise.
+        # What others have to say about a deadlock; raises only what is to end the program.
         self.describe_deadlock: Callable[[list[SimThread]], list[str]] = _nothing_to_say
         self.begin_stretch("")
 
@@ -324,7 +325,19 @@ class Kernel:
         if self.port.switch(mine.baton, following.baton):
             self._take_over(mine)
             self.failure = KeyboardInterrupt("the simulation was aborted by a second interrupt")
+            self._drop_interrupts()
             raise self.failure
+
+    def _drop_interrupts(self) -> None:
+        """Forget the interrupts that ended the run: one is raised already.
+
+        Raised again at its way out, they would hit where `threading` takes locks again.
+        """
+        for _ in range(PATIENCE):
+            with contextlib.suppress(BaseException):
+                if not self.port.signals_wanted():
+                    return
+                self.port.check_signals()
 
     def _gives_way(self, following: SimThread) -> None:
         following.started = True
@@ -422,7 +435,10 @@ class Kernel:
             return
         if scheduler.look_again() or self._given_grace():
             return
-        self.fail(Deadlock(report.deadlock(self, potential=bool(self.port.foreign_threads()))))
+        try:
+            self.fail(Deadlock(report.deadlock(self, potential=bool(self.port.foreign_threads()))))
+        except (KeyboardInterrupt, SystemExit) as error:
+            self.fail(error)  # out of a describer: this may be any thread, or one that ends
 
     def _poll(self) -> bool:
         """Find parked polls that would return now; return whether there are any."""

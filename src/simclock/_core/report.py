@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 import linecache
 import sys
 from pathlib import Path
+from types import BuiltinFunctionType, MethodDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from simclock._core.instants import START_NS, to_seconds
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 PACKAGE = str(Path(__file__).parent.parent)
 STACK_LINES = 6
 STACKS = 20
+NAMES = 10
 
 
 def threads(chosen: Iterable[SimThread], origin_ns: int = START_NS) -> list[str]:
@@ -29,20 +34,30 @@ def threads(chosen: Iterable[SimThread], origin_ns: int = START_NS) -> list[str]
 
 
 def _line(thread: SimThread, origin_ns: int) -> str:
+    return f"{_who(thread)}, {_waits_for(thread, origin_ns)}"
+
+
+def _who(thread: SimThread) -> str:
     started = f", started in {thread.stretch}" if thread.stretch else ""
-    return f"{thread.name} ({thread.path}){started}, {_waits_for(thread, origin_ns)}"
+    return f"{thread.name} ({thread.path}){started}"
 
 
 def deadlock(kernel: Kernel, *, potential: bool) -> str:
     """Describe a state in which nobody can ever run again."""
     blocked = [thread for thread in kernel.living.values() if thread.wait is not None]
     kind = "potential deadlock" if potential else "deadlock"
-    lines = [f"{kind}: {_count(blocked)} can never run again, at {_instant(kernel)}"]
-    lines += _blocked(kernel, blocked)
-    cycle = find_cycle(blocked)
+    fresh = [thread for thread in blocked if not _waits_since_before(thread, kernel)]
+    cycle = find_cycle([*fresh, *(thread for thread in blocked if thread not in fresh)])
+    involved = {*fresh, *cycle, *(owner for thread in fresh for owner in _owners(thread))}
+    shown = [thread for thread in blocked if thread in involved]
+    lines = [f"{kind}: {_count(shown)} can never run again, at {_instant(kernel)}"]
+    lines += _blocked(kernel, shown)
     if cycle:
         lines.append("  cycle: " + " -> ".join(thread.name for thread in [*cycle, cycle[0]]))
     lines += [f"  {line}" for line in kernel.describe_deadlock(blocked)]
+    others = [_who(thread) for thread in blocked if thread not in involved]
+    if others:
+        lines.append(f"  also waiting, since before: {'; '.join(others)}")
     if potential:
         lines.append(
             f"  foreign threads might still help: {', '.join(kernel.port.foreign_threads())}"
@@ -50,10 +65,38 @@ def deadlock(kernel: Kernel, *, potential: bool) -> str:
         lines.append(
             "  if one of them does real work for this simulation, wrap the wait in sim.hold(...)"
         )
-    lines.append(
-        "break the cycle, notify the waiter, or give the wait a timeout; each run ends here again"
-    )
+    if any(thread.wait and thread.wait.reason == "poll" for thread in shown):
+        lines += [
+            (
+                "  descriptors are real: "
+                "child processes and what other processes do are not simulated yet"
+            ),
+            (
+                "notify the waiter, or give the wait a timeout; if another process is to answer, "
+                "run the test in real time with @pytest.mark.simclock(False), "
+                "or hold the clock with sim.hold(...)"
+            ),
+        ]
+    else:
+        lines.append(
+            "break the cycle, notify the waiter, or give the wait a timeout; "
+            "each run ends here again"
+        )
     return "\n".join(lines)
+
+
+def _waits_since_before(thread: SimThread, kernel: Kernel) -> bool:
+    return thread.wait is not None and thread.wait.since_ns < kernel.origin_ns
+
+
+def _owners(thread: SimThread) -> list[SimThread]:
+    """Return who owns what *thread* waits for, who owns what that one waits for, and so on."""
+    owners: list[SimThread] = []
+    owner = _owner(thread)
+    while owner is not None and owner is not FOREIGN and owner not in owners:
+        owners.append(owner)
+        owner = _owner(owner)
+    return owners
 
 
 def livelock(kernel: Kernel) -> str:
@@ -70,9 +113,31 @@ def livelock(kernel: Kernel) -> str:
 def limit(kernel: Kernel, reached: str, option: str) -> str:
     """Describe a run that went too far."""
     lines = [f"limit reached: {reached}, at {_instant(kernel)}"]
+    lines += _looks_like_a_deadlock(kernel)
     lines += _blocked(kernel, kernel.living.values())
     lines.append(f"end what keeps the clock going, or raise {option}")
     return "\n".join(lines)
+
+
+def _looks_like_a_deadlock(kernel: Kernel) -> list[str]:
+    """Say so if the root thread waits for ever, and for nothing that a thread that runs owns."""
+    root = kernel.root
+    wait = root.wait
+    if wait is None or wait.resource is None or wait.deadline_ns is not None:
+        return []
+    running = [t for t in kernel.living.values() if t.wait is None or t.wait.deadline_ns]
+    if any(owner in running for owner in _owners(root)):
+        return []
+    names = [thread.name for thread in running]
+    if len(names) > NAMES:
+        names[NAMES:] = [f"{len(names) - NAMES} more"]
+    return [
+        (
+            f"  root waits without a timeout {_since(wait, kernel.origin_ns)}; "
+            f"only {', '.join(names)} {'runs' if len(running) == 1 else 'run'}: "
+            "this looks like a deadlock"
+        )
+    ]
 
 
 def outside(kernel: Kernel, waits: Iterable[Wait]) -> str:
@@ -93,16 +158,75 @@ def escape(kernel: Kernel, waits: Iterable[Wait]) -> str:
     return "\n".join(lines)
 
 
-def stall(kernel: Kernel, what: str) -> str:
-    """Describe the owner of the baton, which makes no progress."""
+def stall(kernel: Kernel, what: str, *, in_c: bool = False) -> str:
+    """Describe the owner of the baton, which makes no progress; *in_c*: inside a C call."""
     owner = kernel.current
+    called = _c_call(owner) if in_c else ""
     lines = [
-        f"stalled: {owner.name} made no progress for {kernel.limits.stall:g} real seconds: {what}"
+        (
+            f"stalled: {owner.name} made no progress for {kernel.limits.stall:g} real seconds: "
+            f"{what}{called and f', in {called}'}"
+        )
     ]
     lines += _stack(owner)
     lines += _blocked(kernel, [t for t in kernel.living.values() if t.wait is not None])
-    lines.append("make it wait through something that simclock sees, or give a longer watchdog=")
+    if in_c:
+        lines += [
+            "  what waits in C by itself (sockets, pipes, child processes) is not simulated yet",
+            (
+                "run it in real time: `with sim.real_time(): ...` or @pytest.mark.simclock(False); "
+                "or give a longer watchdog="
+            ),
+        ]
+    else:
+        lines.append(
+            "make it wait through something that simclock sees, or give a longer watchdog="
+        )
     return "\n".join(lines)
+
+
+def _c_call(thread: SimThread) -> str:
+    """Return what *thread* calls in C, as its last line of Python says, or nothing."""
+    frame = sys._current_frames().get(thread.ident)
+    if frame is None or frame.f_code.co_filename.startswith(PACKAGE):
+        return ""
+    try:
+        tree = ast.parse(_expression(frame).strip())
+    except (SyntaxError, ValueError):
+        return ""
+    # The outermost first. Without columns it is not known which of several calls it is in.
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    if not calls or (len(calls) > 1 and sys.version_info < (3, 11)):
+        return ""
+    text = ast.unparse(calls[0])
+    return _name_of(frame, text) or text
+
+
+def _expression(frame: FrameType) -> str:
+    """Return the source of what *frame* is doing: from 3.11 on the expression, else the line."""
+    code = frame.f_code
+    line = linecache.getline(code.co_filename, frame.f_lineno)
+    if sys.version_info < (3, 11):
+        return line
+    positions = next(itertools.islice(code.co_positions(), frame.f_lasti // 2, None), None)
+    if positions is None:
+        return ""
+    first, last, start, end = positions
+    if first != last or start is None or end is None:
+        return line.encode()[start:].decode(errors="replace")
+    return line.encode()[start:end].decode(errors="replace")
+
+
+def _name_of(frame: FrameType, call: str) -> str:
+    """Return the full name of the built-in that *call* is, found without running user code."""
+    name, *attributes = call.split(".")  # of anything but names and dots, nothing is found
+    value = frame.f_locals.get(name, frame.f_globals.get(name))
+    for attribute in attributes:
+        value = inspect.getattr_static(value, attribute, None)
+    if not isinstance(value, (BuiltinFunctionType, MethodDescriptorType)):
+        return ""
+    owner = getattr(value, "__objclass__", None)
+    return f"{owner.__module__ if owner else value.__module__}.{value.__qualname__}"
 
 
 def find_cycle(blocked: Iterable[SimThread]) -> list[SimThread]:
@@ -154,9 +278,17 @@ def _waits_for(thread: SimThread, origin_ns: int) -> str:
         text += (
             f", owned by {owner.name} ({owner.path}{', which has ended' if owner.finished else ''})"
         )
-    if wait.deadline_ns is not None:
+    if wait.deadline_ns is not None and wait.deadline_ns < origin_ns:
+        text += ", due since before"
+    elif wait.deadline_ns is not None:
         text += f", until {_relative(wait.deadline_ns - origin_ns)}"
-    return f"{text}, since {_relative(wait.since_ns - origin_ns)}"
+    return f"{text}, {_since(wait, origin_ns)}"
+
+
+def _since(wait: Wait, origin_ns: int) -> str:
+    if wait.since_ns < origin_ns:
+        return "since before"
+    return f"since {_relative(wait.since_ns - origin_ns)}"
 
 
 def _blocked(kernel: Kernel, chosen: Iterable[SimThread]) -> list[str]:

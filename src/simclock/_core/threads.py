@@ -42,6 +42,7 @@ class SimThread:
         "finished",
         "handle",
         "ident",
+        "owed",
         "path",
         "pooled",
         "sentinel",
@@ -67,6 +68,8 @@ class SimThread:
         # An error found by the kernel, to be raised at this thread's wait.
         self.error: BaseException | None = None
         self.unwinds = 0
+        # Releases to come that release nothing, by lock: of locks that it could not have back.
+        self.owed: dict[int, int] = {}
         # What a join waits for: a lock up to 3.12, a thread handle from 3.13 on.
         self.sentinel: Any = None
         self.handle: Any = None

@@ -105,14 +105,15 @@ class ObservedTrace(Trace):
         """Append one record and show it."""
         super().add(time_ns, path, kind, detail)
         record = Record(time_ns, path, kind, detail)
-        errors = []
+        errors: list[BaseException] = []
         for observer in self.observers.copy():
             name, see = observer
             try:
                 see(record)
             except BaseException as error:  # noqa: BLE001 - fails the run below
                 self.observers.remove(observer)
-                errors.append(_failed(name, record, error))
+                ends = isinstance(error, (KeyboardInterrupt, SystemExit))
+                errors.append(error if ends else _failed(name, record, error))
         # Afterwards: it adds a record too, which nobody shall see before this one.
         for found in errors:
             self._fail(found)
