@@ -795,3 +795,20 @@ def test_a_listed_wait_that_is_over_is_off_its_list(bench):
 
     assert not listed
     assert not b.kernel.scheduler.waiting
+
+
+def test_interrupts_that_never_end_are_dropped_up_to_a_limit(bench, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 3)
+    b = bench()
+    dropped = []
+
+    def again():
+        b.port.signals.append(again)
+        dropped.append(1)
+        raise KeyboardInterrupt
+
+    b.port.signals.append(again)
+    b.kernel._drop_interrupts()
+    b.port.signals.clear()
+
+    assert len(dropped) == 3

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from types import SimpleNamespace
+
 import pytest
 
 from simclock._core import report
@@ -154,3 +158,42 @@ def test_a_stall_names_the_owner_of_the_baton_and_those_who_wait(bench):
     assert lines[-1] == (
         "make it wait through something that simclock sees, or give a longer watchdog="
     )
+
+
+# ------------------------------------------------------- what a thread calls in C
+
+
+def frame_of_a_call_on_several_lines():
+    return dict(  # noqa: C408 - a call is what is wanted
+        frame=sys._getframe(),
+    )["frame"]
+
+
+def test_of_an_expression_on_several_lines_the_first_is_read():
+    assert (
+        report._expression(frame_of_a_call_on_several_lines()).partition("  #")[0].endswith("dict(")
+    )
+
+
+def test_without_columns_there_is_no_expression():
+    code = SimpleNamespace(co_filename=__file__, co_positions=lambda: iter(()))
+    frame = SimpleNamespace(f_code=code, f_lineno=1, f_lasti=0)
+
+    assert report._expression(frame) in {"", "from __future__ import annotations\n"} or (
+        sys.version_info < (3, 11)
+    )
+
+
+def test_of_what_cannot_be_parsed_no_call_is_known(monkeypatch):
+    thread = SimThread("0", None, "main", daemon=False)
+    assert report._c_call(thread) == ""  # it has no frame
+
+    stop = threading.Event()
+    waits = threading.Thread(target=stop.wait)
+    waits.start()
+    thread.ident = waits.ident
+    monkeypatch.setattr(report, "_expression", lambda _: "dict(")
+    found = report._c_call(thread)
+    stop.set()
+    waits.join()
+    assert found == ""

@@ -414,3 +414,28 @@ def test_a_thread_that_swallows_everything_is_reported_and_the_process_still_end
         )
     assert (result.returncode, result.stderr) == (0, "")
     assert lines == [*expected, "[('0', 'runnable'), ('0.1', 'abandoned')]", "1001.0"]
+
+
+@pytest.mark.parametrize("kind", [threading.Lock, threading.RLock])
+def test_a_release_of_what_an_unwound_thread_did_not_get_is_no_error_of_its_own(kind):
+    lock = kind()
+
+    def own():
+        lock.acquire()
+        try:
+            threading.Event().wait()
+        finally:
+            lock.release()
+
+    def want():
+        try:
+            lock.acquire()
+        finally:
+            lock.release()
+
+    with Simulation():
+        start(own)
+        start(want)
+        time.sleep(1)
+
+    assert lock.acquire(blocking=False)

@@ -238,3 +238,13 @@ def test_temporary_files_do_not_move_the_randomness_of_the_program(tmp_path, mon
         return random.random(), random.Random().random(), uuid.uuid4()
 
     assert run(lambda: draw(files=True)) == run(lambda: draw(files=False))
+
+
+def test_the_state_of_a_users_own_generator_is_theirs():
+    own = random.Random(5)
+    state = own.getstate()
+
+    with Simulation():
+        own.random()
+        own.setstate(state)
+        assert own.random() == random.Random(5).random()
