@@ -168,7 +168,8 @@ def test_what_is_allocated_is_freed():
             program()
         gc.collect()
         first = tracemalloc.take_snapshot()
-        for _ in range(100):
+        # Many, because Python's caches go up and down by a hundred objects meanwhile.
+        for _ in range(400):
             program()
         gc.collect()
         second = tracemalloc.take_snapshot()
@@ -179,7 +180,7 @@ def test_what_is_allocated_is_freed():
     grown = [
         str(difference)
         for difference in second.filter_traces(ours).compare_to(first.filter_traces(ours), "lineno")
-        if difference.count_diff >= 100
+        if difference.count_diff >= 400
     ]
     assert grown == []
 
