@@ -299,7 +299,8 @@ def test_primitives_of_the_extension_leak_nothing():
             _native.redirect(1, 2, 3)
     gc.collect()
 
-    assert abs(len(gc.get_objects()) - before) < 50
+    # What other threads of the process have let go meanwhile is no concern here.
+    assert len(gc.get_objects()) - before < 50
 
 
 def test_under_the_memory_debugger(child):
