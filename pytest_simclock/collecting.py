@@ -132,13 +132,19 @@ def _complaint(item: pytest.Item) -> str | None:
     except ValueError as error:
         item.stash[_kind] = Kind.REAL
         return str(error)
-    if kind is Kind.REAL and mode(item.config) is not False and needs_sim(item):
+    if kind is Kind.REAL:
+        # Who is not marked, and real for all that, has been asked already.
+        marked = item.get_closest_marker("simclock") is not None
+        if not marked or mode(item.config) is False or not needs_sim(item):
+            return None
         return (
             "the fixture 'sim' needs simulated time, and simclock(False) is marked\n"
             "take away one of the two"
         )
+    if kind is Kind.SUITE:
+        return None
     loops = [f for f in wide_fixtures(item) if _SHARED_LOOP.fullmatch(f.argname)]
-    if kind is Kind.OWN and loops:
+    if loops:
         return (
             f"the fixture {loops[0].argname!r} of {loops[0].scope} scope keeps an event loop from"
             " test to test, and this test has a simulation, and so a clock, of its own\n"

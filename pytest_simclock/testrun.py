@@ -321,11 +321,6 @@ class TestRun:
             return self._elapsed
         return self._elapsed + self.simulation.elapsed
 
-    @property
-    def is_simulated(self) -> bool:
-        """Whether it is in a simulation now."""
-        return self._harness is not None
-
     @contextlib.contextmanager
     def example(self) -> Generator[Simulation, None, None]:
         """Be in the simulation of one example: the suite's, or one that is opened for it."""

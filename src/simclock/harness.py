@@ -28,7 +28,6 @@ class Harness:
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
-        self._collect = False
         # What the thread had when it left: None if it was in ``real_time()`` then.
         self._baton: _native.Baton | None = None
 
@@ -57,7 +56,6 @@ class Harness:
 
         With *collect*, cyclic garbage is collected meanwhile as outside.
         """
-        self._collect = collect
         self._baton = _native.current()
         kernels[-1].outside = _thread.get_ident()
         _native.leave()
@@ -66,14 +64,14 @@ class Harness:
     @signals.uninterrupted
     def come_back(self) -> None:
         """Go on where `leave` was called; or raise, for a signal, and have left still."""
-        activation.wake()
+        collect = activation.wake()
         if self._baton is not None:
             _native.resume(self._baton)
             kernels[-1].outside = 0
         try:
             signals.listen()
         except BaseException:
-            self.leave(collect=self._collect)
+            self.leave(collect=collect)
             raise
 
     # ------------------------------------------------------------------- stretches
@@ -107,11 +105,10 @@ class Harness:
 
     def release_holds(self, name: str) -> list[str]:
         """Release the holds that were made in the stretch *name*; return their owners."""
-        held = self.simulation._running().holds
-        forgotten = [hold for hold in module.holds if hold.number in held and hold.stretch == name]
-        for hold in forgotten:
-            hold.release()
-        return [hold.owner for hold in forgotten]
+        holds = self.simulation._running().holds
+        owners = [holds.pop(key) for key in list(holds) if key[1] == name]
+        _native.kick()
+        return owners
 
     @property
     def drain(self) -> float:

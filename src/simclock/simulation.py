@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import contextlib
 import functools
 import itertools
 import os
@@ -15,7 +14,7 @@ from simclock._boundary import _native, activation, signals, wallclock
 from simclock._boundary.active import kernels
 from simclock._boundary.port import NativePort
 from simclock._core.choices import Canonical
-from simclock._core.instants import SECOND, START_NS, to_ns, to_seconds
+from simclock._core.instants import SECOND, START_NS, delta_to_ns, to_ns, to_seconds
 from simclock._core.kernel import Kernel
 from simclock._core.ports import Limits
 from simclock._core.trace import ObservedTrace
@@ -41,8 +40,6 @@ EXTERNAL = ("hold", "strict", "ignore")
 _open: list[Simulation] = []
 # These and the blocks in real time, in the order in which they were entered.
 blocks: list[Simulation | RealTime] = []
-# Those that nobody has released.
-holds: list[Hold] = []
 _hold_numbers = itertools.count()
 
 
@@ -176,7 +173,6 @@ class Simulation:
         finally:
             _open.remove(self)
             blocks.remove(self)
-            holds[:] = [hold for hold in holds if hold.kernel is not kernel]
             activation.close_boundary()
             failure = kernel.failure
             if failure is not None and failure is not error:
@@ -371,19 +367,14 @@ class Hold:
     """A counted, owned reason for the clock not to jump."""
 
     def __init__(self, kernel: Kernel, owner: str) -> None:
-        self.kernel = kernel
-        self.owner = owner
-        self.stretch = kernel.stretch
-        # Not its id: it counts even if nobody keeps it.
-        self.number = next(_hold_numbers)
-        kernel.holds[self.number] = owner
-        holds.append(self)
+        self._holds = kernel.holds
+        # Not its id: it counts even if nobody keeps it. And the stretch that it was made in.
+        self._key = (next(_hold_numbers), kernel.stretch)
+        self._holds[self._key] = owner
 
     def release(self) -> None:
         """Let the clock go on. Idempotent; may be called from any thread."""
-        with contextlib.suppress(ValueError):
-            holds.remove(self)
-        self.kernel.holds.pop(self.number, None)
+        self._holds.pop(self._key, None)
         _native.kick()
 
     def __enter__(self) -> Hold:
@@ -451,7 +442,7 @@ def _describe(leaks: list[str]) -> str:
 
 def _delta_ns(delta: timedelta | float) -> int:
     if isinstance(delta, timedelta):
-        return (delta.days * 86400 + delta.seconds) * SECOND + delta.microseconds * 1000
+        return delta_to_ns(delta)
     if not isinstance(delta, (int, float)):
         raise TypeError(f"this is no duration: {delta!r}\ngive a timedelta or seconds")
     if not abs(delta) < float("inf"):
@@ -466,9 +457,8 @@ def _epoch_ns(epoch: datetime | float) -> int:
                 f"epoch has no time zone: {epoch!r}\ngive it one, such as tzinfo=timezone.utc"
             )
         since = epoch - datetime(1970, 1, 1, tzinfo=timezone.utc)
-        seconds = since.days * 86400 + since.seconds
-        _check_epoch(seconds)
-        return seconds * SECOND + since.microseconds * 1000
+        _check_epoch(since.days * 86400 + since.seconds)
+        return delta_to_ns(since)
     if not isinstance(epoch, (int, float)):
         raise TypeError(
             f"epoch is no time: {epoch!r}\n"

@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native, worlds
+from simclock._core.instants import delta_to_ns
 from simclock.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ class Freezegun:
 
 
 def _ns(when: dt.datetime) -> int:
-    since: dt.timedelta = when - sys.modules[NAME].real_datetime(1970, 1, 1)
-    return (since.days * 86400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+    return delta_to_ns(when - sys.modules[NAME].real_datetime(1970, 1, 1))
 
 
 # ------------------------------------------------------------- freezes of the user's

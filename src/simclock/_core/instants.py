@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -26,6 +30,11 @@ def to_ns(seconds: float) -> int:
     if isinstance(seconds, float):
         return math.ceil(seconds * 1e9 - NOISE_NS) or int(seconds > 0)
     return operator.index(seconds) * SECOND
+
+
+def delta_to_ns(delta: timedelta) -> int:
+    """Return *delta* in nanoseconds, exactly."""
+    return (delta.days * 86400 + delta.seconds) * SECOND + delta.microseconds * MICROSECOND
 
 
 def to_seconds(nanoseconds: int) -> float:

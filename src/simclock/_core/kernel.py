@@ -78,7 +78,8 @@ class Kernel:
         self.world.hot = self.scheduler.hot
         self.world.exit_hook = self.exited
         self.world.read_hook = self.busy_read
-        self.holds: dict[int, str] = {}
+        # Owners by number and stretch.
+        self.holds: dict[tuple[int, str], str] = {}
         self.failure: BaseException | None = None
         # Set in this order, never back: no new threads; every park of a leftover raises.
         self.ending = False
