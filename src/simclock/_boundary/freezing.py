@@ -20,11 +20,9 @@ from simclock.errors import Unsupported
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAME = "freezegun.api"
+NAME = worlds.FREEZEGUN
 _FACTORIES = ("FrozenDateTimeFactory", "TickingDateTimeFactory", "StepTickTimeFactory")
-# What is replaced in freezegun while a simulation is open: owner, name, original.
-_hooked: list[tuple[Any, str, Any]] = []
-_open: list[object] = []
+_hooks = worlds.Hooks()
 # Freezes that were stopped from below ours: what they replaced is put back with ours.
 _late: list[Any] = []
 
@@ -94,7 +92,7 @@ class Freezegun:
                 f"there is no freezegun: {error}\n"
                 "install simclock[freezegun], or choose wall_clock=None"
             ) from error
-        hook()
+        notice()
         self.world = worlds.innermost()
         if api.freeze_factories:
             api.tz_offsets.append(api.tz_offsets[-1])
@@ -103,7 +101,7 @@ class Freezegun:
             api.freeze_factories.append(self)
         else:
             self._freeze = api.freeze_time(tick=True)
-            _original(api._freeze_time, "start")(self._freeze)
+            _hooks.original(api._freeze_time, "start")(self._freeze)
             api.ignore_lists[-1] = _Ignored(api.ignore_lists[-1])
             api.freeze_factories[-1] = self
 
@@ -131,36 +129,27 @@ def _ns(when: dt.datetime) -> int:
 
 def begin() -> None:
     """Let freezes know their worlds, until the last `finish`."""
-    _open.append(object())
+    _hooks.begin()
     notice()
 
 
 def notice() -> None:
     """Do what `begin` could not do if freezegun was not imported by then. Idempotent."""
-    if _open and sys.modules.get(NAME) is not None:
-        hook()
-
-
-def hook() -> None:
-    """Replace, once, what freezegun is to do another way until the last `finish`."""
-    api: Any = sys.modules[NAME]
-    if _hooked:
+    api: Any = sys.modules.get(NAME)
+    if api is None or not _hooks.wanted:
         return
     for name in _FACTORIES:
-        _hook(api, name, _divided(getattr(api, name)))
+        _hooks.replace(api, name, _divided(getattr(api, name)))
     for suffix in ("", "_ns"):
         name, real = f"_get_fake_monotonic{suffix}", getattr(api, f"real_monotonic{suffix}")
-        _hook(api, name, _monotonic(getattr(api, name), real))
-    _hook(api._freeze_time, "start", _start)
-    _hook(api._freeze_time, "stop", _stop)
+        _hooks.replace(api, name, _monotonic(getattr(api, name), real))
+    _hooks.replace(api._freeze_time, "start", _start)
+    _hooks.replace(api._freeze_time, "stop", _stop)
 
 
 def finish() -> None:
     """Undo `begin`."""
-    _open.pop()
-    while _hooked and not _open:
-        owner, name, original = _hooked.pop()
-        setattr(owner, name, original)
+    _hooks.finish()
 
 
 def end_left(world: worlds.World | None) -> None:
@@ -171,17 +160,6 @@ def end_left(world: worlds.World | None) -> None:
         if freeze is not None and factory.world is world:
             _take(api, factory, freeze)
             worlds.stopped(freeze)
-
-
-def _hook(owner: Any, name: str, replacement: Any) -> None:
-    _hooked.append((owner, name, getattr(owner, name)))
-    setattr(owner, name, replacement)
-
-
-def _original(owner: Any, name: str) -> Any:
-    """Return a method of *owner* as freezegun has it, also after the end."""
-    kept = (kept for hooked, key, kept in _hooked if (hooked, key) == (owner, name))
-    return next(kept, getattr(owner, name))
 
 
 @functools.cache  # making a class takes as long as all else that opens a simulation
@@ -228,7 +206,7 @@ def _monotonic(fake: Callable[[], Any], real: Callable[[], Any]) -> Callable[[],
 
 def _start(self: Any) -> Any:
     """Stand in for ``_freeze_time.start``."""
-    factory = _original(type(self), "start")(self)
+    factory = _hooks.original(type(self), "start")(self)
     factory.freeze = self
     api: Any = sys.modules[NAME]
     if any(isinstance(below, Freezegun) for below in api.freeze_factories):
@@ -242,20 +220,10 @@ def _stop(self: Any) -> None:
         self.stop()  # bound before its simulation ended, and called after
         return
     api: Any = sys.modules[NAME]
-    mine = worlds.world()
-    users = [
-        factory for factory in reversed(api.freeze_factories) if not isinstance(factory, Freezegun)
-    ]
-    for candidates in (
-        [factory for factory in users if getattr(factory, "freeze", None) is self],
-        [factory for factory in users if getattr(factory, "world", None) is mine],
-        # Started before the simulation was opened.
-        [factory for factory in users if not hasattr(factory, "world")],
-    ):
-        if candidates:
-            _take(api, candidates[0], self)
-            return
-    raise IndexError("no freeze is started: there is nothing to stop\nstart() it first")
+    factory = worlds.to_stop(api.freeze_factories, Freezegun, "freeze", self)
+    if factory is None:
+        raise IndexError("no freeze is started: there is nothing to stop\nstart() it first")
+    _take(api, factory, self)
 
 
 def _take(api: Any, factory: Any, freeze: Any) -> None:
@@ -270,4 +238,4 @@ def _take(api: Any, factory: Any, freeze: Any) -> None:
     # Only the freeze that was started first knows what it replaced.
     first = _late[-1] if _late else freeze
     _late.clear()
-    _original(api._freeze_time, "stop")(first)
+    _hooks.original(api._freeze_time, "stop")(first)

@@ -22,9 +22,7 @@ with worlds.unfrozen():
 BaseTraveller: Any = time_machine.Traveller.__mro__[-2]
 # Not by itself: freezegun replaces the functions that it finds in a module.
 _TIME_NS = {"time_ns": worlds.builtin("time_ns")}
-_open: list[object] = []
-# What is replaced in time-machine while a simulation is open: owner, name, original.
-_hooked: list[tuple[Any, str, Any]] = []
+_hooks = worlds.Hooks()
 
 
 def time_ns() -> int:
@@ -88,7 +86,9 @@ class TimeMachine:
             stack.append(self)
         else:
             # To now: foreign threads read the clock through it until it is replaced.
-            _original("start")(time_machine.travel(_native.call_kernel(_native.wall_time_ns) / 1e9))
+            _hooks.original(time_machine.travel, "start")(
+                time_machine.travel(_native.call_kernel(_native.wall_time_ns) / 1e9)
+            )
             stack[-1] = self
 
     def stop(self) -> None:
@@ -107,30 +107,16 @@ class TimeMachine:
 
 def begin() -> None:
     """Let travels know their worlds, until the last `finish`."""
-    if not _open:
-        for owner, name, replacement in (
-            (time_machine, "Traveller", Traveller),
-            (time_machine.travel, "start", _start),
-            (time_machine.travel, "stop", _stop),
-        ):
-            _hooked.append((owner, name, getattr(owner, name)))
-            setattr(owner, name, replacement)
-    _open.append(object())
+    _hooks.begin()
+    if _hooks.wanted:
+        _hooks.replace(time_machine, "Traveller", Traveller)
+        _hooks.replace(time_machine.travel, "start", _start)
+        _hooks.replace(time_machine.travel, "stop", _stop)
 
 
 def finish() -> None:
     """Undo `begin`."""
-    _open.pop()
-    while _hooked and not _open:
-        owner, name, original = _hooked.pop()
-        setattr(owner, name, original)
-
-
-def _original(name: str) -> Any:
-    """Return a method of ``travel`` as time-machine has it, also after the end."""
-    return next(
-        (kept for _, key, kept in _hooked if key == name), getattr(time_machine.travel, name)
-    )
+    _hooks.finish()
 
 
 def end_left(world: worlds.World | None) -> None:
@@ -143,7 +129,7 @@ def end_left(world: worlds.World | None) -> None:
 
 def _start(self: time_machine.travel) -> Any:
     """Stand in for ``travel.start``."""
-    traveller = _original("start")(self)
+    traveller = _hooks.original(time_machine.travel, "start")(self)
     traveller.travel = self
     return traveller
 
@@ -153,22 +139,10 @@ def _stop(self: time_machine.travel) -> None:
     if "stop" in vars(self):
         self.stop()  # bound before its simulation ended, and called after
         return
-    mine = worlds.world()
-    users = [
-        traveller
-        for traveller in reversed(time_machine.traveller_stack)
-        if not isinstance(traveller, TimeMachine)
-    ]
-    for candidates in (
-        [traveller for traveller in users if getattr(traveller, "travel", None) is self],
-        [traveller for traveller in users if getattr(traveller, "world", None) is mine],
-        # Started before the simulation was opened.
-        [traveller for traveller in users if not hasattr(traveller, "world")],
-    ):
-        if candidates:
-            _end(candidates[0])
-            return
-    raise IndexError("no travel is started: there is nothing to stop\nstart() it first")
+    traveller = worlds.to_stop(time_machine.traveller_stack, TimeMachine, "travel", self)
+    if traveller is None:
+        raise IndexError("no travel is started: there is nothing to stop\nstart() it first")
+    _end(traveller)
 
 
 def _end(traveller: Any) -> None:
@@ -176,7 +150,7 @@ def _end(traveller: Any) -> None:
     stack: list[Any] = time_machine.traveller_stack
     stack.remove(traveller)
     stack.append(traveller)
-    _original("stop")(time_machine.travel(0))
+    _hooks.original(time_machine.travel, "stop")(time_machine.travel(0))
 
 
 # ------------------------------------------------------------------ time-machine's real time

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+FREEZEGUN = "freezegun.api"
+
+
 class World:
     """Marks what belongs to one open simulation. Real time has none."""
 
@@ -50,7 +53,7 @@ def leave() -> None:
 
 def builtin(name: str) -> Any:
     """Return a built-in of ``time``, also while freezegun has another function in its place."""
-    freezegun = sys.modules.get("freezegun.api")
+    freezegun = sys.modules.get(FREEZEGUN)
     return getattr(freezegun, f"real_{name}", None) or getattr(time, name)
 
 
@@ -60,7 +63,7 @@ def unfrozen() -> Iterator[None]:
 
     For an import of what keeps C pointers to them: time-machine crashes otherwise.
     """
-    freezegun: Any = sys.modules.get("freezegun.api")
+    freezegun: Any = sys.modules.get(FREEZEGUN)
     if freezegun is None or not freezegun.freeze_factories:
         yield
         return
@@ -78,6 +81,60 @@ def unfrozen() -> Iterator[None]:
     finally:
         for owner, name, fake in fakes:
             setattr(owner, name, fake)
+
+
+class Hooks:
+    """What is replaced in a library while a simulation is open."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        # Owner, name, original.
+        self._kept: list[tuple[Any, str, Any]] = []
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a simulation is open, and nothing is replaced yet."""
+        return bool(self._depth) and not self._kept
+
+    def begin(self) -> None:
+        """Note that a simulation is being opened."""
+        self._depth += 1
+
+    def finish(self) -> None:
+        """Note that one was closed; put everything back after the last."""
+        self._depth -= 1
+        while self._kept and not self._depth:
+            owner, name, original = self._kept.pop()
+            setattr(owner, name, original)
+
+    def replace(self, owner: Any, name: str, replacement: Any) -> None:
+        """Replace an attribute, until the last `finish`."""
+        self._kept.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, replacement)
+
+    def original(self, owner: Any, name: str) -> Any:
+        """Return an attribute as the library has it, also after the end."""
+        kept = (kept for hooked, key, kept in self._kept if (hooked, key) == (owner, name))
+        return next(kept, getattr(owner, name))
+
+
+def to_stop(stack: list[Any], ours: type, link: str, user: Any) -> Any:
+    """Return the entry of *stack* that *user*, a travel or a freeze, is to stop, or None.
+
+    Its own, which has it as its attribute *link*; else the last one that this
+    world has started; else the last one of before the simulation was opened.
+    Never one of *ours*.
+    """
+    mine = world()
+    users = [entry for entry in reversed(stack) if not isinstance(entry, ours)]
+    for candidates in (
+        [entry for entry in users if getattr(entry, link, None) is user],
+        [entry for entry in users if getattr(entry, "world", None) is mine],
+        [entry for entry in users if not hasattr(entry, "world")],
+    ):
+        if candidates:
+            return candidates[0]
+    return None
 
 
 def stopped(user: Any) -> None:
