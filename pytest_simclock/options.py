@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import ArgumentTypeError
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 MARKER = (
     "simclock(enabled=True, /, **options): run the test in simulated time, in a simulation of its"
     " own; False: in real time. Options are those of simclock.Simulation: seed, epoch, external,"
-    " max_time, max_steps, max_steps_per_instant, watchdog, drain, step_cost, wall_clock;"
-    " and leaks='fail' or 'warn'."
+    " max_time, max_steps, max_steps_per_instant, watchdog, drain, step_cost, wall_clock,"
+    " real_packages; and leaks='fail' or 'warn'."
 )
 EXTERNAL = ("hold", "strict", "ignore")
 LEAKS = ("fail", "warn")
@@ -33,12 +33,16 @@ _suite_epoch = pytest.StashKey[float]()
 
 
 class Option(NamedTuple):
-    """One option: ``--simclock-NAME`` on the command line, ``simclock_NAME`` in the ini file."""
+    """One option: ``--simclock-NAME`` on the command line, ``simclock_NAME`` in the ini file.
+
+    A *listed* one may be a list in the ini file.
+    """
 
     name: str
     metavar: str
     parse: Callable[[str], Any]
     help: str
+    listed: bool = False
 
 
 def _whole(text: str) -> int:
@@ -73,6 +77,10 @@ def _instant(text: str) -> float:
             "give now, POSIX seconds, or a date and time with its offset: 2024-02-29T12:00:00+00:00"
         )
     return when.timestamp()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
 
 
 def choice(*allowed: str) -> Callable[[str], str]:
@@ -142,6 +150,14 @@ OPTIONS = (
         " (default: freezegun if it has frozen the time already, else time-machine)",
     ),
     Option(
+        "real-packages",
+        "NAMES",
+        _names,
+        "packages whose calls run in real time while the clock is held, such as 'grpc,boto3';"
+        " in the ini file a list (default: none)",
+        listed=True,
+    ),
+    Option(
         "leaks",
         "VERDICT",
         choice(*LEAKS),
@@ -175,7 +191,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             default=None,
             help=option.help,
         )
-        parser.addini(_ini_name(option), f"the same as --simclock-{option.name}", default=None)
+        kind: Literal["args", "string"] = "args" if option.listed else "string"
+        help_ = f"the same as --simclock-{option.name}"
+        parser.addini(_ini_name(option), help_, type=kind, default=None)
 
 
 def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -227,9 +245,9 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def _from_ini(config: pytest.Config, option: Option) -> Any:
-    text = config.getini(_ini_name(option))
+    said = config.getini(_ini_name(option))
     try:
-        return option.parse(text)
+        return option.parse(" ".join(said) if option.listed else said)
     except ValueError as error:
         raise pytest.UsageError(f"{_ini_name(option)}: {error}") from None
 
@@ -295,4 +313,4 @@ def said(name: str, value: Any) -> str:
     """Return the value of an option as the command line takes it."""
     if name == "epoch":
         return datetime.fromtimestamp(value, timezone.utc).isoformat()
-    return f"{value}"
+    return ",".join(value) if isinstance(value, tuple) else f"{value}"

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_simclock.testrun import TestRun
+
 SEED = "simclock_seed"
 SECONDS = "simclock_seconds"
+ESCAPES = "simclock_escapes"
+# Lines of these that the summary shows.
+SHOWN = 5
 
 
 class Reporting:
@@ -33,6 +38,8 @@ class Reporting:
         self._tests: set[tuple[str, str]] = set()
         self._virtual = 0.0
         self._real = 0.0
+        # For what tests have waited in real time, by test.
+        self._escapes: dict[str, list[str]] = {}
 
     def pytest_report_header(self) -> str | None:
         """Say what is on, if anything is that was asked for here."""
@@ -56,6 +63,9 @@ class Reporting:
             return
         self._real += report.duration
         if report.when == "teardown":
+            escapes: Any = dict(report.user_properties).get(ESCAPES)
+            if escapes:
+                self._escapes[report.nodeid] = escapes.splitlines()
             self._tests.add((report.nodeid, getattr(report, "worker_id", "")))
             self._virtual += float(str(virtual))
 
@@ -67,6 +77,19 @@ class Reporting:
                 f"simclock: {tests} in simulated time, {_readable(self._virtual)} of it"
                 f" in {self._real:.2f} s of real time"
             )
+            self._tell_escapes(terminalreporter)
+
+    def _tell_escapes(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say for what the clock was held: it depends on the machine how long that took."""
+        if not self._escapes:
+            return
+        tests = f"{len(self._escapes)} test{'' if len(self._escapes) == 1 else 's'}"
+        terminalreporter.write_line(f"simclock: in {tests} the clock was held for what is outside")
+        lines = [f"  {nodeid}: {line}" for nodeid, lines in self._escapes.items() for line in lines]
+        for line in lines[:SHOWN]:
+            terminalreporter.write_line(line)
+        if len(lines) > SHOWN:
+            terminalreporter.write_line(f"  and {len(lines) - SHOWN} more; sim.escapes tells all")
 
 
 def _readable(seconds: float) -> str:
@@ -81,16 +104,19 @@ def _readable(seconds: float) -> str:
     return f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.2f} s"
 
 
-def complete(item: pytest.Item, report: pytest.TestReport, seed: int, elapsed: float) -> None:
+def complete(item: pytest.Item, report: pytest.TestReport, run: TestRun) -> None:
     """Add the seed and the virtual time to *report*, and what to do to see a failure again."""
-    own = [(name, value) for name, value in item.user_properties if name not in (SEED, SECONDS)]
-    item.user_properties[:] = [*own, (SEED, seed), (SECONDS, round(elapsed, 9))]
+    names = (SEED, SECONDS, ESCAPES)
+    own = [(name, value) for name, value in item.user_properties if name not in names]
+    elapsed, escapes = run.elapsed, run.escapes
+    item.user_properties[:] = [*own, (SEED, run.seed), (SECONDS, round(elapsed, 9))]
+    if escapes:
+        item.user_properties.append((ESCAPES, "\n".join(escapes)))
     report.user_properties = list(item.user_properties)
     if report.failed:
-        _add_section(
-            report,
-            f"failed at virtual +{elapsed:g} s, with its own seed {seed}\nagain: {_command(item)}",
-        )
+        lines = [f"failed at virtual +{elapsed:g} s, with its own seed {run.seed}"]
+        lines += [f"held for what is outside: {line}" for line in escapes]
+        _add_section(report, "\n".join([*lines, f"again: {_command(item)}"]))
 
 
 def _command(item: pytest.Item) -> str:

@@ -153,7 +153,7 @@ class Running:
             reporting.hide_ours(item.config, call.excinfo.value)
         report = yield
         if run is not None and run.seed is not None:
-            reporting.complete(item, report, run.seed, run.elapsed)
+            reporting.complete(item, report, run)
         return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -63,6 +63,7 @@ class TestRun:
         # How deep in simulations and blocks of real time it was when it began.
         self._depth = 0
         self._elapsed = 0.0
+        self._escapes: list[str] = []
         # The first exception that left a part of the test.
         self._error: BaseException | None = None
         # What its own simulation raised when it was closed.
@@ -206,7 +207,7 @@ class TestRun:
         """End the test's part in the simulation; raise what it has found and nobody saw."""
         if self._harness is None:
             return
-        self._report_escapes()
+        self._escapes += self.simulation.escapes
         try:
             if self._kind is Kind.SUITE:
                 self._elapsed += self.simulation.elapsed
@@ -218,18 +219,6 @@ class TestRun:
         finally:
             del self._item.stash[simulation_of]
             self._harness = None
-
-    def _report_escapes(self) -> None:
-        """Say for what the test has waited in real time, where that was let pass."""
-        from simclock import Escape
-
-        if self.simulation.escapes:
-            lines = "\n".join(f"  {line}" for line in self.simulation.escapes)
-            reporting.warn(
-                self._item.config,
-                Escape(f"the clock was held for real threads\n{lines}"),
-                self._item.nodeid,
-            )
 
     def _close_own(self) -> None:
         """Close the test's own simulation, if that is not done, and keep what it found."""
@@ -320,6 +309,12 @@ class TestRun:
         if self._harness is None or self._own_is_closed:
             return self._elapsed
         return self._elapsed + self.simulation.elapsed
+
+    @property
+    def escapes(self) -> list[str]:
+        """For what the test has waited in real time so far, one line each."""
+        now = () if self._harness is None else self.simulation.escapes
+        return list(dict.fromkeys((*self._escapes, *now)))
 
     @contextlib.contextmanager
     def example(self) -> Generator[Simulation, None, None]:

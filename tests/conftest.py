@@ -201,7 +201,18 @@ def _slots() -> Iterator[tuple[str, ctypes.c_void_p]]:
 
 def _owners() -> Iterator[Any]:
     """Yield the modules and types whose built-ins simclock may redirect."""
-    for name in ("time", "_thread", "_queue", "_random", "_signal", "_socket", "_ssl", "select"):
+    for name in (
+        "time",
+        "_thread",
+        "_queue",
+        "_random",
+        "_signal",
+        "_socket",
+        "_ssl",
+        "select",
+        "_multiprocessing",
+        "fcntl",
+    ):
         with contextlib.suppress(ImportError):
             module = importlib.import_module(name)
             yield module

@@ -53,7 +53,8 @@ def simclock_boundary_rows() -> list[Row] | None:
 
     A row whose built-in is no function or method written in C, is not there,
     or is redirected already raises `PluginError` at the opening, and none of
-    the plugin's rows counts.
+    the plugin's rows counts. One whose module is not loaded waits until it is;
+    what is wrong with it is `Unsupported` then.
     """
 
 

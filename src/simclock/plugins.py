@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
+import importlib.util
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
@@ -166,16 +167,21 @@ def _load() -> None:
 
 
 def prepare() -> None:
-    """Redirect what the plugins want redirected, as they are now.
+    """Redirect what the plugins want redirected, as they are now, and what waited to be loaded.
 
-    Changes nothing while a simulation is open: its built-ins are in use.
+    Asks nobody while a simulation is open: its built-ins are in use.
     """
     global _changed  # noqa: PLW0603
     if rows.claim():
         _given.clear()
         _changed = True
-    if kernels or not _changed:
-        return
+    if _changed and not kernels:
+        _ask()
+    rows.redirect_loaded()
+
+
+def _ask() -> None:
+    global _changed  # noqa: PLW0603
     if not _loaded:
         _load()
     # Before anybody is asked: who registers another one meanwhile means the next opening.
@@ -206,6 +212,12 @@ def _take(name: str, plugin: object) -> _Given:
             raise PluginError(
                 f"plugin {name!r} returned {row!r} from simclock_boundary_rows\n"
                 "return a list of simclock.lowlevel.Row"
+            )
+        module = row.name.partition(".")[0]
+        if name != BUILT_IN and importlib.util.find_spec(module) is None:
+            raise PluginError(
+                f"plugin {name!r} cannot redirect {row.name}: there is no module {module!r}\n"
+                "mend the row, or unregister the plugin"
             )
         owner = next((n for n, given in _given.items() if row.name in _names(given)), None)
         if owner is not None:

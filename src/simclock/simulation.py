@@ -6,6 +6,7 @@ import _thread
 import functools
 import itertools
 import os
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,15 +59,17 @@ class Simulation:
             a whole number, so that differences are exact; not 0, which programs
             take for "never"; below 2**24, where a float of seconds still resolves
             nanoseconds.
-        external: What a wait for something that a foreign thread owns does:
-            ``"hold"`` makes the clock wait for it, ``"strict"`` raises
-            `Escape`, ``"ignore"`` lets the clock run on.
+        external: What a wait for something outside does (what a foreign thread
+            owns, a child process, the answer to a request that was sent to
+            another process): ``"hold"`` makes the clock wait for it,
+            ``"strict"`` raises `Escape`, ``"ignore"`` lets the clock run on.
         max_time: Virtual seconds after which the run fails with `LimitReached`.
         max_steps: Kernel steps after which it fails with `LimitReached`.
         max_steps_per_instant: Steps without time passing after which it fails
             with `Livelock`.
         watchdog: Real seconds without progress after which it fails with
-            `Stalled`.
+            `Stalled`; also how long the clock is held for something outside
+            that never comes.
         drain: Virtual seconds that leftover threads get to end by themselves.
         step_cost: Virtual seconds that a step without a wait takes: each
             reading of a clock; each use of a free lock or queue too, counted
@@ -76,6 +79,10 @@ class Simulation:
         wall_clock: Who provides the wall clock: ``"time-machine"``,
             ``"freezegun"``, or None for freezegun if it is active already and
             time-machine otherwise.
+        real_packages: Names of packages whose calls run in real time while the
+            clock is held, such as ``("grpc",)``: for libraries that wait in C or
+            for real servers. A wait inside of such a call is one for something
+            outside, a thread started there is foreign, and a sleep is real.
 
     Raises:
         TypeError, ValueError: An option has no meaning.
@@ -95,6 +102,7 @@ class Simulation:
         drain: float = 60.0,
         step_cost: float = 0.0,
         wall_clock: str | None = None,
+        real_packages: Iterable[str] = (),
     ) -> None:
         if not isinstance(seed, int):
             raise TypeError(f"seed must be an integer: {seed!r}\ngive a number such as 0")
@@ -116,6 +124,7 @@ class Simulation:
             step_ns=to_ns(_positive("step_cost", step_cost, least=0.0, most=1.0)),
         )
         self._wall_clock = wall_clock
+        self._real_packages = _package_names(real_packages)
         self._kernel: Kernel | None = None
         self._pid = 0
         self._closed = False
@@ -133,7 +142,9 @@ class Simulation:
         plugins.prepare()
         clock = plugins.wall_clock(self._wall_clock or wallclock.suitable())
         is_main = _is_main_thread()
-        port = NativePort(self._epoch_ns, START_NS, is_main=is_main)
+        port = NativePort(
+            self._epoch_ns, START_NS, is_main=is_main, real_packages=self._real_packages
+        )
         kernel = Kernel(port, Canonical(), self._limits, self._external)
         self._kernel = kernel
         self._extend(kernel)
@@ -334,7 +345,10 @@ class Simulation:
 
     @property
     def escapes(self) -> tuple[str, ...]:
-        """The waits for what a foreign thread owned, one line for each. The clock was held."""
+        """What was waited for in real time, one line for each.
+
+        The clock was held meanwhile, and let go again where nothing came.
+        """
         return tuple(self._known().escapes)
 
     @property
@@ -448,6 +462,17 @@ def _delta_ns(delta: timedelta | float) -> int:
     if not abs(delta) < float("inf"):
         raise ValueError(f"this is no duration: {delta!r} seconds\ngive a finite number")
     return to_ns(delta) if delta >= 0 else -to_ns(-delta)
+
+
+def _package_names(names: Iterable[str]) -> frozenset[str]:
+    advice = 'give a list of names such as ("grpc",)'
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise TypeError(f"real_packages is no list of names: {names!r}\n{advice}")
+    found: list[Any] = list(names)
+    for name in found:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"this is no top-level name of a package: {name!r}\n{advice}")
+    return frozenset(found)
 
 
 def _epoch_ns(epoch: datetime | float) -> int:

@@ -244,18 +244,20 @@ def test_only_an_original_can_be_released():
 
 def test_there_is_room_for_the_table_and_an_overflow_is_named(child):
     lines = child("""
-        import _operator, types
+        import _operator, math, posix, types
         import simclock
         from simclock._boundary import _native
         with simclock.Simulation():
-            print(len(_native.redirected()) <= 56)
-        for subject in list(vars(_operator).values()):
-            if isinstance(subject, types.BuiltinFunctionType) and "_" not in subject.__name__:
+            print(len(_native.redirected()) <= 160)
+        for subject in [*vars(_operator).values(), *vars(math).values(), *vars(posix).values()]:
+            if isinstance(subject, types.BuiltinFunctionType):
                 try:
                     _native.redirect(subject, print, _native.PLAIN)
+                except ValueError:
+                    continue  # it is a row, or shares its definition with another
                 except RuntimeError as error:
                     print(str(error).partition(": ")[2])
                     break
     """)
 
-    assert lines == ["True", "all 64 slots are taken"]
+    assert lines == ["True", "all 192 slots are taken"]

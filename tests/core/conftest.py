@@ -34,8 +34,12 @@ class FakePort:
         self.steps_outside = 0
         self.signals = []
         self.real_now = 0.0
+        # The package in real time that is being called.
+        self.package = ""
         # Called at each wait in real time.
         self.meanwhile = lambda: None
+        # The descriptors of the last wait in real time.
+        self.wanted = []
         self.abort = None
         self._serials = itertools.count(1)
         self._mine = threading.local()
@@ -100,10 +104,14 @@ class FakePort:
     def check_signals(self):
         self.signals.pop(0)()
 
-    def wait_kick(self, seconds):
+    def wait_kick(self, seconds, wanted=()):
         self.real_now += seconds
+        self.wanted = list(wanted)
         self.meanwhile()
         return False
+
+    def real_package(self):
+        return self.package
 
     def foreign_steps(self):
         return self.steps_outside
@@ -151,6 +159,32 @@ class Gate:
         self._kernel.checkpoint("release")
 
 
+class PolledGate(Gate):
+    """One that somebody outside opens; nobody tells the kernel."""
+
+    def __init__(self, kernel, owed, patience, descriptors):
+        super().__init__(kernel, owner=kernel.root)
+        self.owed = owed
+        self.patience = patience
+        self._descriptors = list(descriptors)
+
+    def open(self):
+        self.owned_by = None
+
+    def outside(self):
+        return self.owed
+
+    def descriptors(self):
+        return self._descriptors
+
+    def give_up(self):
+        self.owed = ""
+
+    def wait(self, seconds=None):
+        deadline_ns = None if seconds is None else self._kernel.world.now_ns + int(seconds * SECOND)
+        return self._kernel.wait_polled("recv", self, deadline_ns)
+
+
 class Join:
     """The wait for a thread to end."""
 
@@ -176,6 +210,9 @@ class Bench:
         self.kernel.root.ident = threading.get_ident()
         self.log = []
         self._ended = False
+
+    def polled(self, owed="", patience=None, descriptors=()):
+        return PolledGate(self.kernel, owed, patience, descriptors)
 
     def gate(self, owner=None):
         return Gate(self.kernel, owner=owner)

@@ -491,34 +491,150 @@ def test_after_that_moment_it_is_a_potential_deadlock_that_names_them(bench):
     assert b.port.real_now >= module.GRACE
 
 
-def test_descriptors_are_looked_at_before_the_clock_jumps_and_now_and_then(bench):
+def test_polled_waits_are_asked_before_the_clock_jumps_and_now_and_then(bench):
     b = bench()
-    gate = b.gate(owner=b.kernel.root)
+    gate = b.polled()
 
     def body():
         while b.kernel.steps < 3 * module.POLL_EVERY:
             b.kernel.settle()
-            gate.owned_by = None  # the kernel is told nothing
+            gate.open()
         b.sleep(1)
 
     b.spawn("busy", body)
 
-    assert b.kernel.wait_for_descriptors(gate, b.kernel.world.now_ns + SECOND)
+    assert gate.wait(1)
     assert b.now() == 0
 
 
-def test_what_a_descriptor_has_is_found_when_nobody_can_run(bench):
+def test_what_a_polled_wait_has_is_found_when_nobody_can_run(bench):
     b = bench()
-    gate = b.gate(owner=b.kernel.root)
+    gate = b.polled()
 
     def body():
-        gate.owned_by = None  # the kernel is told nothing
+        gate.open()
         b.sleep(1)
 
     b.spawn("body", body)
 
-    assert b.kernel.wait_for_descriptors(gate, b.kernel.world.now_ns + SECOND // 2)
+    assert gate.wait(0.5)
     assert b.now() == 0
+
+
+# ------------------------------------------------------------------ what is owed outside
+
+
+def test_the_clock_waits_for_what_is_owed_outside_and_watches_its_descriptors(bench):
+    b = bench()
+    gate = b.polled("an answer", descriptors=[(7, 1)])
+    b.port.meanwhile = lambda: gate.open() if b.port.real_now > 0.5 else None
+
+    assert gate.wait(1)
+
+    assert (b.now(), b.port.wanted) == (0, [(7, 1)])
+    assert list(b.kernel.escapes) == ["root (0) waited for an answer, in recv"]
+
+
+def test_what_is_no_descriptor_is_asked_more_often(bench):
+    b = bench()
+    gate = b.polled("a lock file")
+    looks = []
+
+    def look():
+        looks.append(b.port.real_now)
+        if len(looks) == 3:
+            gate.open()
+
+    b.port.meanwhile = look
+    gate.wait()
+
+    assert looks == pytest.approx([n * module.SHORT_GLANCE for n in (1, 2, 3)])
+
+
+def test_an_answer_that_never_comes_is_given_up_and_the_clock_goes_on(bench):
+    b = bench()
+    gate = b.polled("an answer", patience=2.0)
+
+    assert not gate.wait(5)
+
+    assert b.now() == 5
+    assert b.port.real_now == pytest.approx(2, abs=0.1)
+    assert "an answer: nothing came in 2 real seconds" in b.kernel.escapes
+
+
+def test_no_patience_is_longer_than_the_watchdog_s(bench):
+    b = bench(stall=3.0)
+    gate = b.polled("an answer", patience=3600.0)
+
+    assert not gate.wait(5000)
+
+    assert b.port.real_now == pytest.approx(3, abs=0.1)
+
+
+def test_what_comes_while_the_kernel_looks_for_who_owes_it_is_found(bench, monkeypatch):
+    b = bench()
+    gate = b.polled()
+    # A child process, say, that ends just before it is looked at: then it owes nothing any more.
+    monkeypatch.setattr(gate, "outside", lambda: gate.open() or "")
+
+    assert gate.wait(1)
+    assert b.now() == 0
+
+
+def test_patience_begins_anew_when_nothing_was_owed_for_a_while(bench):
+    b = bench(stall=3.0)
+    gate = b.polled("an answer")
+
+    def pause():
+        # Owed for two seconds, then not; and again from the first virtual second on.
+        gate.owed = "an answer" if b.port.real_now < 2 or b.now() >= 1 else ""
+
+    b.port.meanwhile = pause
+
+    def ask_again():
+        b.sleep(1)
+        gate.owed = "an answer"
+
+    b.spawn("asks again", ask_again)
+
+    assert not gate.wait(5)
+    assert b.port.real_now == pytest.approx(2 + 3, abs=0.1)
+
+
+def test_with_nothing_else_to_do_what_never_comes_is_a_stall(bench):
+    b = bench(stall=3.0)
+
+    with pytest.raises(Stalled, match=r"held for 3 real seconds") as found:
+        b.polled("an answer").wait()
+
+    assert "root (0), waits for recv" in str(found.value)
+
+
+def test_in_strict_mode_it_is_an_escape(bench):
+    b = bench(external="strict")
+
+    with pytest.raises(
+        Escape, match=r"root \(0\), waits for recv, owned by itself, for an answer, until \+1 s"
+    ):
+        b.polled("an answer").wait(1)
+
+    assert b.port.real_now == 0
+
+
+def test_ignored_it_does_not_hold_the_clock(bench):
+    b = bench(external="ignore")
+
+    assert not b.polled("an answer").wait(1)
+
+    assert (b.now(), b.port.real_now) == (1, 0)
+
+
+def test_ignored_it_is_waited_for_when_nothing_else_is_left_to_do(bench):
+    b = bench(external="ignore")
+    gate = b.polled("an answer")
+    b.port.meanwhile = gate.open
+
+    assert gate.wait()
 
 
 # ----------------------------------------------------------------------- signals

@@ -186,14 +186,14 @@ def test_without_columns_there_is_no_expression():
 
 def test_of_what_cannot_be_parsed_no_call_is_known(monkeypatch):
     thread = SimThread("0", None, "main", daemon=False)
-    assert report._c_call(thread) == ""  # it has no frame
+    assert report.c_call(thread) == ""  # it has no frame
 
     stop = threading.Event()
     waits = threading.Thread(target=stop.wait)
     waits.start()
     thread.ident = waits.ident
     monkeypatch.setattr(report, "_expression", lambda _: "dict(")
-    found = report._c_call(thread)
+    found = report.c_call(thread)
     stop.set()
     waits.join()
     assert found == ""

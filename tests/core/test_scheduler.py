@@ -7,7 +7,7 @@ import pytest
 from simclock._core.choices import Canonical
 from simclock._core.scheduler import Scheduler
 from simclock._core.threads import SimThread
-from simclock._core.waits import Wait
+from simclock._core.waits import Alarm, Wait
 
 CANONICAL = Canonical()
 
@@ -166,6 +166,30 @@ def test_a_wait_that_is_over_arms_nothing(scheduler):
 
 
 # ------------------------------------------------------------- with other choices
+
+
+def test_an_alarm_rings_in_arming_order_and_makes_nobody_ready(scheduler):
+    log = []
+    for number, deadline_ns in enumerate([7, 5, 5]):
+        scheduler.arm(Alarm("an alarm", deadline_ns, lambda number=number: log.append(number)))
+
+    scheduler.wake_due(6)
+    assert (log, list(scheduler.ready)) == ([1, 2], [])
+    assert scheduler.timers.next_deadline_ns() == 7
+
+    scheduler.wake_due(7)
+    assert log == [1, 2, 0]
+
+
+def test_an_alarm_that_is_disarmed_does_not_ring_however_often(scheduler):
+    alarm = Alarm("an alarm", 5, lambda: pytest.fail("it rang"))
+    scheduler.arm(alarm)
+    scheduler.disarm(alarm)
+    scheduler.disarm(alarm)
+
+    scheduler.wake_due(5)
+    assert scheduler.timers.next_deadline_ns() is None
+    assert len(scheduler.timers) == 0
 
 
 def test_an_interested_source_chooses_among_all_that_can_run_in_canonical_order(scheduler):

@@ -63,7 +63,6 @@ def test_it_is_refused_when_the_first_simulation_is_opened(monkeypatch):
     ("name", "reason"),
     [
         ("_thread.nonesuch", "'nonesuch'"),
-        ("nonesuch.function", "No module named 'nonesuch'"),
         ("threading.Thread.start", "neither a built-in function nor a method descriptor"),
         ("time.sleep", "it shares its definition"),
     ],

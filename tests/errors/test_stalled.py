@@ -17,7 +17,7 @@ from simclock import Stalled
 WATCHDOG = 0.4
 ADVICE = "make it wait through something that simclock sees, or give a longer watchdog="
 ADVICE_IN_C = [
-    "  what waits in C by itself (sockets, pipes, child processes) is not simulated yet",
+    "  it waits in C by itself: the boundary's table (python -m simclock rows) lacks it",
     (
         "run it in real time: `with sim.real_time(): ...` or @pytest.mark.simclock(False); "
         "or give a longer watchdog="
@@ -28,11 +28,11 @@ STUCK = "stuck in C code"
 
 
 @pytest.fixture
-def pipe():
-    reader, writer = os.pipe()
-    yield reader, writer
-    os.close(reader)
-    os.close(writer)
+def counter():
+    """Return a descriptor whose reading waits in C, and is no row of the boundary."""
+    descriptor = os.eventfd(0)
+    yield descriptor
+    os.close(descriptor)
 
 
 def real_seconds(function):
@@ -101,67 +101,66 @@ def test_a_spin_in_a_thread(normal, capsys):
     assert reports == []  # the simulation raises it; once is enough
 
 
-def test_the_root_thread_stuck_in_c(pipe, normal):
+def test_the_root_thread_stuck_in_c(counter, normal):
     def read():
-        os.read(pipe[0], 1)
+        os.eventfd_read(counter)
 
     seconds, error = real_seconds(read)
     lines = normal(error).splitlines()
     stalled = f"stalled: root made no progress for {WATCHDOG} real seconds: {STUCK}"
-    assert lines[0] == f"{stalled}, in posix.read"
+    assert lines[0] == f"{stalled}, in posix.eventfd_read"
     assert lines[1] == "    in read"
     assert lines[-2:] == ADVICE_IN_C
     assert in_time(seconds)
 
 
-class Connection:
-    def __init__(self, reader):
-        self.file = os.fdopen(reader, "rb", 0, closefd=False)
+class Reader:
+    read = staticmethod(os.eventfd_read)
 
 
-def stuck_in_a_method(reader):
-    Connection(reader).file.read(1)
+def stuck_in_a_method(counter):
+    Reader().read(counter)
 
 
-def stuck_through_a_name(reader):
-    read = os.read
-    read(reader, len("x"))
+def stuck_through_a_name(counter):
+    read = os.eventfd_read
+    read(*[counter][: len("x")])
 
 
-def stuck_without_a_name(reader):
-    [os.read][0](reader, 1)
+def stuck_without_a_name(counter):
+    [os.eventfd_read][0](counter)
 
 
 @pytest.mark.parametrize(
     ("function", "called", "called_3_10"),
     [
-        (stuck_in_a_method, ", in Connection(reader).file.read", ""),
-        (stuck_through_a_name, ", in posix.read", ""),
-        (stuck_without_a_name, ", in [os.read][0]", ", in [os.read][0]"),
+        (stuck_in_a_method, ", in Reader().read", ""),
+        (stuck_through_a_name, ", in posix.eventfd_read", ""),
+        (stuck_without_a_name, ", in [os.eventfd_read][0]", ", in [os.eventfd_read][0]"),
     ],
 )
-def test_the_call_in_c_is_named_if_it_is_known(pipe, function, called, called_3_10):
+def test_the_call_in_c_is_named_if_it_is_known(counter, function, called, called_3_10):
     """Python 3.10 does not tell in which of several calls in a line it is."""
     called = called_3_10 if sys.version_info < (3, 11) else called
-    _, error = real_seconds(lambda: function(pipe[0]))
+    _, error = real_seconds(lambda: function(counter))
     assert str(error).splitlines()[0].endswith(f": {STUCK}{called}")
 
 
-def test_a_thread_stuck_in_c_loses_its_turn_and_ends_when_it_comes_back(pipe, normal):
+def test_a_thread_stuck_in_c_loses_its_turn_and_ends_when_it_comes_back(counter, normal):
     threads = []
 
     def program():
-        threads.append(threading.Thread(target=os.read, args=(pipe[0], 1), name="reader"))
+        threads.append(threading.Thread(target=os.eventfd_read, args=(counter,), name="reader"))
         try:
             threads[0].start()
             time.sleep(1)
         finally:
-            os.write(pipe[1], b"x")
+            os.eventfd_write(counter, 1)
 
     seconds, error = real_seconds(program)
     lines = normal(error).splitlines()
     stalled = f"stalled: reader made no progress for {WATCHDOG} real seconds: {STUCK}"
-    assert lines[0] == f"{stalled}, in posix.read"
+    assert lines[0] == f"{stalled}, in posix.eventfd_read"
     assert "  root (0), waits for a notification in Thread.start, since +0 s" in lines
     assert lines[-2:] == ADVICE_IN_C
     assert in_time(seconds)
@@ -170,13 +169,13 @@ def test_a_thread_stuck_in_c_loses_its_turn_and_ends_when_it_comes_back(pipe, no
     assert simclock.run(lambda: time.sleep(1) or time.monotonic()) == 1001.0
 
 
-def test_whoever_swallows_it_and_hangs_again_is_told_again(pipe):
+def test_whoever_swallows_it_and_hangs_again_is_told_again(counter):
     log = []
 
     def program():
         for _ in range(3):
             try:
-                os.read(pipe[0], 1)
+                os.eventfd_read(counter)
             except TimeoutError:
                 log.append("stalled")
 
@@ -345,9 +344,9 @@ def test_a_stall_prints_every_stack_for_the_record():
 def test_a_process_with_a_thread_stuck_for_ever_still_ends():
     result = child(
         "import os, threading, time, simclock\n"
-        "reader, writer = os.pipe()\n"
+        "counter = os.eventfd(0)\n"
         "def program():\n"
-        "    threading.Thread(target=os.read, args=(reader, 1), name='reader').start()\n"
+        "    threading.Thread(target=os.eventfd_read, args=(counter,), name='reader').start()\n"
         "    time.sleep(1)\n"
         "try:\n"
         "    simclock.run(program, watchdog=WATCHDOG)\n"
@@ -357,7 +356,7 @@ def test_a_process_with_a_thread_stuck_for_ever_still_ends():
     )
     assert result.returncode == 0
     assert result.stdout.splitlines() == [
-        f"stalled: reader made no progress for {WATCHDOG} real seconds: {STUCK}, in posix.read",
+        f"stalled: reader made no progress for {WATCHDOG} real seconds: {STUCK}, in posix.eventfd_read",
         "1001.0",
     ]
 

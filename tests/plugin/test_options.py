@@ -15,6 +15,7 @@ NAMES = [
     "drain",
     "step-cost",
     "wall-clock",
+    "real-packages",
     "leaks",
 ]
 OWN = "import random, time, pytest, simclock\n"
@@ -140,6 +141,38 @@ def test_the_policy_for_what_is_outside_reaches_the_simulation(suite):
     strict.stdout.fnmatch_lines("*Escape: escape: a simulated thread waits on something outside*")
 
 
+@pytest.mark.parametrize(
+    ("ini", "arguments", "expected"),
+    [
+        ("", [], []),
+        ("simclock_real_packages = one two", [], ["one", "two"]),
+        ("simclock_real_packages =\n    one\n    two", [], ["one", "two"]),
+        ("simclock_real_packages = one, two", [], ["one", "two"]),
+        ("simclock_real_packages = one", ["--simclock-real-packages=two,three"], ["three", "two"]),
+    ],
+)
+def test_packages_in_real_time_are_a_list(suite, pytester, ini, arguments, expected):
+    pytester.makeini(f"[pytest]\n{ini}")
+    text = f"""
+        def test(sim):
+            assert sorted(sim._real_packages) == {expected}
+
+        @pytest.mark.simclock(real_packages=["four"])
+        def test_marker():
+            assert simclock.active()._real_packages == {{"four"}}
+        """
+
+    suite(text, *arguments, setup=OWN).assert_outcomes(passed=2)
+
+
+def test_packages_in_real_time_may_be_a_list_in_toml(suite, pytester):
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\nsimclock_real_packages = ["one", "two"]')
+
+    result = suite("def test(sim): assert sorted(sim._real_packages) == ['one', 'two']", setup=OWN)
+
+    result.assert_outcomes(passed=1)
+
+
 # --------------------------------------------------------------------- what is refused
 
 
@@ -153,6 +186,7 @@ def test_the_policy_for_what_is_outside_reaches_the_simulation(suite):
         ("leaks=maybe", ["*unknown choice: 'maybe'", "choose one of fail, warn"]),
         ("max-time=long", ["*not a number: 'long'", "give one such as 30 or 1e-6"]),
         ("max-time=-1", ["*max_time is out of range: -1.0", "give a number, more than 0*"]),
+        ("real-packages=grpc.aio", ["*no top-level name of a package: 'grpc.aio'", "give a list of names*"]),
         ("step-cost=-1", ["*step_cost is out of range: -1.0", "*"]),
     ],
 )  # fmt: skip
@@ -177,6 +211,8 @@ def test_a_bad_value_ends_the_session_with_what_is_wrong(pytester, option, said,
         ("simclock(wall_clock='sundial')", "simclock: unknown wall clock: 'sundial'"),
         ("simclock(sede=1)", "simclock: the marker has no option 'sede'"),
         ("simclock(max_time=-1)", "simclock: max_time is out of range: -1"),
+        ("simclock(real_packages=['a b'])", "simclock: this is no top-level name of a package: 'a b'"),
+        ("simclock(real_packages='grpc')", "simclock: real_packages is no list of names: 'grpc'"),
         ("simclock(leaks='maybe')", "simclock: unknown choice: 'maybe'"),
     ],
 )  # fmt: skip

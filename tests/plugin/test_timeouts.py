@@ -8,7 +8,7 @@ WORLDS = {"whole suite": ["--simclock"], "marker": []}
 
 HANGS = {
     "a loop": "while True: pass",
-    "a blocking call": "os.read(READ, 1)",
+    "a blocking call": "os.eventfd_read(COUNTER)",
 }
 
 
@@ -17,7 +17,7 @@ def body(statement, world, *, fixture="pass", tear_down="pass"):
     return f"""
 import os, threading, time, pytest
 
-READ, WRITE = os.pipe()
+COUNTER = os.eventfd(0)
 
 pytestmark = {marker}
 
@@ -31,8 +31,7 @@ def test_hangs(resource):
     {statement}
 
 def test_after():
-    os.close(READ)
-    os.close(WRITE)
+    os.close(COUNTER)
     time.sleep(3600)
 """
 

@@ -192,6 +192,13 @@ def test_a_row_that_this_python_does_not_have_is_left_out(plug_in):
             ),
         ),
         (
+            Row("nonesuch.function", "simulated", "", print),
+            (
+                "plugin 'greedy' cannot redirect nonesuch.function: there is no module 'nonesuch'\n"
+                "mend the row, or unregister the plugin"
+            ),
+        ),
+        (
             "time.sleep",
             (
                 "plugin 'greedy' returned 'time.sleep' from simclock_boundary_rows\n"

@@ -159,10 +159,10 @@ with simclock.Simulation(watchdog=1000) as sim:
 """
 STUCK = """
 import os, threading, time, simclock
-reader, writer = os.pipe()
+counter = os.eventfd(0)
 def stick():
     print("spinning", flush=True)
-    os.read(reader, 1)
+    os.eventfd_read(counter)
 with simclock.Simulation(watchdog=1000) as sim:
     threading.Thread(target=stick, daemon=True).start()
     time.sleep(1)

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -136,6 +137,7 @@ typedef struct Carrier {
     PyThread_type_lock lock; /* released once for every turn of its thread */
     unsigned long ident;
     size_t stack_size;
+    sigset_t mask;           /* what its job begins with blocked: as its starter had it */
     struct BatonObject *job; /* strong; set before the first release */
     struct Carrier *next;    /* in the list of idle carriers */
 } Carrier;
@@ -433,7 +435,7 @@ py_disown(PyObject *module, PyObject *lock)
 
 enum Kind { PLAIN, CLOCK, CLOCK_NS, ACQUIRE, RELEASE, RLOCK_ACQUIRE, RLOCK_RELEASE, PUT, STEP, KINDS };
 enum { NOARGS, VARARGS, KEYWORDS, FAST, FAST_KEYWORDS, METHOD, CONVENTIONS };
-#define SLOTS 64
+#define SLOTS 192
 #define FOREIGN (-1)
 
 typedef struct {
@@ -693,8 +695,10 @@ via_method(Slot *slot, PyObject *self, PyTypeObject *cls, PyObject *const *args,
     { return via_method(&slots[i], s, t, a, c, k); }
 #define ROW(i) {(void *)n##i, (void *)v##i, (void *)k##i, (void *)f##i, (void *)g##i, (void *)m##i},
 #define EIGHT(X, a) X(0##a##0) X(0##a##1) X(0##a##2) X(0##a##3) X(0##a##4) X(0##a##5) X(0##a##6) X(0##a##7)
-/* Octal: 000 to 077 are the 64 slots. */
-#define ALL(X) EIGHT(X, 0) EIGHT(X, 1) EIGHT(X, 2) EIGHT(X, 3) EIGHT(X, 4) EIGHT(X, 5) EIGHT(X, 6) EIGHT(X, 7)
+#define SIXTYFOUR(X, a) EIGHT(X, a##0) EIGHT(X, a##1) EIGHT(X, a##2) EIGHT(X, a##3) \
+    EIGHT(X, a##4) EIGHT(X, a##5) EIGHT(X, a##6) EIGHT(X, a##7)
+/* Octal: 0000 to 0277 are the 192 slots. */
+#define ALL(X) SIXTYFOUR(X, 0) SIXTYFOUR(X, 1) SIXTYFOUR(X, 2)
 ALL(TRAMPOLINES)
 static void *const trampolines[SLOTS][CONVENTIONS] = {ALL(ROW)};
 
@@ -713,6 +717,20 @@ convention_of(PyMethodDef *definition)
     }
 }
 
+/* Let the definition of a slot that somebody wants point to our trampoline. */
+static void
+write_in(int i)
+{
+    Slot *slot = &slots[i];
+    PyCFunction ours = (PyCFunction)trampolines[i][slot->convention];
+    PyCFunction found = slot->target->ml_meth;
+    if (slot->replacement == NULL || found == ours || (slot->over && found == slot->over))
+        return; /* unwanted, still there, or beneath the one that saved it */
+    slot->original.ml_meth = found;
+    slot->target->ml_meth = ours;
+}
+
+/* While a simulation is open, the built-in is redirected at once. */
 static PyObject *
 py_redirect(PyObject *module, PyObject *args)
 {
@@ -741,6 +759,8 @@ py_redirect(PyObject *module, PyObject *args)
         if (known->replacement == NULL)
             known->replacement = Py_NewRef(replacement); /* it was released */
         known->kind = kind;
+        if (enabled)
+            write_in(i);
         return Py_NewRef(known->raw);
     }
     if (slot_count == SLOTS)
@@ -757,6 +777,8 @@ py_redirect(PyObject *module, PyObject *args)
     kept->replacement = Py_NewRef(replacement);
     kept->raw = Py_NewRef(raw);
     slot_count++;
+    if (enabled)
+        write_in(slot_count - 1);
     return raw;
 }
 
@@ -796,17 +818,8 @@ py_claim(PyObject *module, PyObject *owner)
 static PyObject *
 py_enable(PyObject *module, PyObject *unused)
 {
-    for (int i = 0; i < slot_count; i++) {
-        Slot *slot = &slots[i];
-        PyCFunction ours = (PyCFunction)trampolines[i][slot->convention];
-        PyCFunction found = slot->target->ml_meth;
-        if (slot->replacement == NULL)
-            continue;
-        if (found == ours || (slot->over && found == slot->over))
-            continue; /* still there, or beneath the one that saved it */
-        slot->original.ml_meth = found;
-        slot->target->ml_meth = ours;
-    }
+    for (int i = 0; i < slot_count; i++)
+        write_in(i);
     enabled = 1;
     Py_RETURN_NONE;
 }
@@ -932,28 +945,48 @@ py_give_turn(PyObject *module, PyObject *arg)
     Py_RETURN_NONE;
 }
 
-/* Wait in real time, at most *seconds*, for a kick; true if one came. */
+#define WATCHED 256
+
+/* Wait in real time, at most *seconds*, for a kick or for a descriptor; true if one came.
+
+   Of more descriptors than WATCHED the rest is not watched: the caller looks again by and by. */
 static PyObject *
-py_wait_kick(PyObject *module, PyObject *arg)
+py_wait_kick(PyObject *module, PyObject *args)
 {
-    double seconds = PyFloat_AsDouble(arg);
-    if (seconds == -1.0 && PyErr_Occurred())
+    double seconds;
+    PyObject *wanted = NULL;
+    if (!PyArg_ParseTuple(args, "d|O!", &seconds, &PyList_Type, &wanted))
         return NULL;
     if (kick_fd < 0 && (kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
         return PyErr_SetFromErrno(PyExc_OSError);
-    struct pollfd ready = {.fd = kick_fd, .events = POLLIN};
+    struct pollfd watched[1 + WATCHED] = {{.fd = kick_fd, .events = POLLIN}};
+    nfds_t all = 1;
+    for (Py_ssize_t i = 0; wanted != NULL && i < PyList_GET_SIZE(wanted) && all <= WATCHED; i++, all++) {
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(wanted, i), "ih", &watched[all].fd, &watched[all].events))
+            return NULL;
+    }
     int count;
     Py_BEGIN_ALLOW_THREADS
-    count = poll(&ready, 1, (int)(seconds * 1000));
+    count = poll(watched, all, (int)(seconds * 1000));
     Py_END_ALLOW_THREADS
     if (PyErr_CheckSignals() < 0)
         return NULL;
-    if (count > 0) {
+    if (watched[0].revents) {
         uint64_t kicks;
         ssize_t got = read(kick_fd, &kicks, sizeof kicks);
         (void)got; /* empty: somebody else took it, and looks as we do */
     }
     return PyBool_FromLong(count > 0);
+}
+
+/* Whether a descriptor is as a poll mask says, or closed or broken. Never waits. */
+static PyObject *
+py_ready(PyObject *module, PyObject *args)
+{
+    struct pollfd asked = {.fd = -1};
+    if (!PyArg_ParseTuple(args, "ih", &asked.fd, &asked.events))
+        return NULL;
+    return PyBool_FromLong(poll(&asked, 1, 0) > 0);
 }
 
 static PyObject *
@@ -1139,6 +1172,17 @@ choose_next(Baton *baton, int *retire)
     return next;
 }
 
+/* Block all signals.  Between two jobs a thread must not take one that the
+ * program's own threads have blocked, for one of them to wait for. */
+static sigset_t
+block_signals(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    return before;
+}
+
 /* Without the GIL and without a thread state between two jobs. */
 static void
 carry(void *argument)
@@ -1147,6 +1191,7 @@ carry(void *argument)
     int generation = forks;
     for (;;) {
         PyThread_acquire_lock(carrier->lock, WAIT_LOCK);
+        pthread_sigmask(SIG_SETMASK, &carrier->mask, NULL);
         PyGILState_STATE gil = PyGILState_Ensure();
         Baton *baton = carrier->job;
         baton->state = CURRENT_STATE();
@@ -1155,6 +1200,7 @@ carry(void *argument)
         PyGILState_Release(gil); /* clears the state: destructors run, simulated */
         if (forks != generation)
             return; /* the only thread of a forked child: the process ends with it */
+        block_signals(); /* as it was started: before another thread runs */
         int retire;
         PyThread_type_lock next = choose_next(baton, &retire);
         if (next != NULL)
@@ -1186,7 +1232,9 @@ take_carrier(void)
     }
     PyThread_acquire_lock(carrier->lock, WAIT_LOCK);
     carrier->stack_size = stack_size;
+    sigset_t before = block_signals();
     carrier->ident = PyThread_start_new_thread(carry, carrier);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (carrier->ident == PYTHREAD_INVALID_THREAD_ID) {
         PyThread_free_lock(carrier->lock);
         PyMem_RawFree(carrier);
@@ -1212,6 +1260,7 @@ py_start(PyObject *module, PyObject *args)
     baton->function = function;
     baton->args = positional;
     baton->kwargs = keywords == Py_None ? NULL : Py_NewRef(keywords);
+    pthread_sigmask(SIG_BLOCK, NULL, &carrier->mask);
     baton->carrier = carrier;
     baton->lock = carrier->lock;
     Py_INCREF(baton);
@@ -1306,7 +1355,8 @@ static PyMethodDef methods[] = {
      "switch(mine, next): hand over and wait; True if aborted by a second Ctrl-C."},
     {"wait_turn", py_wait_turn, METH_O, "Wait for a baton's turn; True if aborted by a second Ctrl-C."},
     {"give_turn", py_give_turn, METH_O, "Give a baton its turn."},
-    {"wait_kick", py_wait_kick, METH_O, "wait_kick(seconds) -> whether somebody kicked."},
+    {"ready", py_ready, METH_VARARGS, "ready(fd, events) -> whether poll() tells of anything now."},
+    {"wait_kick", py_wait_kick, METH_VARARGS, "wait_kick(seconds, [(fd, events)]) -> whether anything came."},
     {"foreign_steps", py_foreign_steps, METH_NOARGS, "Counts what foreign threads did to locks and queues."},
     {"kick", py_kick, METH_NOARGS, "End the idle kernel's wait in real time."},
     {"call_user", (PyCFunction)(void (*)(void))py_call_user, METH_FASTCALL,

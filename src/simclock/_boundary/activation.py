@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from simclock._boundary import (
     _native,
+    databases,
     entropy,
     identity,
+    libraries,
     platforms,
     signals,
     wallclock,
@@ -78,10 +80,12 @@ def open_boundary(kernel: Kernel, seed: int, clock: wallclock.WallClock) -> None
             _begin(undo, _native.enable, _native.disable)
             _collector[:] = [Collector()]
             _begin(undo, _collector[0].start, _collector[0].stop)
+            _begin(undo, databases.start, databases.stop)
         entropy.start(seed)
         undo.append(entropy.stop)
         identity.start(seed)
         undo.append(identity.stop)
+        _begin(undo, libraries.start, libraries.stop)
         kernel.adopt_root(_thread.get_ident())
         kernels.append(kernel)
         undo.append(_drop_kernel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from simclock._boundary import _native
+from simclock._boundary import _native, processes
 from simclock._boundary.active import kernel
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import SECOND, to_ns
@@ -65,7 +65,9 @@ def _sleep(seconds: Any) -> None:
         simulation.count_step()
         simulation.checkpoint("sleep(0)")
     else:
-        simulation.sleep_until(simulation.world.now_ns + duration_ns)
+        deadline_ns = simulation.world.now_ns + duration_ns
+        if not processes.sleep(deadline_ns):
+            simulation.sleep_until(deadline_ns)
 
 
 def _duration_ns(seconds: Any) -> int | None:

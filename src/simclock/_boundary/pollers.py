@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import select
+import sys
 from typing import TYPE_CHECKING, Any
 
+from simclock._boundary import processes
 from simclock._boundary.active import kernel
+from simclock._boundary.gates import Gate
+from simclock._boundary.outside import describe, outside
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import MILLISECOND, to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from simclock._core.threads import SimThread
+    from simclock._boundary.outside import Debtor
+
+    Descriptors = Callable[[], Iterable[tuple[int, int]]]
+
+# These poll with a timeout of 0 until the clock has moved, by however little.
+_NEED_LATER = ("multiprocessing.connection", "subprocess")
 
 
-class PollGate:
-    """The wait for a poll to find something."""
+class PollGate(Gate):
+    """The wait for a poll to find something.
 
-    __slots__ = ("ask", "found", "key")
+    *asked* returns the descriptors that it is about, with their masks; *loop*
+    says that an event loop asks, whose timeout is about something else.
+    """
 
-    def __init__(self, ask: Callable[[], Any]) -> None:
+    __slots__ = ("ask", "asked", "child", "found", "loop")
+
+    def __init__(
+        self, ask: Callable[[], Any], asked: Descriptors, patience: float | None, *, loop: bool
+    ) -> None:
+        super().__init__(patience)
         self.ask = ask
-        self.key = id(self)
+        self.asked = asked
+        self.loop = loop
         self.found: Any = None
+        # The wait for a child process that was asked for just before: see `processes`.
+        self.child = processes.polled_now()
 
     def free(self) -> bool:
         """Return whether there is something; it is kept for `take`.
@@ -33,66 +53,141 @@ class PollGate:
             self.found = self.ask()
         return self._has_found()
 
-    def take(self) -> bool:
-        """Return whether there is something."""
-        return self.free()
-
     def _has_found(self) -> bool:
         return any(self.found) if isinstance(self.found, tuple) else bool(self.found)
 
-    def owner(self) -> SimThread | None:
-        """Return None: anybody may write."""
-        return None
+    def _debtors(self) -> list[Debtor]:
+        known = outside()
+        if known.quiet():
+            return []
+        return [
+            debtor
+            for fd, mask in self.asked()
+            for debtor in known.debtors(fd, mask, loop=self.loop)
+        ] + (self.child.owing() if self.child is not None else [])
+
+    def outside(self) -> str:
+        """Return whose answers it waits for, if they are in flight."""
+        debtors = self._debtors()
+        patiences = [debtor.patience for debtor in debtors]
+        if patiences and None not in patiences:
+            self.patience = max(p for p in patiences if p is not None)
+        return describe(debtors)
+
+    def descriptors(self) -> list[tuple[int, int]]:
+        """Return what it waits for."""
+        return list(self.asked())
+
+    def give_up(self) -> None:
+        """Wait for none of these any more."""
+        for debtor in self._debtors():
+            debtor.give_up()
 
 
-def _wait(ask: Callable[[], Any], timeout_ns: int | None) -> Any:
+def _wait(
+    ask: Callable[[], Any], asked: Descriptors, timeout_ns: int | None, *, loop: bool = False
+) -> Any:
     simulation = kernel()
     simulation.step("poll")
-    gate = PollGate(ask)
+    patience = None if loop or timeout_ns is None else timeout_ns / 1e9
+    gate = PollGate(ask, asked, patience, loop=loop)
     if gate.take():
         return gate.found
     if timeout_ns == 0:
         simulation.count_step()
         return gate.found
     deadline_ns = None if timeout_ns is None else simulation.world.now_ns + timeout_ns
-    simulation.wait_for_descriptors(gate, deadline_ns)
+    simulation.wait_polled("poll", gate, deadline_ns)
     return gate.found
 
 
-def _is_number(timeout: Any) -> bool:
-    return isinstance(timeout, (int, float))
+# What the originals take at most: an int of milliseconds, and 64 bits of nanoseconds.
+_LONGEST_MS = 2**31 - 1
+_LONGEST = 2**63 / 1e9
+
+
+def _is_time(timeout: Any, most: float) -> bool:
+    """Return whether the original would take it as a timeout."""
+    return isinstance(timeout, (int, float)) and -most <= timeout < most
 
 
 def _epoll(epoll: Any, timeout: Any = None, maxevents: Any = -1) -> Any:
     original = originals["select.epoll.poll"]
-    if timeout is not None and not _is_number(timeout):
+    if timeout is not None and not _is_time(timeout, _LONGEST_MS / 1000):
         return original(epoll, timeout, maxevents)  # raises what is wrong
     forever = timeout is None or timeout < 0
-    return _wait(lambda: original(epoll, 0, maxevents), None if forever else to_ns(timeout))
+    return _wait(
+        lambda: original(epoll, 0, maxevents),
+        lambda: outside().of_epoll(epoll.fileno()),
+        None if forever else to_ns(timeout),
+        loop=True,
+    )
 
 
 def _poll(poller: Any, timeout: Any = None) -> Any:
     original = originals["select.poll.poll"]
-    if timeout is not None and not _is_number(timeout):
+    if timeout is not None and not _is_time(timeout, _LONGEST_MS):
         return original(poller, timeout)  # raises what is wrong
     forever = timeout is None or timeout < 0
     # In milliseconds, unlike the others.
     timeout_ns = None if forever else to_ns(timeout * MILLISECOND / 1e9)
-    return _wait(lambda: original(poller, 0), timeout_ns)
+    found = _wait(lambda: original(poller, 0), outside().told(poller).items, timeout_ns)
+    if not found and timeout_ns == 0:
+        caller = sys._getframe(1).f_back
+        if caller is not None and caller.f_globals.get("__name__") in _NEED_LATER:
+            kernel().world.now_ns += 1
+    return found
 
 
 def _select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None) -> Any:
     original = originals["select.select"]
-    if timeout is not None and (not _is_number(timeout) or timeout < 0):
+    if timeout is not None and (not _is_time(timeout, _LONGEST) or timeout < 0):
         return original(rlist, wlist, xlist, timeout)  # raises what is wrong
-    lists = [list(rlist), list(wlist), list(xlist)]
-    return _wait(lambda: original(*lists, 0), None if timeout is None else to_ns(timeout))
+    try:
+        lists = [list(rlist), list(wlist), list(xlist)]
+    except TypeError:
+        return original(rlist, wlist, xlist, 0)  # raises what is wrong
+    masks = (select.POLLIN, select.POLLOUT, select.POLLPRI)
+
+    def asked() -> list[tuple[int, int]]:
+        return [
+            (each if isinstance(each, int) else each.fileno(), mask)
+            for chosen, mask in zip(lists, masks, strict=True)
+            for each in chosen
+        ]
+
+    timeout_ns = None if timeout is None else to_ns(timeout)
+    return _wait(lambda: original(*lists, 0), asked, timeout_ns)
+
+
+# ------------------------------------------------- what a poll object is told, it tells nobody
+
+
+def _register(poller: Any, fd: Any, *mask: Any) -> None:
+    originals["select.poll.register"](poller, fd, *mask)
+    number = fd if isinstance(fd, int) else fd.fileno()
+    told = outside().told(poller)
+    told[number] = mask[0] if mask else select.POLLIN | select.POLLPRI | select.POLLOUT
+
+
+def _modify(poller: Any, fd: Any, mask: Any) -> None:
+    originals["select.poll.modify"](poller, fd, mask)
+    outside().told(poller)[fd if isinstance(fd, int) else fd.fileno()] = mask
+
+
+def _unregister(poller: Any, fd: Any) -> None:
+    originals["select.poll.unregister"](poller, fd)
+    outside().told(poller).pop(fd if isinstance(fd, int) else fd.fileno(), None)
 
 
 _NOTE = "asks without waiting, else parks until something is ready or the virtual deadline"
+_NOTED = "the original, noted: whom it waits for"
 
 ROWS = [
     Row("select.epoll.poll", "simulated", _NOTE, _epoll),
     Row("select.poll.poll", "simulated", _NOTE, _poll),
     Row("select.select", "simulated", _NOTE, _select),
+    Row("select.poll.register", "simulated", _NOTED, _register),
+    Row("select.poll.modify", "simulated", _NOTED, _modify),
+    Row("select.poll.unregister", "simulated", _NOTED, _unregister),
 ]

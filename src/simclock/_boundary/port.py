@@ -9,8 +9,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from simclock._boundary import _native, realtime
+from simclock._boundary import _native, libraries, realtime
 from simclock._boundary.active import kernels
+from simclock._boundary.outside import Outside
 from simclock._boundary.rows import originals
 from simclock.errors import Stalled, Unwind
 
@@ -28,10 +29,19 @@ _abandoned: set[int] = set()
 class NativePort:
     """What `simclock._core.ports.Port` asks for, on this machine."""
 
-    def __init__(self, epoch_ns: int, start_ns: int, *, is_main: bool) -> None:
+    def __init__(
+        self,
+        epoch_ns: int,
+        start_ns: int,
+        *,
+        is_main: bool,
+        real_packages: frozenset[str] = frozenset(),
+    ) -> None:
         self.world = _native.World()
         self.world.wall_ns = epoch_ns - start_ns
         self.is_main = is_main
+        self.real_packages = real_packages
+        self.outside = Outside()
         # Bound here: these are on the path of every switch.
         self.switch = _native.switch
         self.give_turn = _native.give_turn
@@ -41,6 +51,9 @@ class NativePort:
         self.wait_kick = _native.wait_kick
         self.foreign_steps = _native.foreign_steps
         self.real_seconds = realtime.now
+        self.real_package: Callable[[], str] = (
+            functools.partial(libraries.real_package, real_packages) if real_packages else _nowhere
+        )
         self.signals_wanted: Callable[[], bool] = _native.wanted if is_main else _never
 
     def new_baton(self) -> _native.Baton:
@@ -140,6 +153,10 @@ def _report_unless_unwound(report: Callable[[Any], None], thread: Any) -> None:
 
 def _never() -> bool:
     return False
+
+
+def _nowhere() -> str:
+    return ""
 
 
 def start_foreign(function: Callable[[], None]) -> None:

@@ -44,6 +44,8 @@ class Row(NamedTuple):
 
 # Filled by `redirect`: the original of each redirected row, callable by the kernel.
 originals: dict[str, Original] = {}
+# Rows whose module is not loaded, by its name: we load none for a program that does not use it.
+_waiting: dict[str, list[Row]] = {}
 
 
 # What looking a built-in up and redirecting it may raise.
@@ -53,31 +55,48 @@ _REFUSALS = (TypeError, LookupError, AttributeError, ImportError, ValueError, Ru
 def claim() -> bool:
     """Make the redirection this import's; return whether all is to be redirected anew."""
     try:
-        return _native.claim(originals)
+        changed = _native.claim(originals)
     except RuntimeError as error:
         raise Unsupported(f"cannot simulate: {error}\nclose that one first") from error
+    if changed:
+        _waiting.clear()
+    return changed
 
 
 def redirect(rows: Iterable[Row]) -> None:
-    """Make a slot for each row that this Python has. Nothing is redirected yet.
+    """Make a slot for each row that this Python has, or let it wait for its module.
 
     If one cannot be made, those before it are released again.
     """
     done: list[Row] = []
     for row in rows:
         if row.present and row.replacement is not None:
-            try:
-                builtin = _find(row.name)
-                original = _native.redirect(builtin, row.replacement, row.kind)
-            except _REFUSALS as error:
-                release(done)
-                version = ".".join(map(str, sys.version_info[:3]))
-                raise Unsupported(
-                    f"cannot redirect {row.name} of Python {version}: {error}\n"
-                    "use a Python version that simclock supports, or report this line"
-                ) from error
-            originals[row.name] = original
+            module = _module_of(row)
+            if loaded(module):
+                try:
+                    _redirect(row)
+                except Unsupported:
+                    release(done)
+                    raise
+            else:
+                _waiting.setdefault(module, []).append(row)
             done.append(row)
+
+
+def redirect_loaded() -> None:
+    """Make the slots of rows that waited for a module which is loaded by now.
+
+    While a simulation is open, they are redirected at once.
+    """
+    # Few are loaded, if any: at each opening this must take next to no time.
+    for module in _waiting.keys() & sys.modules.keys():
+        if not loaded(module):
+            continue
+        rows = _waiting[module]
+        while rows:
+            _redirect(rows[0])
+            del rows[0]
+        del _waiting[module]
 
 
 def release(rows: Iterable[Row]) -> None:
@@ -85,6 +104,32 @@ def release(rows: Iterable[Row]) -> None:
     for row in rows:
         if row.name in originals:
             _native.release(originals.pop(row.name))
+        elif row in _waiting.get(_module_of(row), ()):
+            _waiting[_module_of(row)].remove(row)
+
+
+def loaded(module: str) -> bool:
+    """Return whether a module has been imported, to its end."""
+    found = sys.modules.get(module)
+    spec = getattr(found, "__spec__", None)
+    return found is not None and not getattr(spec, "_initializing", False)
+
+
+def _module_of(row: Row) -> str:
+    return row.name.partition(".")[0]
+
+
+def _redirect(row: Row) -> None:
+    assert row.replacement is not None
+    try:
+        builtin = _find(row.name)
+        originals[row.name] = _native.redirect(builtin, row.replacement, row.kind)
+    except _REFUSALS as error:
+        version = ".".join(map(str, sys.version_info[:3]))
+        raise Unsupported(
+            f"cannot redirect {row.name} of Python {version}: {error}\n"
+            "use a Python version that simclock supports, or report this line"
+        ) from error
 
 
 def _find(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
 from simclock._boundary.active import kernel, kernels
+from simclock._boundary.outside import outside
 from simclock._boundary.rows import Row, originals
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ _SIGNALS = tuple(map(int, signal.valid_signals()))
 PATIENCE = 100
 # The users' handlers while ours stands before them.
 _handlers: dict[int, Handler] = {}
+# How many users' handlers were called.
+handled = 0
 # Whether signals are only noted: the boundary is being opened or closed.
 _hushed = False
 _uninterrupted: set[CodeType] = set()
@@ -104,14 +108,26 @@ def _deferring(signum: int, frame: Any) -> None:
     if in_kernel or _hushed or _is_uninterrupted(frame):
         _native.defer(signum)
         return
-    if baton is not None and kernels and kernel().root.error is not None:
+    if kernels and kernel().root.error is not None and (baton is not None or _in_real_package()):
         # The watchdog interrupts a main thread that is stuck in C: this is its error's way in.
         error, kernel().root.error = kernel().root.error, None
         assert error is not None
         raise error
     handler = _handlers.get(signum)
     if handler is not None:
+        global handled  # noqa: PLW0603 - handlers are the process' own
+        handled += 1
         handler(signum, frame)
+
+
+def is_deferring(signum: int) -> bool:
+    """Return whether a user's handler is to be called in the main thread's turn."""
+    return _get(signum) is _deferring
+
+
+def _in_real_package() -> bool:
+    """Return whether the calling thread, a root, is in real time although the watchdog watches."""
+    return not kernel().outside and kernel().root.ident == _thread.get_ident()
 
 
 def _is_uninterrupted(frame: FrameType | None) -> bool:
@@ -160,6 +176,7 @@ def _let_handle() -> None:
 
 def _kill(*args: Any) -> None:
     originals["posix.kill"](*args)
+    outside().signals(args[0])
     if args[0] in (os.getpid(), 0):
         _let_handle()
 

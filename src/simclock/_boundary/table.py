@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from simclock._boundary import (
+    alarms,
     clocks,
+    console,
+    databases,
     entropy,
+    filelocks,
+    libraries,
     locks,
+    pipes,
     pollers,
+    processes,
     queues,
+    semaphores,
     signals,
+    sockets,
     threads,
+    tls,
     travelling,
 )
 from simclock._boundary.rows import Row
@@ -27,19 +37,10 @@ WALL_CLOCK = [
         "datetime.date.today",
     )
 ]
-# What waits in C and is not redirected yet: the thread keeps its baton meanwhile.
+# What waits in C and is not redirected: the thread keeps its baton meanwhile.
 HELD = [
     Row(name, "held", "runs for real; the whole simulation stands still")
-    for name in (
-        "_socket.socket.recv",
-        "_socket.socket.send",
-        "_socket.socket._accept",
-        "_socket.socket.connect",
-        "posix.read",
-        "posix.write",
-        "posix.waitpid",
-        "fcntl.flock",
-    )
+    for name in ("posix.open", "posix.fsync")
 ]
 
 REDIRECTED = [
@@ -48,8 +49,17 @@ REDIRECTED = [
     *queues.ROWS,
     *threads.ROWS,
     *pollers.ROWS,
+    *pipes.ROWS,
+    *processes.ROWS,
+    *sockets.ROWS,
+    *tls.ROWS,
     *entropy.ROWS,
     *signals.ROWS,
+    *alarms.ROWS,
+    *semaphores.ROWS,
+    *filelocks.ROWS,
+    *console.ROWS,
     *travelling.ROWS,
+    *libraries.ROWS,
 ]
-ROWS = [*REDIRECTED, *WALL_CLOCK, *HELD]
+ROWS = [*REDIRECTED, *databases.ROWS, *WALL_CLOCK, *HELD]

@@ -64,6 +64,8 @@ def _start_new_thread(*call: Any, **keywords: Any) -> int:
     wrong = not callable(function) or not isinstance(args, tuple)
     if wrong or not isinstance(kwargs, (dict, type(None))) or (rest and kwargs is None):
         return int(original(*call))  # raises what is wrong with the arguments
+    if kernel().port.real_package():
+        return int(original(*call))  # foreign: it runs in real time
     thread = _adopt(function, args, kwargs)
     kernel().checkpoint("start")
     return thread.ident
@@ -71,6 +73,8 @@ def _start_new_thread(*call: Any, **keywords: Any) -> int:
 
 def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True) -> Any:
     if not callable(function) or not isinstance(handle, (_handle_type(), type(None))):
+        return originals["_thread.start_joinable_thread"](function, handle, daemon)
+    if kernel().port.real_package():  # foreign: it runs in real time
         return originals["_thread.start_joinable_thread"](function, handle, daemon)
     if handle is None:
         handle = _handle_type()()

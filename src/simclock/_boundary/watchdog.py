@@ -15,7 +15,7 @@ from itertools import islice
 from types import GetSetDescriptorType
 from typing import TYPE_CHECKING, Any
 
-from simclock._boundary import _native, realtime
+from simclock._boundary import _native, libraries, realtime
 from simclock._boundary.active import kernels
 from simclock._boundary.port import start_foreign
 from simclock._boundary.rows import originals
@@ -38,6 +38,8 @@ LONG = 1000
 # Share of real time that C code must spend computing to pass for an honest computation. Little:
 # on an overloaded machine a computation gets little, and what is stuck uses next to nothing.
 BUSY = 0.02
+# What a thread's own fault sends, to be reported where it happens.
+_FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
 DEBUGGERS = ("pdb", "bdb", "pydevd", "debugpy", "IPython.terminal.debugger", "code", "pudb")
 # Instructions that take no time by themselves: a thread that is always at one of these spins.
 _IDLE_OPCODES = ("JUMP", "POP_JUMP", "LOAD", "NOP", "RESUME", "STORE", "EXTENDED_ARG", "POP_TOP")
@@ -59,7 +61,10 @@ class Watchdog:
         if not self._running:
             self._running = True
             self._pause = pause
+            # What the program blocks in its own threads must stay pending, for it to wait for.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
             start_foreign(self._run)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         elif self._asleep or pause < self._pause:
             self._pause = pause
             with contextlib.suppress(RuntimeError):  # it is rung already
@@ -152,7 +157,11 @@ class _Watched:
         ident = owner.ident
         stuck = not self._spins
         what = "stuck in C code" if stuck else "spins without reaching anything that simclock sees"
-        text = report.stall(kernel, what, in_c=stuck)
+        advice: list[str] = []
+        if stuck:
+            package, advice = libraries.stuck_in(kernel, owner)
+            what += f", in a call into {package}" if package else ""
+        text = report.stall(kernel, what, in_c=stuck, advice=advice)
         with contextlib.suppress(OSError, ValueError):
             faulthandler.dump_traceback(sys.__stderr__ or 2)
         is_root = owner is kernel.root

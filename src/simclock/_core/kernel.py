@@ -19,7 +19,7 @@ from simclock._core.instants import LAST_NS, MICROSECOND, MILLISECOND, SECOND, S
 from simclock._core.scheduler import Scheduler
 from simclock._core.threads import SimThread
 from simclock._core.trace import Trace
-from simclock._core.waits import FOREIGN, Resource, Wait
+from simclock._core.waits import FOREIGN, InPackage, Polled, RealSleep, Resource, Wait
 from simclock.errors import Deadlock, Escape, LimitReached, Livelock, Stalled, Unwind
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from simclock._core.choices import ChoiceSource
     from simclock._core.ports import Limits, Port
+    from simclock._core.waits import Alarm
 
 PACKAGE = str(Path(__file__).parent.parent)
 
@@ -46,15 +47,17 @@ COLLECT_EVERY = 10_000
 PATIENCE = 100
 # Real seconds that foreign threads get to release something before that is called a deadlock.
 GRACE = 1.0
-# Real seconds between two looks for what a foreign thread did without our noticing.
+# Real seconds between two looks for what a foreign thread did without our noticing, and for what
+# another process did to something that is no descriptor.
 GLANCE = 0.02
+SHORT_GLANCE = 0.002
 FINISHED_KEPT = 10_000
 # What a run gets beyond a limit that it has passed, before it is told again.
 LEASH_STEPS = 10_000
 LEASH_NS = 3600 * SECOND
 # Steps that leftovers get to end by themselves, so that a ticker among them costs little.
 DRAIN_STEPS = 20_000
-# Decisions between two looks at descriptors, or a thread that never idles would starve the others.
+# Decisions between two looks at polled waits, or a thread that never idles would starve the others.
 POLL_EVERY = 64
 
 
@@ -94,7 +97,7 @@ class Kernel:
         self._foreign_steps = port.foreign_steps()
         # Waits on something that a foreign thread owns: they hold the clock.
         self._outside: list[Wait] = []
-        # Waits on descriptors: nobody hints at those, so they are looked at before each jump.
+        # Waits that nobody hints at, so they are asked before each jump.
         self._polled: deque[Wait] = deque()
         # Threads that lost the baton without giving it: stuck when the watchdog took it over,
         # or running when the user pressed Ctrl-C twice.
@@ -107,6 +110,8 @@ class Kernel:
         self.living[self.root.baton.serial] = self.root
         # Invariant: the owner of the baton.
         self.current = self.root
+        # The process' interval timer, once one was armed.
+        self.itimer: Alarm | None = None
         self._all_ended = _AllEnded(self)
         # What others have to say about a deadlock; raises only what is to end the program.
         self.describe_deadlock: Callable[[list[SimThread]], list[str]] = _nothing_to_say
@@ -204,13 +209,13 @@ class Kernel:
         if reason != "clock read":
             self._read_step_ns = MICROSECOND
         thread = self._entering()
+        package = "" if resource is None else self.port.real_package()
+        if resource is not None and package:
+            resource = InPackage(resource, package, self._seconds_until(deadline_ns))
+            listed = self._polled
         wait = Wait(thread, reason, resource, deadline_ns, self.world.now_ns)
         self.trace.add(self.world.now_ns, thread.path, "park", f"{reason} {self.site()}")
-        self.scheduler.park(wait)
-        if resource is not None and resource.owner() is FOREIGN:
-            self._outside.append(wait)
-        if listed is not None:
-            listed.append(wait)
+        self._note(wait, listed)
         try:
             while True:
                 following = self._next(None)
@@ -228,6 +233,16 @@ class Kernel:
         finally:
             self._forget(wait, listed)
 
+    def _seconds_until(self, deadline_ns: int | None) -> float | None:
+        return None if deadline_ns is None else (deadline_ns - self.world.now_ns) / SECOND
+
+    def _note(self, wait: Wait, listed: deque[Wait] | None) -> None:
+        self.scheduler.park(wait)
+        if wait.resource is not None and wait.resource.owner() is FOREIGN:
+            self._outside.append(wait)
+        if listed is not None:
+            listed.append(wait)
+
     def _forget(self, wait: Wait, listed: deque[Wait] | None) -> None:
         self.scheduler.unpark(wait)
         if listed is not None and wait in listed:
@@ -235,12 +250,16 @@ class Kernel:
         if self._outside and wait in self._outside:
             self._outside.remove(wait)
 
-    def wait_for_descriptors(self, resource: Resource, deadline_ns: int | None) -> bool:
-        """Park the current thread until *resource*, a poll, finds something; see `wait`."""
-        return self.wait("poll", resource, deadline_ns, self._polled)
+    def wait_polled(self, reason: str, resource: Polled, deadline_ns: int | None) -> bool:
+        """Park the current thread on something that nobody hints at; see `wait`."""
+        return self.wait(reason, resource, deadline_ns, self._polled)
 
     def sleep_until(self, deadline_ns: int) -> None:
         """Park the current thread until an instant."""
+        if self.port.real_package():
+            # There it takes as long in reality, before the clock moves.
+            seconds = self._seconds_until(deadline_ns) or 0.0
+            self.wait("sleep", RealSleep(self.port.real_seconds, seconds))
         self.wait("sleep", None, deadline_ns)
 
     def settle(self) -> None:
@@ -420,11 +439,13 @@ class Kernel:
     def _idle(self) -> None:
         """Nobody is runnable: make somebody so, by the first rule that applies."""
         scheduler = self.scheduler
+        # First who owes, then what there is: what comes in between is found, or still owed.
+        owed = self._owed()
         if self._polled and self._poll():
             return
         if self._foreign_moved() and scheduler.look_again():
             return
-        if (self.holds or self._outside) and self.external != "ignore":
+        if (self.holds or self._outside or owed) and self.external != "ignore":
             self._wait_outside()
             return
         if self._settlers:
@@ -435,6 +456,9 @@ class Kernel:
             self._jump(deadline_ns)
             return
         if scheduler.look_again() or self._given_grace():
+            return
+        if owed:
+            self._wait_outside()  # nothing else is left to do
             return
         try:
             self.fail(Deadlock(report.deadlock(self, potential=bool(self.port.foreign_threads()))))
@@ -487,25 +511,66 @@ class Kernel:
         ]
         return True
 
+    def _owed(self) -> list[tuple[Wait, Polled, str]]:
+        """Return the waits whose end something outside owes, and what that is."""
+        owed = []
+        for wait in self._polled:
+            resource: Any = wait.resource
+            text = resource.outside()
+            if text:
+                owed.append((wait, resource, text))
+            else:
+                wait.held_since = None
+        return owed
+
     def _wait_outside(self) -> None:
-        """Wait in real time for a hold to end or a foreign thread to let go, bounded."""
-        if self.external == "strict" and self._outside:
-            self.fail(Escape(report.escape(self, self._outside)))
+        """Wait in real time for what is outside, bounded: a hold, a foreign thread, an answer."""
+        owed = self._owed()
+        if self.external == "strict" and (self._outside or owed):
+            waits = [*self._outside, *(wait for wait, _, _ in owed)]
+            self.fail(Escape(report.escape(self, waits)))
             return
-        waiting = report.threads([wait.thread for wait in self._outside], self.origin_ns)
-        self.escapes.update(dict.fromkeys(waiting))
+        waiting = [wait.thread for wait in self._outside]
+        self.escapes.update(dict.fromkeys(report.threads(waiting, self.origin_ns)))
+        # Without times: a connection may answer many times.
+        self.escapes.update(dict.fromkeys(report.owed(wait, text) for wait, _, text in owed))
         end = self.port.real_seconds() + self.limits.stall
-        while self.holds or self._outside:
-            self.port.wait_kick(GLANCE)
-            if self.port.signals_wanted() or self.scheduler.look_again():
+        while self.holds or self._outside or owed:
+            descriptors = [each for _, resource, _ in owed for each in resource.descriptors()]
+            watched = all(resource.descriptors() for _, resource, _ in owed)
+            self.port.wait_kick(GLANCE if watched else SHORT_GLANCE, descriptors)
+            if self.port.signals_wanted() or self._poll() or self.scheduler.look_again():
                 return
             self._foreign_moved()
-            if self.port.real_seconds() > end:
+            owed = self._within_patience(self._owed())
+            if (self.holds or self._outside) and self.port.real_seconds() > end:
                 error = Stalled(report.outside(self, self._outside))
                 self.holds.clear()
                 self._outside.clear()
                 self.fail(error)
                 return
+
+    def _within_patience(
+        self, owed: list[tuple[Wait, Polled, str]]
+    ) -> list[tuple[Wait, Polled, str]]:
+        """Give up what has been owed for too long; return the rest."""
+        now = self.port.real_seconds()
+        rest = []
+        for wait, resource, text in owed:
+            if wait.held_since is None:
+                wait.held_since = now
+            stall = self.limits.stall
+            patience = stall if resource.patience is None else min(resource.patience, stall)
+            if now - wait.held_since < patience:
+                rest.append((wait, resource, text))
+                continue
+            line = f"{text}: nothing came in {patience:g} real seconds"
+            self.escapes[line] = None
+            self.trace.add(self.world.now_ns, wait.thread.path, "mark", "gave up")
+            if self.scheduler.timers.next_deadline_ns() is None and not self._settlers:
+                self.fail(Stalled(report.outside(self, [wait])))
+            resource.give_up()
+        return rest
 
     def _given_grace(self) -> bool:
         """Let foreign threads, if any, release what is waited for; return whether one did."""

@@ -71,8 +71,14 @@ class Port(Protocol):
     def check_signals(self) -> None:
         """Run the handlers of pending signals as user code."""
 
-    def wait_kick(self, seconds: float) -> bool:
-        """Wait in real time until a foreign thread did something, or *seconds* are over."""
+    def wait_kick(self, seconds: float, wanted: list[tuple[int, int]] = ..., /) -> bool:
+        """Wait in real time until a foreign thread did something, or *seconds* are over.
+
+        Ends too when a descriptor of *wanted* is as its poll mask says.
+        """
+
+    def real_package(self) -> str:
+        """Return the package, of those that run in real time, that is being called, or nothing."""
 
     def foreign_steps(self) -> int:
         """Return a number that changes when a foreign thread touches a lock or a queue."""

@@ -15,7 +15,7 @@ from simclock._core.instants import START_NS, to_seconds
 from simclock._core.waits import FOREIGN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import FrameType
 
     from simclock._core.kernel import Kernel
@@ -65,23 +65,14 @@ def deadlock(kernel: Kernel, *, potential: bool) -> str:
         lines.append(
             "  if one of them does real work for this simulation, wrap the wait in sim.hold(...)"
         )
-    if any(thread.wait and thread.wait.reason == "poll" for thread in shown):
-        lines += [
-            (
-                "  descriptors are real: "
-                "child processes and what other processes do are not simulated yet"
-            ),
-            (
-                "notify the waiter, or give the wait a timeout; if another process is to answer, "
-                "run the test in real time with @pytest.mark.simclock(False), "
-                "or hold the clock with sim.hold(...)"
-            ),
-        ]
-    else:
+    advice = "break the cycle, notify the waiter, or give the wait a timeout"
+    if any(_is_polled(thread) for thread in shown):
         lines.append(
-            "break the cycle, notify the waiter, or give the wait a timeout; "
-            "each run ends here again"
+            f"{advice}; if something outside is to answer that simclock does not know of, "
+            "hold the clock with sim.hold(...)"
         )
+    else:
+        lines.append(f"{advice}; each run ends here again")
     return "\n".join(lines)
 
 
@@ -115,6 +106,9 @@ def limit(kernel: Kernel, reached: str, option: str) -> str:
     lines = [f"limit reached: {reached}, at {_instant(kernel)}"]
     lines += _looks_like_a_deadlock(kernel)
     lines += _blocked(kernel, kernel.living.values())
+    if kernel.itimer is not None and kernel.itimer.armed:
+        due_ns = kernel.itimer.deadline_ns - kernel.origin_ns
+        lines.append(f"  {kernel.itimer.name}, due at {_relative(due_ns)}")
     lines.append(f"end what keeps the clock going, or raise {option}")
     return "\n".join(lines)
 
@@ -129,15 +123,22 @@ def _looks_like_a_deadlock(kernel: Kernel) -> list[str]:
     if any(owner in running for owner in _owners(root)):
         return []
     names = [thread.name for thread in running]
+    if kernel.itimer is not None and kernel.itimer.armed:
+        names.append("a timer")
     if len(names) > NAMES:
         names[NAMES:] = [f"{len(names) - NAMES} more"]
     return [
         (
             f"  root waits without a timeout {_since(wait, kernel.origin_ns)}; "
-            f"only {', '.join(names)} {'runs' if len(running) == 1 else 'run'}: "
+            f"only {', '.join(names)} {'runs' if len(names) == 1 else 'run'}: "
             "this looks like a deadlock"
         )
     ]
+
+
+def owed(wait: Wait, text: str) -> str:
+    """Describe, in one line, who waited in real time for what outside owed."""
+    return f"{_who(wait.thread)} waited for {text}, in {wait.reason}"
 
 
 def outside(kernel: Kernel, waits: Iterable[Wait]) -> str:
@@ -158,10 +159,32 @@ def escape(kernel: Kernel, waits: Iterable[Wait]) -> str:
     return "\n".join(lines)
 
 
-def stall(kernel: Kernel, what: str, *, in_c: bool = False) -> str:
+def held_call(kernel: Kernel, what: str) -> str:
+    """Describe, in one line, what the owner of the baton calls for real."""
+    return f"{_who(kernel.current)}, calls {what} at {kernel.site()}, at {_instant(kernel)}"
+
+
+def escaped_call(kernel: Kernel, what: str) -> str:
+    """Describe a call that would run for real, where that is forbidden."""
+    lines = [f"escape: {held_call(kernel, what)}, which runs in real time"]
+    lines += _stack(kernel.current)
+    lines.append(
+        'allow it with external="hold" (the clock waits), or only here: `with sim.real_time(): ...`'
+    )
+    return "\n".join(lines)
+
+
+def refused_call(kernel: Kernel, what: str, advice: Iterable[str]) -> str:
+    """Describe a call that would wait where nobody sees it."""
+    lines = [f"escape: {held_call(kernel, what)}, which waits in C, outside the simulated clock"]
+    lines += _stack(kernel.current)
+    return "\n".join([*lines, *advice])
+
+
+def stall(kernel: Kernel, what: str, *, in_c: bool = False, advice: Sequence[str] = ()) -> str:
     """Describe the owner of the baton, which makes no progress; *in_c*: inside a C call."""
     owner = kernel.current
-    called = _c_call(owner) if in_c else ""
+    called = c_call(owner) if in_c else ""
     lines = [
         (
             f"stalled: {owner.name} made no progress for {kernel.limits.stall:g} real seconds: "
@@ -170,9 +193,11 @@ def stall(kernel: Kernel, what: str, *, in_c: bool = False) -> str:
     ]
     lines += _stack(owner)
     lines += _blocked(kernel, [t for t in kernel.living.values() if t.wait is not None])
-    if in_c:
+    if advice:
+        lines += advice
+    elif in_c:
         lines += [
-            "  what waits in C by itself (sockets, pipes, child processes) is not simulated yet",
+            "  it waits in C by itself: the boundary's table (python -m simclock rows) lacks it",
             (
                 "run it in real time: `with sim.real_time(): ...` or @pytest.mark.simclock(False); "
                 "or give a longer watchdog="
@@ -185,7 +210,7 @@ def stall(kernel: Kernel, what: str, *, in_c: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _c_call(thread: SimThread) -> str:
+def c_call(thread: SimThread) -> str:
     """Return what *thread* calls in C, as its last line of Python says, or nothing."""
     frame = sys._current_frames().get(thread.ident)
     if frame is None or frame.f_code.co_filename.startswith(PACKAGE):
@@ -278,11 +303,18 @@ def _waits_for(thread: SimThread, origin_ns: int) -> str:
         text += (
             f", owned by {owner.name} ({owner.path}{', which has ended' if owner.finished else ''})"
         )
+    if _is_polled(thread):
+        owed: str = getattr(wait.resource, "outside", str)()
+        text += owed and f", for {owed}"
     if wait.deadline_ns is not None and wait.deadline_ns < origin_ns:
         text += ", due since before"
     elif wait.deadline_ns is not None:
         text += f", until {_relative(wait.deadline_ns - origin_ns)}"
     return f"{text}, {_since(wait, origin_ns)}"
+
+
+def _is_polled(thread: SimThread) -> bool:
+    return thread.wait is not None and hasattr(thread.wait.resource, "outside")
 
 
 def _since(wait: Wait, origin_ns: int) -> str:

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from simclock._core.timers import Timers
+from simclock._core.waits import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,10 +90,24 @@ class Scheduler:
             self.ready.append(wait.thread)
 
     def wake_due(self, now_ns: int) -> None:
-        """Make every thread runnable whose deadline has come, in arming order."""
-        while (wait := self.timers.pop_due(now_ns)) is not None:
-            wait.armed = False
-            self.make_due(wait)
+        """Make every thread runnable whose deadline has come, ring alarms, in arming order."""
+        while (due := self.timers.pop_due(now_ns)) is not None:
+            due.armed = False
+            if isinstance(due, Alarm):
+                due.ring()
+            else:
+                self.make_due(due)
+
+    def arm(self, alarm: Alarm) -> None:
+        """Let *alarm* ring at its deadline."""
+        alarm.armed = True
+        self.timers.arm(alarm.deadline_ns, alarm)
+
+    def disarm(self, alarm: Alarm) -> None:
+        """Forget *alarm*. Idempotent: it may have rung meanwhile."""
+        if alarm.armed:
+            alarm.armed = False
+            self.timers.disarm()
 
     def pick(
         self, current: SimThread | None, source: ChoiceSource, *, fair: bool = False

@@ -6,18 +6,18 @@ import heapq
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simclock._core.waits import Wait
+    from simclock._core.waits import Alarm, Wait
 
 
 class Timers:
-    """The waits that have a deadline.
+    """The waits that have a deadline, and the alarms.
 
     Arming order is the tie-break because it is the only order that a replay
     can rebuild: heap order of equal keys depends on what was popped before.
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Wait]] = []
+        self._heap: list[tuple[int, int, Wait | Alarm]] = []
         self._armed = 0
         # Invariant: how many entries of the heap belong to waits that are over.
         self._dead = 0
@@ -26,7 +26,7 @@ class Timers:
         """Return how many timers are armed."""
         return len(self._heap) - self._dead
 
-    def arm(self, deadline_ns: int, wait: Wait) -> None:
+    def arm(self, deadline_ns: int, wait: Wait | Alarm) -> None:
         """Let *wait* fall due at *deadline_ns*."""
         self._armed += 1
         heapq.heappush(self._heap, (deadline_ns, self._armed, wait))
@@ -46,7 +46,7 @@ class Timers:
             self._dead -= 1
         return self._heap[0][0] if self._heap else None
 
-    def pop_due(self, now_ns: int) -> Wait | None:
+    def pop_due(self, now_ns: int) -> Wait | Alarm | None:
         """Take out the first wait that is due at *now_ns*."""
         deadline_ns = self.next_deadline_ns()
         if deadline_ns is None or deadline_ns > now_ns:

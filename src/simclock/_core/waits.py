@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simclock._core.threads import SimThread
 
 
@@ -25,6 +27,75 @@ class Resource(Protocol):
         """Return the `SimThread` that owns it, `FOREIGN`, or None if unknown."""
 
 
+class Polled(Resource, Protocol):
+    """A resource that nobody hints at: it is asked before the clock moves.
+
+    Attributes:
+        patience: Real seconds for which the clock is held at most while
+            something outside owes the end of the wait; None for the watchdog's.
+    """
+
+    patience: float | None
+
+    def outside(self) -> str:
+        """Return what outside the simulation owes the end of this wait, or nothing."""
+
+    def descriptors(self) -> list[tuple[int, int]]:
+        """Return what to wait for in real time: descriptors, each with a poll mask."""
+
+    def give_up(self) -> None:
+        """Let `outside` return nothing until something new happens."""
+
+
+class InPackage:
+    """A wait inside of a package whose calls run in real time: outside owes its end.
+
+    Attributes:
+        patience: Real seconds after which the virtual clock may move again.
+    """
+
+    def __init__(self, inner: Resource, package: str, patience: float | None) -> None:
+        self.key = inner.key
+        self.free = inner.free
+        self.take = inner.take
+        self.owner = inner.owner
+        self.descriptors = getattr(inner, "descriptors", _none)
+        self.patience = patience
+        self._owed = f"a call into {package}"
+
+    def outside(self) -> str:
+        """Return that it is a call into the package, until that is given up."""
+        return self._owed
+
+    def give_up(self) -> None:
+        """Let the clock move."""
+        self._owed = ""
+
+
+class RealSleep:
+    """A sleep in real time, by a clock in real seconds."""
+
+    def __init__(self, clock: Callable[[], float], seconds: float) -> None:
+        self.key = id(self)
+        self._clock = clock
+        self._end = clock() + seconds
+
+    def free(self) -> bool:
+        """Return whether the time is over."""
+        return self._clock() >= self._end
+
+    def take(self) -> bool:
+        """Return whether the time is over."""
+        return self.free()
+
+    def owner(self) -> None:
+        """Return that nobody is."""
+
+
+def _none() -> list[tuple[int, int]]:
+    return []
+
+
 class Foreign:
     """The owner of what a foreign thread owns."""
 
@@ -37,7 +108,16 @@ FOREIGN = Foreign()
 class Wait:
     """One thread's wait: its reason, its resource, its deadline."""
 
-    __slots__ = ("armed", "deadline_ns", "due", "reason", "resource", "since_ns", "thread")
+    __slots__ = (
+        "armed",
+        "deadline_ns",
+        "due",
+        "held_since",
+        "reason",
+        "resource",
+        "since_ns",
+        "thread",
+    )
 
     def __init__(
         self,
@@ -56,3 +136,19 @@ class Wait:
         self.armed = False
         # Set once: its deadline has come, or what it waited for without a resource has happened.
         self.due = False
+        # The real instant, in seconds, since when it holds the clock.
+        self.held_since: float | None = None
+
+
+class Alarm:
+    """A deadline that no thread is parked on: a function is called when it comes."""
+
+    __slots__ = ("armed", "deadline_ns", "name", "ring")
+
+    def __init__(self, name: str, deadline_ns: int, ring: Callable[[], None]) -> None:
+        self.name = name
+        self.deadline_ns = deadline_ns
+        # Called in the kernel, by any thread.
+        self.ring = ring
+        # Invariant: its timer is in the heap and counts.
+        self.armed = False

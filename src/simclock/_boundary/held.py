@@ -1,0 +1,48 @@
+"""Calls that run for real while the clock, and with it everybody else, stands still."""
+
+from __future__ import annotations
+
+import _thread
+from typing import TYPE_CHECKING, Any
+
+from simclock._boundary import _native
+from simclock._boundary.active import kernel, kernels
+from simclock._core import report
+from simclock.errors import Escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simclock._core.kernel import Kernel
+
+
+def announce(simulation: Kernel, what: str) -> None:
+    """Note that *what* is called in real time; raise `Escape` where that is forbidden."""
+    if simulation.external == "strict":
+        error = Escape(report.escaped_call(simulation, what))
+        simulation.fail(error)
+        if simulation.current is simulation.root:
+            simulation.root.error = None  # it is raised here
+        raise error
+    simulation.escapes[report.held_call(simulation, what)] = None
+
+
+def held(what: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call *function*, described as *what*, in real time; return what it returns.
+
+    The calling thread keeps its turn. Where nothing may happen outside, the
+    call raises `Escape` instead.
+    """
+    simulation = kernel()
+    announce(simulation, what)
+    baton = _native.current()
+    assert baton is not None
+    simulation.outside = _thread.get_ident()
+    # Not only in the kernel: there, signals are noted for later, and Ctrl-C would not end it.
+    _native.leave()
+    try:
+        return function(*args, **kwargs)
+    finally:
+        if simulation in kernels:  # else this is a forked child, where there is none
+            _native.resume(baton)
+            simulation.outside = 0

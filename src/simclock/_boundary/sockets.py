@@ -1,0 +1,485 @@
+"""Sockets: a blocking call tries without waiting, and parks until that would succeed.
+
+The sockets are real. So threads, event loops and other processes may be
+client and server of each other; whom the clock has to wait for is in
+`simclock._boundary.outside`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import select
+import socket
+from typing import TYPE_CHECKING, Any
+
+from simclock._boundary import _native
+from simclock._boundary.active import kernel
+from simclock._boundary.gates import Gate
+from simclock._boundary.held import held
+from simclock._boundary.outside import describe, outside
+from simclock._boundary.rows import Row, originals
+from simclock._core.instants import to_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simclock._boundary.outside import Debtor
+
+_SOCKET = "_socket.socket."
+_CSocket: Any = socket.socket.__base__  # without what a subclass makes of it
+# A TCP listener's queue longer than this takes so many. Whom a full one drops asks again only
+# after real seconds, in which a loop's virtual timeouts would strike; a short one is meant to fill.
+SHORT = 1
+ROOM = 4096
+_IN = select.POLLIN
+_OUT = select.POLLOUT
+
+
+class SocketGate(Gate):
+    """The wait for a socket to be readable or writable."""
+
+    __slots__ = ("mask", "sock")
+
+    def __init__(self, sock: Any, mask: int, patience: float | None) -> None:
+        super().__init__(patience)
+        self.sock = sock
+        self.mask = mask
+
+    def free(self) -> bool:
+        """Return whether an attempt would not block."""
+        fd = self.sock.fileno()
+        # Closed meanwhile by another thread: Linux, too, goes on waiting then.
+        return fd >= 0 and _native.ready(fd, self.mask)
+
+    def _debtors(self) -> list[Debtor]:
+        known = outside()
+        if known.quiet() or self.sock.fileno() < 0:
+            return []
+        return list(known.debtors(self.sock.fileno(), self.mask))
+
+    def outside(self) -> str:
+        """Return whose answer it waits for, if that is in flight."""
+        debtors = self._debtors()
+        for debtor in debtors:
+            if debtor.patience is not None:
+                self.patience = min(debtor.patience, self.patience or debtor.patience)
+        return describe(debtors)
+
+    def descriptors(self) -> list[tuple[int, int]]:
+        """Return the socket's descriptor."""
+        return [(self.sock.fileno(), self.mask)]
+
+    def give_up(self) -> None:
+        """Wait for no answer any more."""
+        for debtor in self._debtors():
+            debtor.give_up()
+
+
+class Waiter:
+    """One call's attempts, its timeout counted over all of them."""
+
+    def __init__(self, sock: Any, what: str, timed_out: str = "timed out") -> None:
+        self.sock = sock
+        self._what = what
+        self._timed_out = timed_out
+        self._timeout: float | None = sock.gettimeout()
+        simulation = kernel()
+        simulation.step(what)
+        self._deadline_ns = (
+            simulation.world.now_ns + to_ns(self._timeout) if self._timeout else None
+        )
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the call may wait: the socket is not non-blocking."""
+        return self._timeout != 0.0
+
+    @property
+    def forever(self) -> bool:
+        """Whether the call waits as long as it takes."""
+        return self._timeout is None
+
+    def refuses_to_wait(self, flags: Any) -> bool:
+        """Whether *flags* say so. A timeout is stronger: the system waits before it calls."""
+        return self.forever and isinstance(flags, int) and bool(flags & socket.MSG_DONTWAIT)
+
+    def attempt(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call *function* with the socket non-blocking; what it raises then says how it waits."""
+        timeout = self.sock.gettimeout()  # another thread may have set it meanwhile
+        _CSocket.settimeout(self.sock, 0.0)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            if self.sock.fileno() >= 0:
+                _CSocket.settimeout(self.sock, timeout)
+
+    def park(self, mask: int) -> None:
+        """Park until the socket is ready, or raise that the time is over."""
+        self.park_on(SocketGate(self.sock, mask, self._timeout))
+
+    def park_on(self, gate: Gate) -> None:
+        """Park on *gate*, or raise that the time is over."""
+        if not kernel().wait_polled(self._what, gate, self._deadline_ns):
+            raise TimeoutError(self._timed_out) from None
+
+    def until_done(self, mask: int, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call *function* again and again until it need not wait; return its result."""
+        if not self.blocks:
+            return function(*args, **kwargs)
+        while True:
+            try:
+                return self.attempt(function, *args, **kwargs)
+            except BlockingIOError:
+                self.park(mask)
+
+
+# ------------------------------------------------------------------------- receiving
+
+
+def _receives(method: str, place: int) -> Callable[..., Any]:
+    def receive(sock: Any, *args: Any, **kwargs: Any) -> Any:
+        original = originals[_SOCKET + method]
+        waiter = Waiter(sock, method)
+        flags = kwargs.get("flags", args[place] if len(args) > place else 0)
+        if waiter.refuses_to_wait(flags):
+            result = original(sock, *args, **kwargs)
+        elif waiter.forever and _wants_all(sock, flags) and method in _ALL:
+            result = _ALL[method](waiter, *args, **kwargs)
+        else:
+            result = waiter.until_done(_IN, original, sock, *args, **kwargs)
+        outside().received(sock)
+        return result
+
+    return receive
+
+
+def _wants_all(sock: Any, flags: Any) -> bool:
+    wanted = isinstance(flags, int) and flags & (socket.MSG_WAITALL | socket.MSG_PEEK)
+    return wanted == socket.MSG_WAITALL and sock.type == socket.SOCK_STREAM
+
+
+def _recv_all(waiter: Waiter, size: int, flags: int) -> bytes:
+    original = originals[_SOCKET + "recv"]
+    data: bytes = waiter.until_done(_IN, original, waiter.sock, size, flags)
+    while len(data) < size:
+        more = waiter.until_done(_IN, original, waiter.sock, size - len(data), flags)
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _recv_all_into(waiter: Waiter, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+    original = originals[_SOCKET + "recv_into"]
+    got: int = waiter.until_done(_IN, original, waiter.sock, buffer, nbytes, flags)
+    whole = memoryview(buffer).cast("B")
+    size = nbytes or len(whole)
+    while got < size:
+        more = waiter.until_done(_IN, original, waiter.sock, whole[got:size], 0, flags)
+        if not more:
+            break
+        got += more
+    return got
+
+
+# What `MSG_WAITALL` does: it needs several attempts, as none of them may wait.
+_ALL: dict[str, Callable[..., Any]] = {"recv": _recv_all, "recv_into": _recv_all_into}
+
+
+def _accept(sock: Any, *args: Any) -> Any:
+    original = originals[_SOCKET + "_accept"]
+    fd, address = Waiter(sock, "accept").until_done(_IN, original, sock, *args)
+    made = socket.socket(sock.family, sock.type, sock.proto, fileno=fd)
+    try:
+        outside().connects(made)
+        outside().made(made, serves=True)
+    finally:
+        made.detach()
+    return fd, address
+
+
+# --------------------------------------------------------------------------- sending
+
+
+def _send(sock: Any, *args: Any) -> Any:
+    waiter = Waiter(sock, "send")
+    original = originals[_SOCKET + "send"]
+    if len(args) > 1 and waiter.refuses_to_wait(args[1]):
+        sent = original(sock, *args)
+    elif not (waiter.forever and args and sock.type == socket.SOCK_STREAM):
+        sent = waiter.until_done(_OUT, original, sock, *args)
+    else:
+        sent = _send_all(waiter, sock, *args)  # all of it, as the system does
+    outside().sent(sock)
+    return sent
+
+
+def _sendall(sock: Any, *args: Any) -> Any:
+    waiter = Waiter(sock, "sendall")
+    if not waiter.blocks or len(args) not in (1, 2):
+        originals[_SOCKET + "sendall"](sock, *args)
+    else:
+        _send_all(waiter, sock, *args)
+    outside().sent(sock)
+
+
+def _send_all(waiter: Waiter, sock: Any, data: Any, *flags: Any) -> int:
+    original = originals[_SOCKET + "send"]
+    try:
+        rest = memoryview(data).cast("B")
+    except TypeError:
+        return int(waiter.until_done(_OUT, original, sock, data, *flags))  # says what is wrong
+    total = len(rest)
+    while True:
+        rest = rest[waiter.until_done(_OUT, original, sock, rest, *flags) :]
+        if not rest:
+            return total
+
+
+def _sendto(sock: Any, *args: Any) -> Any:
+    result = Waiter(sock, "sendto").until_done(_OUT, originals[_SOCKET + "sendto"], sock, *args)
+    outside().sent(sock, args[-1])
+    return result
+
+
+def _sendmsg(sock: Any, *args: Any) -> Any:
+    original = originals[_SOCKET + "sendmsg"]
+    waiter = Waiter(sock, "sendmsg")
+    try:
+        buffers = list(args[0])
+    except (IndexError, TypeError):
+        return original(sock, *args)  # says what is wrong
+    if len(args) > 2 and waiter.refuses_to_wait(args[2]):
+        result = original(sock, buffers, *args[1:])
+    else:
+        result = waiter.until_done(_OUT, original, sock, buffers, *args[1:])
+        if waiter.forever and sock.type == socket.SOCK_STREAM:
+            rest = b"".join(buffers)[result:]
+            result += _send_all(waiter, sock, rest, *args[2:3]) if rest else 0
+    outside().sent(sock, args[3] if len(args) > 3 else None)
+    return result
+
+
+def _sendfile(out: Any, *args: Any, **kwargs: Any) -> Any:
+    original = originals["posix.sendfile"]
+    kernel().step("sendfile")
+    if not isinstance(out, int) or not os.get_blocking(out):
+        return original(out, *args, **kwargs)
+    with socket.socket(fileno=os.dup(out)) as sock:
+        sock.settimeout(None)
+        waiter = Waiter(sock, "sendfile")
+        sent = waiter.until_done(_OUT, original, out, *args, **kwargs)
+        outside().sent(sock)
+    return sent
+
+
+# ------------------------------------------------------------------------ connecting
+
+
+class QueueGate(SocketGate):
+    """The wait for a TCP listener inside, whose queue may be full.
+
+    The system drops what asks then, and asks again after a real second or more:
+    so we ask again whenever there may be room.
+    """
+
+    __slots__ = ("connect", "error")
+
+    def __init__(self, sock: Any, connect: Callable[[], None], patience: float | None) -> None:
+        super().__init__(sock, _OUT, patience)
+        self.connect = connect
+        self.error: OSError | None = None
+
+    def free(self) -> bool:
+        """Return whether it is connected, or cannot be."""
+        if self.sock.fileno() < 0:
+            return False
+        if not super().free():
+            try:
+                _disconnect(self.sock)
+                self.connect()
+            except BlockingIOError:
+                return super().free()
+            except OSError as error:
+                self.error = error
+        return True
+
+
+class RoomGate(Gate):
+    """The wait for a Unix listener whose queue is full: nothing but another try tells."""
+
+    __slots__ = ("connect", "error", "over")
+
+    def __init__(self, connect: Callable[[], None]) -> None:
+        super().__init__()
+        self.connect = connect
+        # It must not be tried again then.
+        self.over = False
+        self.error: OSError | None = None
+
+    def free(self) -> bool:
+        """Try to connect; return whether it is over, well or with an error."""
+        if not self.over:
+            try:
+                self.connect()
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                self.error = error
+            self.over = True
+        return True
+
+
+def _connect(sock: Any, address: Any) -> None:
+    waiter = Waiter(sock, "connect")
+    attempt = functools.partial(waiter.attempt, originals[_SOCKET + "connect"], sock, address)
+    if not waiter.blocks:
+        attempt = functools.partial(originals[_SOCKET + "connect"], sock, address)
+    try:
+        attempt()
+    except BlockingIOError as error:
+        _connecting(sock, address)
+        if not waiter.blocks:
+            raise
+        if error.errno == errno.EINPROGRESS:
+            _finish_connecting(waiter, attempt, address)
+        else:
+            room = RoomGate(attempt)
+            waiter.park_on(room)
+            if room.error is not None:
+                raise room.error from None
+    if sock.type == socket.SOCK_STREAM:
+        _connecting(sock, address)
+
+
+def _finish_connecting(waiter: Waiter, attempt: Callable[[], None], address: Any) -> None:
+    if outside().is_inside(waiter.sock, address):
+        queue = QueueGate(waiter.sock, attempt, waiter.sock.gettimeout())
+        waiter.park_on(queue)
+        if queue.error is not None:
+            raise queue.error from None
+    else:
+        waiter.park(_OUT)
+    number = waiter.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if number:
+        raise OSError(number, os.strerror(number)) from None
+
+
+def _disconnect(sock: Any) -> None:
+    """Give up a connection under way: another may be made. `socket` has no name for that."""
+    import ctypes  # noqa: PLC0415 - seldom needed
+
+    unspecified = bytes(16)
+    ctypes.CDLL(None).connect(sock.fileno(), unspecified, len(unspecified))
+    sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # which this has set
+
+
+def _connect_ex(sock: Any, address: Any) -> int:
+    if sock.gettimeout() == 0.0:
+        number = int(originals[_SOCKET + "connect_ex"](sock, address))
+        _connecting(sock, address)
+        return number
+    try:
+        _connect(sock, address)
+    except TimeoutError as error:
+        return errno.EAGAIN if error.errno is None else error.errno
+    except OSError as error:
+        if error.errno is None or isinstance(error, socket.gaierror):
+            raise
+        return error.errno
+    except (TypeError, ValueError, OverflowError):
+        return int(originals[_SOCKET + "connect_ex"](sock, address))  # says what is wrong
+    return 0
+
+
+def _connecting(sock: Any, address: Any) -> None:
+    """Note a connection that is made, or under way."""
+    outside().connects(sock)
+    outside().made(sock, address)
+
+
+def _listen(sock: Any, *args: Any) -> Any:
+    original = originals[_SOCKET + "listen"]
+    original(sock, *args)
+    is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
+    if is_tcp and (not args or args[0] > SHORT):
+        original(sock, ROOM)
+    outside().listens(sock)
+
+
+def _bind(sock: Any, address: Any) -> None:
+    originals[_SOCKET + "bind"](sock, address)
+    if sock.type == socket.SOCK_DGRAM:
+        outside().listens(sock)
+
+
+def _socketpair(*args: Any, **kwargs: Any) -> Any:
+    pair = originals["_socket.socketpair"](*args, **kwargs)
+    outside().pairs(*pair)
+    return pair
+
+
+# ------------------------------------------------------------------- names of hosts
+
+
+def _resolves(name: str) -> Callable[..., Any]:
+    def resolve(*args: Any, **kwargs: Any) -> Any:
+        original = originals[f"_socket.{name}"]
+        host = args[0] if args else kwargs.get("host")
+        kernel().step(name)
+        if _is_known(host):
+            return original(*args, **kwargs)
+        return held(f"{name}({host!r})", original, *args, **kwargs)
+
+    return resolve
+
+
+def _is_known(host: Any) -> bool:
+    """Return whether no name server is asked for *host*."""
+    if isinstance(host, tuple):
+        host = host[0] if host else None
+    if isinstance(host, bytes):
+        host = host.decode(errors="replace")
+    if not isinstance(host, str) or host in ("", "localhost", "ip6-localhost", "<broadcast>"):
+        return True
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):
+            return bool(socket.inet_pton(family, host.partition("%")[0]))
+    return host == socket.gethostname()
+
+
+_WAITS = "tries without waiting, else parks; timeouts are virtual"
+_NOTED = "the original, noted: who is at the other end"
+_HELD = "runs for real with the clock held, if a name server has to be asked"
+# Each with the place of its flags.
+_RECEIVE = (
+    ("recv", 1),
+    ("recv_into", 2),
+    ("recvfrom", 1),
+    ("recvfrom_into", 2),
+    ("recvmsg", 2),
+    ("recvmsg_into", 2),
+)
+_SEND = (
+    ("send", _send),
+    ("sendall", _sendall),
+    ("sendto", _sendto),
+    ("sendmsg", _sendmsg),
+    ("connect", _connect),
+    ("connect_ex", _connect_ex),
+    ("_accept", _accept),
+)
+_RESOLVERS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo")
+
+ROWS = [
+    *(Row(_SOCKET + name, "simulated", _WAITS, _receives(name, place)) for name, place in _RECEIVE),
+    *(Row(_SOCKET + name, "simulated", _WAITS, replacement) for name, replacement in _SEND),
+    Row(_SOCKET + "listen", "simulated", _NOTED, _listen),
+    Row(_SOCKET + "bind", "simulated", _NOTED, _bind),
+    Row("_socket.socketpair", "simulated", _NOTED, _socketpair),
+    Row("posix.sendfile", "simulated", _WAITS, _sendfile),
+    *(Row(f"_socket.{name}", "held", _HELD, _resolves(name)) for name in _RESOLVERS),
+]
