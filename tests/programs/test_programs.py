@@ -1,0 +1,20 @@
+"""Random programs over everything that waits, with faults: no hang, no leak, the same again.
+
+`./dev programs` runs ten thousand.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+EACH = 10
+
+
+@pytest.mark.parametrize("first", range(0, 120, EACH))
+def test_programs_leave_nothing_and_do_the_same_again(first, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    from tools.programs.checking import check
+
+    assert [check(number)[1] for number in range(first, first + EACH)] == [""] * EACH
