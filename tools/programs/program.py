@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sqlite3
 import threading
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from tools.programs.operations import Operation
 
 # What a program is told by the world, and goes on after.
-REFUSALS = (OSError, Full, Empty, sqlite3.Error, TimeoutError, ValueError)
+# Up to Python 3.10 asyncio's TimeoutError is one of its own.
+REFUSALS = (OSError, Full, Empty, sqlite3.Error, TimeoutError, asyncio.TimeoutError, ValueError)
 RARELY = 0.02
 FAULTY = 0.08
 

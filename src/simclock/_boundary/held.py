@@ -38,9 +38,10 @@ def held(what: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     baton = _native.current()
     assert baton is not None
     simulation.outside = _thread.get_ident()
-    # Not only in the kernel: there, signals are noted for later, and Ctrl-C would not end it.
-    _native.leave()
     try:
+        # Not only in the kernel: there, signals are noted for later, and Ctrl-C would not end it.
+        # In here: an interrupt may be raised as soon as it returns.
+        _native.leave()
         return function(*args, **kwargs)
     finally:
         if simulation in kernels:  # else this is a forked child, where there is none

@@ -234,8 +234,8 @@ def _in_real_time(
     baton = _native.current()
     if library.switches or baton is None:
         return function(*args, **kwargs)
-    _native.leave()
     try:
+        _native.leave()  # in here: an interrupt may be raised as soon as it returns
         return function(*args, **kwargs)
     finally:
         if simulation in kernels:  # else this is a forked child, where there is none

@@ -405,6 +405,15 @@ def living_children() -> list[str]:
     ]
 
 
+def patience_with(debtors: Iterable[Debtor], own: float | None) -> float | None:
+    """Return how many real seconds to wait for *debtors*: as the most patient, but at most *own*."""
+    each = [debtor.patience for debtor in debtors]
+    known = [patience for patience in each if patience is not None]
+    if not known or len(known) < len(each):
+        return own
+    return max(known) if own is None else min(max(known), own)
+
+
 def describe(debtors: Iterable[Debtor]) -> str:
     """Return what a report calls *debtors*."""
     return ", ".join(dict.fromkeys(map(str, debtors)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import operator
+import os
 import select
 import sys
 from typing import TYPE_CHECKING, Any
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from simclock._boundary import processes
 from simclock._boundary.active import kernel
 from simclock._boundary.gates import Gate
-from simclock._boundary.outside import describe, outside
+from simclock._boundary.outside import describe, outside, patience_with
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import MILLISECOND, to_ns
 
@@ -31,16 +34,19 @@ class PollGate(Gate):
     says that an event loop asks, whose timeout is about something else.
     """
 
-    __slots__ = ("ask", "asked", "child", "found", "loop")
+    __slots__ = ("_own", "ask", "asked", "child", "found", "loop")
 
     def __init__(
         self, ask: Callable[[], Any], asked: Descriptors, patience: float | None, *, loop: bool
     ) -> None:
         super().__init__(patience)
+        # That of the wait itself, whoever has to end it.
+        self._own = patience
         self.ask = ask
         self.asked = asked
         self.loop = loop
-        self.found: Any = None
+        # What the first look found. Only that one may raise: who looks later is any thread.
+        self.found = ask()
         # The wait for a child process that was asked for just before: see `processes`.
         self.child = processes.polled_now()
 
@@ -49,9 +55,11 @@ class PollGate(Gate):
 
         Asked once: a one-shot or edge-triggered event is not told twice.
         """
-        if not self._has_found():
-            self.found = self.ask()
-        return self._has_found()
+        if not self.has_found():
+            # Closed meanwhile by another thread: Linux, too, goes on waiting then.
+            with contextlib.suppress(OSError, ValueError):
+                self.found = self.ask()
+        return self.has_found()
 
     def _has_found(self) -> bool:
         return any(self.found) if isinstance(self.found, tuple) else bool(self.found)
@@ -69,9 +77,7 @@ class PollGate(Gate):
     def outside(self) -> str:
         """Return whose answers it waits for, if they are in flight."""
         debtors = self._debtors()
-        patiences = [debtor.patience for debtor in debtors]
-        if patiences and None not in patiences:
-            self.patience = max(p for p in patiences if p is not None)
+        self.patience = patience_with(debtors, self._own)
         return describe(debtors)
 
     def descriptors(self) -> list[tuple[int, int]]:
@@ -91,7 +97,7 @@ def _wait(
     simulation.step("poll")
     patience = None if loop or timeout_ns is None else timeout_ns / 1e9
     gate = PollGate(ask, asked, patience, loop=loop)
-    if gate.take():
+    if gate.has_found():
         return gate.found
     if timeout_ns == 0:
         simulation.count_step()
@@ -106,6 +112,16 @@ _LONGEST_MS = 2**31 - 1
 _LONGEST = 2**63 / 1e9
 
 
+def _number(timeout: Any) -> Any:
+    """Return a timeout as a plain number, if it stands for one."""
+    if isinstance(timeout, (int, float)):
+        return timeout
+    try:
+        return operator.index(timeout)
+    except TypeError:
+        return timeout
+
+
 def _is_time(timeout: Any, most: float) -> bool:
     """Return whether the original would take it as a timeout."""
     return isinstance(timeout, (int, float)) and -most <= timeout < most
@@ -113,12 +129,14 @@ def _is_time(timeout: Any, most: float) -> bool:
 
 def _epoll(epoll: Any, timeout: Any = None, maxevents: Any = -1) -> Any:
     original = originals["select.epoll.poll"]
+    timeout = _number(timeout)
     if timeout is not None and not _is_time(timeout, _LONGEST_MS / 1000):
         return original(epoll, timeout, maxevents)  # raises what is wrong
     forever = timeout is None or timeout < 0
+    fd = epoll.fileno()
     return _wait(
         lambda: original(epoll, 0, maxevents),
-        lambda: outside().of_epoll(epoll.fileno()),
+        lambda: outside().of_epoll(fd),
         None if forever else to_ns(timeout),
         loop=True,
     )
@@ -126,6 +144,7 @@ def _epoll(epoll: Any, timeout: Any = None, maxevents: Any = -1) -> Any:
 
 def _poll(poller: Any, timeout: Any = None) -> Any:
     original = originals["select.poll.poll"]
+    timeout = _number(timeout)
     if timeout is not None and not _is_time(timeout, _LONGEST_MS):
         return original(poller, timeout)  # raises what is wrong
     forever = timeout is None or timeout < 0
@@ -141,6 +160,7 @@ def _poll(poller: Any, timeout: Any = None) -> Any:
 
 def _select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None) -> Any:
     original = originals["select.select"]
+    timeout = _number(timeout)
     if timeout is not None and (not _is_time(timeout, _LONGEST) or timeout < 0):
         return original(rlist, wlist, xlist, timeout)  # raises what is wrong
     try:
@@ -149,15 +169,34 @@ def _select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None) -> Any:
         return original(rlist, wlist, xlist, 0)  # raises what is wrong
     masks = (select.POLLIN, select.POLLOUT, select.POLLPRI)
 
+    def ask() -> Any:
+        try:
+            return original(*lists, 0)
+        except (OSError, ValueError):
+            # One is closed: the next look is at the others.
+            lists[:] = [[each for each in chosen if _is_open(each)] for chosen in lists]
+            raise
+
     def asked() -> list[tuple[int, int]]:
         return [
-            (each if isinstance(each, int) else each.fileno(), mask)
+            (_descriptor(each), mask)
             for chosen, mask in zip(lists, masks, strict=True)
             for each in chosen
         ]
 
-    timeout_ns = None if timeout is None else to_ns(timeout)
-    return _wait(lambda: original(*lists, 0), asked, timeout_ns)
+    return _wait(ask, asked, None if timeout is None else to_ns(timeout))
+
+
+def _descriptor(file: Any) -> int:
+    return file if isinstance(file, int) else int(file.fileno())
+
+
+def _is_open(file: Any) -> bool:
+    try:
+        os.fstat(_descriptor(file))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 # ------------------------------------------------- what a poll object is told, it tells nobody

@@ -13,13 +13,14 @@ import functools
 import os
 import select
 import socket
+import stat
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
 from simclock._boundary.active import kernel
 from simclock._boundary.gates import Gate
 from simclock._boundary.held import held
-from simclock._boundary.outside import describe, outside
+from simclock._boundary.outside import describe, outside, patience_with
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import to_ns
 
@@ -41,10 +42,12 @@ _OUT = select.POLLOUT
 class SocketGate(Gate):
     """The wait for a socket to be readable or writable."""
 
-    __slots__ = ("mask", "sock")
+    __slots__ = ("_own", "mask", "sock")
 
     def __init__(self, sock: Any, mask: int, patience: float | None) -> None:
         super().__init__(patience)
+        # That of the wait itself, whoever has to end it.
+        self._own = patience
         self.sock = sock
         self.mask = mask
 
@@ -63,9 +66,7 @@ class SocketGate(Gate):
     def outside(self) -> str:
         """Return whose answer it waits for, if that is in flight."""
         debtors = self._debtors()
-        for debtor in debtors:
-            if debtor.patience is not None:
-                self.patience = min(debtor.patience, self.patience or debtor.patience)
+        self.patience = patience_with(debtors, self._own)
         return describe(debtors)
 
     def descriptors(self) -> list[tuple[int, int]]:
@@ -109,8 +110,8 @@ class Waiter:
     def attempt(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call *function* with the socket non-blocking; what it raises then says how it waits."""
         timeout = self.sock.gettimeout()  # another thread may have set it meanwhile
-        _CSocket.settimeout(self.sock, 0.0)
         try:
+            _CSocket.settimeout(self.sock, 0.0)
             return function(*args, **kwargs)
         finally:
             if self.sock.fileno() >= 0:
@@ -266,7 +267,7 @@ def _sendmsg(sock: Any, *args: Any) -> Any:
 def _sendfile(out: Any, *args: Any, **kwargs: Any) -> Any:
     original = originals["posix.sendfile"]
     kernel().step("sendfile")
-    if not isinstance(out, int) or not os.get_blocking(out):
+    if not _is_socket(out) or not os.get_blocking(out):
         return original(out, *args, **kwargs)
     with socket.socket(fileno=os.dup(out)) as sock:
         sock.settimeout(None)
@@ -274,6 +275,13 @@ def _sendfile(out: Any, *args: Any, **kwargs: Any) -> Any:
         sent = waiter.until_done(_OUT, original, out, *args, **kwargs)
         outside().sent(sock)
     return sent
+
+
+def _is_socket(fd: Any) -> bool:
+    try:
+        return isinstance(fd, int) and stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except (OSError, OverflowError):
+        return False  # the original says what is wrong
 
 
 # ------------------------------------------------------------------------ connecting
