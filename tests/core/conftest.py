@@ -38,6 +38,7 @@ class FakePort:
         self.package = ""
         # Called at each wait in real time.
         self.meanwhile = lambda: None
+        self.at_work = ""
         # The descriptors of the last wait in real time.
         self.wanted = []
         self.abort = None
@@ -109,6 +110,9 @@ class FakePort:
         self.wanted = list(wanted)
         self.meanwhile()
         return False
+
+    def working(self):
+        return self.at_work
 
     def real_package(self):
         return self.package

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simclock._core.instants import MICROSECOND, MILLISECOND, SECOND, START_NS, to_ns, to_seconds
+from simclock._core.instants import (
+    MICROSECOND,
+    MILLISECOND,
+    SECOND,
+    START_NS,
+    plain,
+    to_ns,
+    to_seconds,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +74,17 @@ def test_the_clock_starts_whole_and_where_floats_resolve_a_nanosecond():
     assert start == 1000.0
     assert start < 2**24
     assert (start + 1e-9) - start > 0.5e-9
+
+
+class Number:
+    """As the integers of other packages: no ``int``, but it stands for one."""
+
+    def __index__(self):
+        return 7
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [(7, 7), (7.5, 7.5), (None, None), ("7", "7"), (Number(), 7)]
+)
+def test_what_stands_for_an_integer_becomes_one(value, number):
+    assert plain(value) == number

@@ -586,8 +586,8 @@ def test_patience_begins_anew_when_nothing_was_owed_for_a_while(bench):
     gate = b.polled("an answer")
 
     def pause():
-        # Owed for two seconds, then not; and again from the first virtual second on.
-        gate.owed = "an answer" if b.port.real_now < 2 or b.now() >= 1 else ""
+        # Owed for a moment, then not; and again from the first virtual second on.
+        gate.owed = "an answer" if b.port.real_now < 0.8 or b.now() >= 1 else ""
 
     b.port.meanwhile = pause
 
@@ -598,7 +598,51 @@ def test_patience_begins_anew_when_nothing_was_owed_for_a_while(bench):
     b.spawn("asks again", ask_again)
 
     assert not gate.wait(5)
-    assert b.port.real_now == pytest.approx(2 + 3, abs=0.1)
+    assert b.port.real_now == pytest.approx(0.8 + 3, abs=0.1)
+
+
+def test_answer_after_answer_holds_no_deadline_longer_than_reality_would(bench):
+    b = bench()
+    log, done = [], []
+
+    def ask_for_ever():
+        while not done:
+            gate = b.polled("an answer")
+            asked = b.port.real_now
+
+            def answer(gate=gate, asked=asked):
+                if b.port.real_now > asked + 0.3:
+                    gate.open()
+
+            b.port.meanwhile = answer
+            gate.wait(60)
+
+    b.spawn("asks", ask_for_ever)
+    for seconds in (0.5, 4):
+        before = b.port.real_now
+        b.sleep(seconds)
+        log.append((b.now(), round(b.port.real_now - before)))
+    done.append(True)
+    b.join_all()
+
+    # In virtual and in real seconds.
+    assert log == [(0.5, 1), (4.5, 4)]
+
+    assert "an answer: the clock went on after 4 real seconds" in b.kernel.escapes
+
+
+def test_what_is_at_work_outside_holds_the_clock_before_the_next_deadline(bench):
+    b = bench()
+    b.port.at_work = "a child process"
+
+    def end_work():
+        if b.port.real_now > 0.3:
+            b.port.at_work = ""
+
+    b.port.meanwhile = end_work
+    b.sleep(0.1)
+
+    assert (b.now(), b.port.real_now) == pytest.approx((0.1, 0.3), abs=0.01)
 
 
 def test_with_nothing_else_to_do_what_never_comes_is_a_stall(bench):

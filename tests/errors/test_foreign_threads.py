@@ -90,7 +90,10 @@ def test_hold_is_bounded_by_the_watchdogs_time(owner, normal):
     assert waits == (
         f"  root (0), waits for {kind}, owned by a foreign thread, until +9 s, since +2 s"
     )
-    assert last == "release what is named above, or give a longer watchdog="
+    assert (
+        last
+        == "release what is named above, give the wait a timeout if nothing has to come, or give a longer watchdog="
+    )
 
 
 def test_strict_refuses_to_wait_for_a_foreign_owner(owner, normal):

@@ -105,7 +105,7 @@ def test_a_hold_that_is_waited_for_too_long_is_named(normal):
     assert normal(caught.value).splitlines() == [
         "stalled: the clock was held for 0.1 real seconds at virtual +0 s",
         "  held by: the archive",
-        "release what is named above, or give a longer watchdog=",
+        "release what is named above, give the wait a timeout if nothing has to come, or give a longer watchdog=",
     ]
 
 

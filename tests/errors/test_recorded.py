@@ -122,7 +122,7 @@ def test_the_last_line_says_what_to_do(program, options, kind, builtin):
         Escape: 'allow it with external="hold"',
     }
     stalled = {
-        hold: "release what is named above, or give a longer watchdog=",
+        hold: "release what is named above, give the wait a timeout if nothing has to come, or give a longer watchdog=",
         spin: "make it wait through something that simclock sees, or give a longer watchdog=",
         stuck: "run it in real time: `with sim.real_time(): ...` or @pytest.mark.simclock(False);",
     }

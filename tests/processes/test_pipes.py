@@ -413,15 +413,15 @@ def test_a_stranger_that_never_answers_stalls(ended):
 
 
 def test_where_nothing_may_be_outside_a_read_is_an_error(ended):
+    process = ended(subprocess.Popen(["sleep", "100"], stdout=subprocess.PIPE))
     with (
+        process.stdout,
         pytest.raises(
-            Escape, match=r"waits for read, for child process \d+ \(\['sleep', '100'\]\)"
+            Escape, match=r"waits for read, for whoever has the other end of pipe:\[\d+\]"
         ),
         simclock.Simulation(external="strict"),
     ):
-        process = ended(subprocess.Popen(["sleep", "100"], stdout=subprocess.PIPE))
-        with process.stdout:
-            process.stdout.read(1)
+        process.stdout.read(1)
 
 
 def test_a_child_that_was_given_up_is_waited_for_again_when_it_gets_a_signal(simulated):

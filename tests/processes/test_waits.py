@@ -12,6 +12,7 @@ import time
 import pytest
 
 import simclock
+from simclock._boundary import outside
 from simclock.errors import Escape, Stalled
 
 SHORT = ["sleep", "0.2"]
@@ -237,7 +238,9 @@ def test_a_loop_of_polls_and_sleeps_takes_one_sleep(simulated):
     assert simulated(body) == ((1, 0), 0.1)
 
 
-def test_only_the_sleep_at_once_after_a_poll_waits(simulated):
+def test_only_the_sleep_at_once_after_a_poll_waits(simulated, monkeypatch):
+    monkeypatch.setattr(outside, "STARTING", 0.0)
+
     def body():
         process = subprocess.Popen(["sleep", "0.5"])
         assert process.poll() is None
@@ -313,31 +316,73 @@ def test_a_fork_s_warning_is_the_caller_s(simulated, recwarn):
     assert {warning.filename for warning in recwarn.list} <= {__file__}
 
 
+def test_children_whom_nobody_reaps_are_forgotten(simulated, monkeypatch):
+    """Those of one who ignores SIGCHLD are no more when they have ended."""
+    monkeypatch.setattr(outside, "SWEEP", 5)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    def body():
+        for _ in range(20):
+            with pytest.raises(ChildProcessError):
+                os.waitpid(spawn("true"), 0)
+        return len(outside.outside().children) <= 5
+
+    try:
+        assert simulated(body) == (True, 0.0)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_a_child_of_before_is_waited_for_too(simulated):
     process = subprocess.Popen(SHORT)
 
     assert simulated(lambda: process.wait(timeout=5)) == (0, 0.0)
 
 
+def test_a_child_that_starts_is_waited_for_by_a_loop_that_looks_for_what_it_does(
+    simulated, tmp_path
+):
+    made = tmp_path / "made"
+
+    def body():
+        process = subprocess.Popen(["sh", "-c", f"sleep 0.3; touch {made}; exec sleep 100"])
+        tries = 0
+        while not made.exists():
+            tries += 1
+            time.sleep(0.1)
+        process.kill()
+        process.wait()
+        return tries
+
+    assert simulated(body) == (1, 0.1)
+
+
 # ----------------------------------------------------------------- what the kernel says
 
 
-def test_where_nothing_may_be_outside_a_wait_for_a_child_is_an_error(ended):
+def test_where_nothing_may_be_outside_no_child_is_started():
     with (
-        pytest.raises(
-            Escape, match=r"waits for waitpid, for child process \d+ \(\['sleep', '0.2'\]\)"
-        ),
+        pytest.raises(Escape, match=r"root \(0\), calls fork_exec at "),
         simclock.Simulation(external="strict"),
     ):
-        ended(subprocess.Popen(SHORT)).wait()
+        subprocess.Popen(["true"])
+
+
+def test_where_nothing_may_be_outside_a_wait_for_a_child_is_an_error(ended):
+    process = ended(subprocess.Popen(SHORT))
+    with (
+        pytest.raises(Escape, match=r"waits for waitpid, for child process \d+ \("),
+        simclock.Simulation(external="strict"),
+    ):
+        process.wait()
 
 
 def test_where_nothing_may_be_outside_a_sleep_between_polls_is_an_error(ended):
+    process = ended(subprocess.Popen(SHORT))
     with (
         pytest.raises(Escape, match=r"waits for sleep, for child process \d+"),
         simclock.Simulation(external="strict"),
     ):
-        process = ended(subprocess.Popen(SHORT))
         while process.poll() is None:
             time.sleep(0.1)
 

@@ -1,7 +1,8 @@
 """A server in real time, in a process of its own: prints its port, then answers as it is told.
 
 Each line that it gets says what to do: ``echo WORD``, ``slow WORD`` (after 0.3 real seconds),
-``silent``, ``reset``, ``close``, ``big`` (many megabytes, in pieces).
+``pieces WORD`` (the last letter after 0.3 real
+seconds), ``silent``, ``reset``, ``close``, ``big`` (many megabytes, in pieces).
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ class Obedient(socketserver.StreamRequestHandler):
                 time.sleep(0.3)
             if what in ("echo", "slow"):
                 self.wfile.write(f"{word}\n".encode())
+            elif what == "pieces":
+                self.wfile.write(word[:-1].encode())
+                time.sleep(0.3)
+                self.wfile.write(f"{word[-1]}\n".encode())
             elif what == "big":
                 for _ in range(8):
                     time.sleep(0.01)

@@ -10,6 +10,7 @@ import itertools
 import os
 import select
 import selectors
+import shutil
 import socket
 import struct
 import threading
@@ -418,6 +419,22 @@ def test_a_file_is_sent(logged, tmp_path, timeout):
     assert sorted(logged(program, times=1)) == [(1.0, 3 * MB)] * 2
 
 
+def test_a_file_is_sent_to_a_file(tmp_path):
+    """So `shutil` copies files, and never tries again where it is told that this is no socket."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(MB))
+    with Simulation():
+        before = os.listdir("/proc/self/fd")
+        shutil.copyfile(path, tmp_path / "copy")
+        with path.open("rb") as file, (tmp_path / "sent").open("wb") as sent:
+            assert os.sendfile(sent.fileno(), file.fileno(), 0, MB) == MB
+
+        assert len(os.listdir("/proc/self/fd")) == len(before)
+
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "sent").read_bytes() == bytes(MB)
+    assert shutil._USE_CP_SENDFILE
+
+
 # --------------------------------------------------- other threads, and what ends a wait
 
 
@@ -533,6 +550,29 @@ def test_accept_waits_for_a_client(logged):
             thread.join()
 
     assert logged(program) == [(1.5, (None, b""))]
+
+
+def test_a_listener_that_was_made_before_the_simulation(log, listener):
+    """Once a simulated thread has accepted there, nobody is waited for in real time."""
+
+    def serve():
+        for _ in range(2):
+            conn, _ = listener.accept()
+            time.sleep(2)
+            conn.sendall(b"x")
+            conn.close()
+
+    with Simulation() as sim:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        for _ in range(2):
+            sock = socket.create_connection(listener.getsockname(), timeout=20)
+            threading.Thread(target=lambda sock=sock: (log(sock.recv(1)), sock.close())).start()
+        thread.join()
+        time.sleep(1)
+
+    assert log == [(2.0, b"x"), (4.0, b"x")]
+    assert sim.escapes == ()
 
 
 def test_accept_times_out(logged, outcome):
@@ -1012,6 +1052,23 @@ def test_more_connections_and_polls_than_are_remembered(logged, monkeypatch):
                 timer.join()
 
     assert logged(program) == [(float(n + 1), (1, b"y")) for n in range(15)]
+
+
+def test_pairs_of_sockets_that_are_gone_are_forgotten(monkeypatch):
+    """Each event loop has one, and a simulation may be of a whole suite."""
+    monkeypatch.setattr(outside, "MOST", 10)
+    known = outside.Outside()
+    one, other = socket.socketpair()
+    with one, other:
+        known.pairs(one, other)
+        for _ in range(100):
+            closed = socket.socketpair()
+            known.pairs(*closed)
+            for sock in closed:
+                sock.close()
+
+        assert len(known._twins) <= 10 + 2
+        assert os.fstat(one.fileno()).st_ino in known._twins
 
 
 # ------------------------------------------------------------------- names of hosts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import select
 import selectors
 import signal
 import socket
@@ -99,6 +100,60 @@ def test_a_server_in_a_foreign_thread(log, in_a_foreign_thread):
         log(sock.recv(100))
 
     assert log == [(0.0, b"WORD")]
+
+
+def test_how_long_a_greeting_is_waited_for_is_no_matter_of_later_answers(log, in_a_foreign_thread):
+    def handle(conn):
+        data = conn.recv(100)
+        time.sleep(0.3)
+        conn.sendall(data.upper())
+
+    def listen(wait, sock):
+        log((wait(sock), sock.recv(100)))
+
+    for wait in (lambda _: None, lambda sock: len(select.select([sock], [], [], 60.0)[0])):
+        address = in_a_foreign_thread(handle)
+        with Simulation(), socket.create_connection(address, timeout=60) as sock:
+            thread = threading.Thread(target=listen, args=(wait, sock))
+            thread.start()
+            time.sleep(3)
+            sock.sendall(b"word")
+            thread.join()
+
+    assert log == [(3.0, (None, b"WORD")), (3.0, (1, b"WORD"))]
+
+
+def test_a_mask_may_have_bits_that_mean_nothing(log, connected):
+    with Simulation():
+        sock = connected()
+        sock.sendall(b"slow word\n")
+        poll = select.poll()
+        poll.register(sock, select.POLLIN | 0x8000)
+        log(len(poll.poll(5000)))
+
+    assert log == [(0.0, 1)]
+
+
+def test_a_unix_listener_outside_whose_queue_is_full(log, real, tmp_path):
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
+        listener.bind(path)
+        listener.listen(0)
+
+        def accept():
+            time.sleep(0.3)
+            listener.accept()[0].close()
+
+        real(accept)
+        with Simulation() as sim:
+            for _ in range(2):
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.settimeout(5)
+                client.connect(path)
+                log("connected")
+
+    assert log == [(0.0, "connected")] * 2
+    assert sim.escapes == (f"root (0) waited for a place in the queue of {path!r}, in connect",)
 
 
 def test_others_go_on_only_when_the_answer_is_there(log, connected):
@@ -480,6 +535,13 @@ def test_an_interrupt_ends_the_wait_for_an_answer(log, connected, real):
         log("interrupted")
 
     assert log == [(0.0, "interrupted")]
+
+
+def test_an_answer_in_pieces_is_waited_for_to_its_end(connected):
+    with Simulation() as sim, connected(30.0) as client, client.makefile("rw") as file:
+        file.write("pieces hello\n")
+        file.flush()
+        assert (file.readline(), sim.elapsed) == ("hello\n", 0.0)
 
 
 def test_strict_names_the_peer_and_the_place(connected, server):

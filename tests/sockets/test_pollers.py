@@ -145,6 +145,69 @@ def test_two_threads_poll_one_socket(logged):
     assert logged(program) == [(1.0, (1, 0)), (2.0, (5, 1)), (2.0, (7, 1))]
 
 
+def _select_it(sock, other):
+    return [len(found) for found in select.select([sock, other], [], [], 5)]
+
+
+def _select_its_number(sock, other):
+    return [len(found) for found in select.select([sock.fileno(), other], [], [], 5)]
+
+
+@pytest.mark.parametrize("wait", [_select_it, _select_its_number])
+def test_what_another_thread_closes_meanwhile_is_waited_for_no_more(logged, wait):
+    """As on Linux. And what is wrong with it is no matter of the thread that looks."""
+
+    def program(log):
+        one, other = socket.socketpair()
+        third, fourth = socket.socketpair()
+        with one, other, third, fourth:
+            thread = threading.Thread(target=lambda: log(wait(one, third)))
+            thread.start()
+            time.sleep(1)
+            one.close()
+            time.sleep(1)
+            fourth.sendall(b"x")
+            time.sleep(1)
+            log("still here")
+            thread.join()
+
+    assert logged(program) == [(2.0, [1, 0, 0]), (3.0, "still here")]
+
+
+def test_an_epoll_that_another_thread_closes_meanwhile_finds_nothing(logged):
+    def program(log):
+        one, other = socket.socketpair()
+        with one, other, select.epoll() as epoll:
+            epoll.register(one, select.EPOLLIN)
+            thread = threading.Thread(target=lambda: log(epoll.poll(5)))
+            thread.start()
+            time.sleep(1)
+            epoll.close()
+            other.sendall(b"x")
+            thread.join()
+
+    assert logged(program) == [(5.0, [])]
+
+
+class Number:
+    """As the integers of other packages: no ``int``, but it stands for one."""
+
+    def __init__(self, value):
+        self._value = value
+
+    def __index__(self):
+        return self._value
+
+
+def test_a_timeout_may_be_whatever_stands_for_an_integer(logged):
+    def program(log):
+        log(select.select([], [], [], Number(2)))
+        log(select.poll().poll(Number(3000)))
+        log(epolled(lambda epoll: epoll.poll(Number(4))))
+
+    assert logged(program) == [(2.0, ([], [], [])), (5.0, []), (9.0, [])]
+
+
 WAITS = {
     "recv": lambda sock: sock.recv(1),
     "accept": lambda sock: sock.accept(),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import queue
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import pytest
 
 from simclock import Simulation
+from simclock._boundary import _native, held
 
 LIMIT = 60.0
 
@@ -18,7 +20,13 @@ LIMIT = 60.0
 def converse(program, lines, returncode=0):
     """Run *program*; tell it one more of *lines* whenever it asks, but not at once."""
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(program)],
+        [
+            sys.executable,
+            "-W",
+            "ignore:This process:DeprecationWarning",
+            "-c",
+            textwrap.dedent(program),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -164,6 +172,27 @@ def test_an_interrupt_ends_it_at_once():
     """
 
     assert converse(program, []) == ["?interrupted 0.0"]
+
+
+def test_an_interrupt_just_before_it_leaves_the_simulation_as_it_was(monkeypatch):
+    """Python runs handlers as soon as a call has returned, before the next instruction."""
+
+    class Interrupted:
+        """The C module, in which an interrupt comes right after the thread has left."""
+
+        def __getattr__(self, name):
+            return getattr(_native, name)
+
+        def leave(self):
+            _native.leave()
+            raise KeyboardInterrupt
+
+    with Simulation() as sim:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(held, "_native", Interrupted())
+            os.system("true")
+        time.sleep(1)
+        assert sim.elapsed == 1.0
 
 
 def test_a_stand_in_for_the_standard_input_is_the_users_and_waits_in_virtual_time(

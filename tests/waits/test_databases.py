@@ -466,10 +466,13 @@ def test_sqlite_that_is_loaded_inside_waits_in_virtual_time_too(child, path):
             import sqlite3
             owner = sqlite3.connect({str(path)!r}, isolation_level=None)
             owner.execute("BEGIN EXCLUSIVE")
+            other = sqlite3.connect({str(path)!r}, timeout=7)
             try:
-                sqlite3.connect({str(path)!r}, timeout=7).execute("SELECT * FROM t")
+                other.execute("SELECT * FROM t")
             except sqlite3.OperationalError as error:
                 print(error, sim.elapsed)
+            other.close()
+            owner.close()
     """
 
     assert child(program) == ["database is locked 7.0"]

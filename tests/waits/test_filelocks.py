@@ -255,6 +255,44 @@ def test_the_clock_is_held_for_a_lock_of_another_process(opened, log, function):
     assert line == f"root (0) waited for another process, which locks file.lock, in {function}"
 
 
+class Number:
+    """As the integers of other packages: no ``int``, but it stands for one."""
+
+    def __init__(self, value):
+        self._value = value
+
+    def __index__(self):
+        return self._value
+
+
+@pytest.mark.parametrize("number", [int, Number])
+def test_an_operation_may_be_whatever_stands_for_an_integer(opened, log, number):
+    one, other = opened(), opened()
+    with Simulation():
+        fcntl.flock(one, fcntl.LOCK_EX)
+        threading.Timer(1, fcntl.flock, [one, fcntl.LOCK_UN]).start()
+        fcntl.flock(other, number(fcntl.LOCK_EX))
+        log("owned")
+
+    assert log == [(1.0, "owned")]
+
+
+def test_the_other_lockf_holds_the_clock_too(opened, log):
+    file = opened()
+    with other_process(file.name, "lockf", SHORTLY), Simulation() as sim:
+        threading.Timer(5, log, ["timer"]).start()
+        with pytest.raises(BlockingIOError):
+            os.lockf(file.fileno(), os.F_TLOCK, 0)
+        os.lockf(file.fileno(), os.F_LOCK, 0)
+        log("owned")
+        os.lockf(file.fileno(), os.F_ULOCK, 0)
+        time.sleep(5)
+        (line,) = sim.escapes
+
+    assert log == [(0.0, "owned"), (5.0, "timer")]
+    assert line == "root (0) waited for another process, which locks file.lock, in lockf"
+
+
 def test_another_process_is_not_waited_for_for_ever(opened, log):
     file = opened()
     with other_process(file.name, "flock", REAL), Simulation(watchdog=SHORTLY):

@@ -16,7 +16,7 @@ from simclock._boundary.active import kernel
 from simclock._boundary.gates import Gate
 from simclock._boundary.outside import living_children
 from simclock._boundary.rows import Row, originals
-from simclock._core.instants import MICROSECOND, SECOND, to_ns
+from simclock._core.instants import MICROSECOND, SECOND, plain, to_ns
 from simclock._core.waits import Alarm
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def _sigwaitinfo(sigset: Any) -> Any:
 
 
 def _sigtimedwait(sigset: Any, timeout: Any) -> Any:
+    timeout = plain(timeout)
     if not isinstance(timeout, (int, float)) or not 0 <= timeout < _LONGEST:
         return originals["_signal.sigtimedwait"](sigset, timeout)  # raises what is wrong
     return _wait(sigset, to_ns(timeout), timeout)

@@ -38,11 +38,13 @@ _KINDS = ("pipe:", "socket:", "anon_inode:[eventfd]")
 class Child:
     """A child process that was started by a simulated thread and not reaped yet."""
 
-    __slots__ = ("name", "owes", "pid")
+    __slots__ = ("began", "name", "owes", "pid")
 
     patience = None
 
-    def __init__(self, pid: int, name: str) -> None:
+    def __init__(self, pid: int, name: str, began: float) -> None:
+        # The real instant of its start.
+        self.began = began
         self.pid = pid
         self.name = name
         # Whether it is waited for: not after it has kept us waiting for too long.

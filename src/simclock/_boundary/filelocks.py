@@ -1,4 +1,4 @@
-"""Locks of files: ``flock``, and the record locks of ``lockf`` and ``fcntl``."""
+"""Locks of files: ``flock``, and the record locks of ``lockf`` (there are two) and ``fcntl``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from simclock._boundary.active import kernel
 from simclock._boundary.gates import Gate
 from simclock._boundary.rows import Row, originals
+from simclock._core.instants import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,6 +123,7 @@ def _at_once(original: Callable[..., Any], *args: Any) -> Any:
 
 def _flock(fd: Any, operation: Any) -> Any:
     original = originals["fcntl.flock"]
+    operation = plain(operation)
     if not isinstance(operation, int) or operation & (fcntl.LOCK_NB | fcntl.LOCK_UN):
         return _at_once(original, fd, operation)
     return _wait(
@@ -135,6 +137,7 @@ def _flock(fd: Any, operation: Any) -> Any:
 
 def _lockf(fd: Any, cmd: Any, *args: Any) -> Any:
     original = originals["fcntl.lockf"]
+    cmd = plain(cmd)
     if not isinstance(cmd, int) or cmd & fcntl.LOCK_NB or cmd == fcntl.LOCK_UN:
         return _at_once(original, fd, cmd, *args)
     return _wait(
@@ -146,8 +149,23 @@ def _lockf(fd: Any, cmd: Any, *args: Any) -> Any:
     )
 
 
+def _posix_lockf(*args: Any) -> Any:
+    original = originals["posix.lockf"]
+    if len(args) != 3 or args[1] != os.F_LOCK:
+        return _at_once(original, *args)
+    fd, _, length = args
+    return _wait(
+        "lockf",
+        lambda: original(fd, os.F_TLOCK, length),
+        lambda: original(fd, os.F_ULOCK, length),
+        fd,
+        "",  # likewise
+    )
+
+
 def _fcntl(fd: Any, cmd: Any, *args: Any) -> Any:
     original = originals["fcntl.fcntl"]
+    cmd = plain(cmd)
     at_once = _AT_ONCE.get(cmd) if isinstance(cmd, int) else None
     if at_once is None:
         return original(fd, cmd, *args)
@@ -165,5 +183,6 @@ _NOTE = "tries without waiting, else parks until it is free"
 ROWS = [
     Row("fcntl.flock", "simulated", _NOTE, _flock),
     Row("fcntl.lockf", "simulated", _NOTE, _lockf),
+    Row("posix.lockf", "simulated", _NOTE, _posix_lockf),
     Row("fcntl.fcntl", "simulated", f"with F_SETLKW: {_NOTE}", _fcntl),
 ]

@@ -35,10 +35,15 @@ Pair = tuple[Address, Address]
 # Real seconds that whoever has just connected gets to speak first.
 GREETING = 1.0
 # Real seconds without anything after which an answer is complete: it may come in pieces.
-LULL = 0.05
+LULL = 0.1
+# The same for a call that has a timeout of its own: it expects something.
+EXPECTING_LULL = 1.0
+# Real seconds for which a child process that has just been started holds the clock while it works,
+# whoever waits for whatever.
+STARTING = 5.0
 # Connections that are known at once; beyond this many those that owe nothing are forgotten.
 MOST = 10_000
-# Poll objects that are known before those that nobody else knows are looked for.
+# Poll objects and child processes that are known before those that are gone are looked for.
 SWEEP = 100
 READ = select.POLLIN | select.POLLPRI
 # What a poll mask has room for; epoll's own flags are beyond.
@@ -60,7 +65,7 @@ class Connection:
         self.owes = False
         self.greeting = False
         # The real instant of what came last.
-        self._heard = -LULL
+        self._heard = -EXPECTING_LULL
         # Whether it is waited for when it takes no data, or is not made yet.
         self.takes = True
 
@@ -69,10 +74,10 @@ class Connection:
         """Real seconds that it is waited for, None for the watchdog's."""
         return GREETING if self.greeting else None
 
-    @property
-    def speaks(self) -> bool:
-        """Whether something may be on its way from the other end."""
-        return self.owes or realtime.now() < self._heard + LULL
+    def speaks(self, *, expected: bool) -> bool:
+        """Return whether something may be on its way from the other end."""
+        lull = EXPECTING_LULL if expected else LULL
+        return self.owes or realtime.now() < self._heard + lull
 
     def greets(self) -> None:
         """Note that it was just made: the other end may speak first."""
@@ -97,7 +102,7 @@ class Connection:
     def give_up(self) -> None:
         """Owe nothing until bytes go out again."""
         self.owes = self.greeting = False
-        self._heard = -LULL
+        self._heard = -EXPECTING_LULL
 
     def __str__(self) -> str:
         return f"an answer from {self.peer}"
@@ -135,6 +140,7 @@ class Outside:
         self._next_prune = MOST
         # Inodes of the two ends of each pair of sockets.
         self._twins: dict[int, int] = {}
+        self._next_forgetting = MOST
         # What threads have just polled for in vain, by thread; see `processes`.
         self.polled: dict[str, Any] = {}
         # What ``select.poll`` objects were told; they do not tell it again.
@@ -158,10 +164,21 @@ class Outside:
 
     def pairs(self, one: Any, other: Any) -> None:
         """Note the two ends of a pair of sockets."""
+        if len(self._twins) >= self._next_forgetting:
+            self._forget_closed_pairs()
         first, second = _inode(one.fileno()), _inode(other.fileno())
         self._twins[first] = second
         self._twins[second] = first
         self._inside |= {first, second}
+
+    def _forget_closed_pairs(self) -> None:
+        mine = {_link(int(name)) for name in os.listdir("/proc/self/fd")}
+        self._twins = {
+            one: other
+            for one, other in self._twins.items()
+            if not mine.isdisjoint((f"socket:[{one}]", f"socket:[{other}]"))
+        }
+        self._next_forgetting = max(MOST, 2 * len(self._twins))
 
     def made(self, sock: Any, peer: Address | str | None = None, *, serves: bool = False) -> None:
         """Note a connection to *peer*: the other end may speak first."""
@@ -261,12 +278,15 @@ class Outside:
 
     def starts(self, pid: int, name: str) -> None:
         """Note that a child process was started."""
-        self.children[pid] = Child(pid, name)
+        if len(self.children) >= SWEEP:
+            # Not all are reaped here: those of one who ignores SIGCHLD are by the system.
+            self.children = {pid: child for pid, child in self.children.items() if child.exists()}
+        self.children[pid] = Child(pid, name, realtime.now())
 
     def child(self, pid: int) -> Child:
         """Return a child process, which may have been started outside."""
         if pid not in self.children:
-            self.starts(pid, name_of(pid))
+            self.children[pid] = Child(pid, name_of(pid), -STARTING)
         return self.children[pid]
 
     def reaped(self, pid: int) -> None:
@@ -289,6 +309,17 @@ class Outside:
         """Return the child processes that run, unless all that they do is wait for us."""
         living = self.living()
         return [] if at_rest(living, self._own_sockets()) else living
+
+    def working(self) -> str:
+        """Return the child processes that were started just now and are at work.
+
+        The next sleep may be one until they are up, of which nothing tells.
+        """
+        if not self.children:
+            return ""
+        now = realtime.now()
+        young = [c for c in self.living() if c.owes and now < c.began + STARTING]
+        return describe(young) if young and self.busy() else ""
 
     def _own_sockets(self) -> Iterator[str]:
         """Generate the sockets of this process, and their other ends."""
@@ -330,31 +361,34 @@ class Outside:
         """Return whether nothing is known outside. Then nobody owes anything."""
         return not self.children and not self._elsewhere
 
-    def debtors(self, fd: int, mask: int, *, loop: bool = False) -> Iterator[Debtor]:
+    def debtors(
+        self, fd: int, mask: int, *, loop: bool = False, expected: bool = False
+    ) -> Iterator[Debtor]:
         """Generate who owes what *fd* is waited for with *mask*.
 
         *loop*: by an event loop, whose own pair of sockets a forked child has inherited.
+        *expected*: with a timeout of the call's own.
         """
         try:
             status = os.fstat(fd)
         except OSError:
             return
         if stat.S_ISSOCK(status.st_mode):
-            yield from self._of_socket(status.st_ino, mask, loop=loop)
+            yield from self._of_socket(status.st_ino, mask, loop=loop, expected=expected)
         elif stat.S_ISFIFO(status.st_mode):
             yield from self._holders(_link(fd), mask)
         elif self.children and _link(fd) == "anon_inode:[pidfd]":
             pid = pid_of(fd)
             yield from self.owing(lambda child: child.pid == pid)
 
-    def _of_socket(self, inode: int, mask: int, *, loop: bool) -> Iterator[Debtor]:
+    def _of_socket(self, inode: int, mask: int, *, loop: bool, expected: bool) -> Iterator[Debtor]:
         connection = self._elsewhere.get(inode)
         if connection is not None:
             if self._is_open(self._pairs, connection.twin):
                 # It was accepted only after it was made, by whoever is inside.
                 del self._elsewhere[inode]
                 self._inside.add(inode)
-            elif mask & READ and connection.speaks:
+            elif mask & READ and connection.speaks(expected=expected):
                 yield connection
             elif mask & select.POLLOUT and connection.takes:
                 yield Taker(connection)
@@ -406,7 +440,7 @@ def living_children() -> list[str]:
 
 
 def patience_with(debtors: Iterable[Debtor], own: float | None) -> float | None:
-    """Return how many real seconds to wait for *debtors*: as the most patient, but at most *own*."""
+    """Return how long to wait for *debtors*: as the most patient says, but at most *own*."""
     each = [debtor.patience for debtor in debtors]
     known = [patience for patience in each if patience is not None]
     if not known or len(known) < len(each):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from simclock._boundary import processes
 from simclock._boundary.active import kernel
 from simclock._boundary.gates import Gate
-from simclock._boundary.outside import describe, outside, patience_with
+from simclock._boundary.outside import POLLED, describe, outside, patience_with
 from simclock._boundary.rows import Row, originals
-from simclock._core.instants import MILLISECOND, to_ns
+from simclock._core.instants import MILLISECOND, plain, to_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,14 +30,21 @@ _NEED_LATER = ("multiprocessing.connection", "subprocess")
 class PollGate(Gate):
     """The wait for a poll to find something.
 
-    *asked* returns the descriptors that it is about, with their masks; *loop*
-    says that an event loop asks, whose timeout is about something else.
+    *found* is what the first look found; *asked* returns the descriptors that
+    it is about, with their masks; *loop* says that an event loop asks, whose
+    timeout is about something else.
     """
 
     __slots__ = ("_own", "ask", "asked", "child", "found", "loop")
 
     def __init__(
-        self, ask: Callable[[], Any], asked: Descriptors, patience: float | None, *, loop: bool
+        self,
+        found: Any,
+        ask: Callable[[], Any],
+        asked: Descriptors,
+        patience: float | None,
+        *,
+        loop: bool,
     ) -> None:
         super().__init__(patience)
         # That of the wait itself, whoever has to end it.
@@ -45,8 +52,7 @@ class PollGate(Gate):
         self.ask = ask
         self.asked = asked
         self.loop = loop
-        # What the first look found. Only that one may raise: who looks later is any thread.
-        self.found = ask()
+        self.found = found
         # The wait for a child process that was asked for just before: see `processes`.
         self.child = processes.polled_now()
 
@@ -56,12 +62,14 @@ class PollGate(Gate):
         Asked once: a one-shot or edge-triggered event is not told twice.
         """
         if not self.has_found():
-            # Closed meanwhile by another thread: Linux, too, goes on waiting then.
+            # Closed meanwhile by another thread: Linux, too, goes on waiting then. And whoever
+            # is asked here may be any thread.
             with contextlib.suppress(OSError, ValueError):
                 self.found = self.ask()
         return self.has_found()
 
-    def _has_found(self) -> bool:
+    def has_found(self) -> bool:
+        """Return whether a look has found something."""
         return any(self.found) if isinstance(self.found, tuple) else bool(self.found)
 
     def _debtors(self) -> list[Debtor]:
@@ -71,7 +79,7 @@ class PollGate(Gate):
         return [
             debtor
             for fd, mask in self.asked()
-            for debtor in known.debtors(fd, mask, loop=self.loop)
+            for debtor in known.debtors(fd, mask, loop=self.loop, expected=self._own is not None)
         ] + (self.child.owing() if self.child is not None else [])
 
     def outside(self) -> str:
@@ -91,12 +99,18 @@ class PollGate(Gate):
 
 
 def _wait(
-    ask: Callable[[], Any], asked: Descriptors, timeout_ns: int | None, *, loop: bool = False
+    ask: Callable[[], Any],
+    asked: Descriptors,
+    timeout_ns: int | None,
+    *,
+    again: Callable[[], Any] | None = None,
+    loop: bool = False,
 ) -> Any:
+    """Return what *ask* finds, or *again* later, until the time is over. *ask* may raise."""
     simulation = kernel()
     simulation.step("poll")
     patience = None if loop or timeout_ns is None else timeout_ns / 1e9
-    gate = PollGate(ask, asked, patience, loop=loop)
+    gate = PollGate(ask(), again or ask, asked, patience, loop=loop)
     if gate.has_found():
         return gate.found
     if timeout_ns == 0:
@@ -112,16 +126,6 @@ _LONGEST_MS = 2**31 - 1
 _LONGEST = 2**63 / 1e9
 
 
-def _number(timeout: Any) -> Any:
-    """Return a timeout as a plain number, if it stands for one."""
-    if isinstance(timeout, (int, float)):
-        return timeout
-    try:
-        return operator.index(timeout)
-    except TypeError:
-        return timeout
-
-
 def _is_time(timeout: Any, most: float) -> bool:
     """Return whether the original would take it as a timeout."""
     return isinstance(timeout, (int, float)) and -most <= timeout < most
@@ -129,11 +133,11 @@ def _is_time(timeout: Any, most: float) -> bool:
 
 def _epoll(epoll: Any, timeout: Any = None, maxevents: Any = -1) -> Any:
     original = originals["select.epoll.poll"]
-    timeout = _number(timeout)
+    timeout = plain(timeout)
     if timeout is not None and not _is_time(timeout, _LONGEST_MS / 1000):
         return original(epoll, timeout, maxevents)  # raises what is wrong
     forever = timeout is None or timeout < 0
-    fd = epoll.fileno()
+    fd = epoll.fileno()  # now: it may be closed later
     return _wait(
         lambda: original(epoll, 0, maxevents),
         lambda: outside().of_epoll(fd),
@@ -144,7 +148,7 @@ def _epoll(epoll: Any, timeout: Any = None, maxevents: Any = -1) -> Any:
 
 def _poll(poller: Any, timeout: Any = None) -> Any:
     original = originals["select.poll.poll"]
-    timeout = _number(timeout)
+    timeout = plain(timeout)
     if timeout is not None and not _is_time(timeout, _LONGEST_MS):
         return original(poller, timeout)  # raises what is wrong
     forever = timeout is None or timeout < 0
@@ -160,7 +164,7 @@ def _poll(poller: Any, timeout: Any = None) -> Any:
 
 def _select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None) -> Any:
     original = originals["select.select"]
-    timeout = _number(timeout)
+    timeout = plain(timeout)
     if timeout is not None and (not _is_time(timeout, _LONGEST) or timeout < 0):
         return original(rlist, wlist, xlist, timeout)  # raises what is wrong
     try:
@@ -169,22 +173,22 @@ def _select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None) -> Any:
         return original(rlist, wlist, xlist, 0)  # raises what is wrong
     masks = (select.POLLIN, select.POLLOUT, select.POLLPRI)
 
-    def ask() -> Any:
-        try:
-            return original(*lists, 0)
-        except (OSError, ValueError):
-            # One is closed: the next look is at the others.
-            lists[:] = [[each for each in chosen if _is_open(each)] for chosen in lists]
-            raise
+    def still_open() -> list[list[Any]]:
+        return [[each for each in chosen if _is_open(each)] for chosen in lists]
 
     def asked() -> list[tuple[int, int]]:
         return [
             (_descriptor(each), mask)
-            for chosen, mask in zip(lists, masks, strict=True)
+            for chosen, mask in zip(still_open(), masks, strict=True)
             for each in chosen
         ]
 
-    return _wait(ask, asked, None if timeout is None else to_ns(timeout))
+    return _wait(
+        lambda: original(*lists, 0),
+        asked,
+        None if timeout is None else to_ns(timeout),
+        again=lambda: original(*still_open(), 0),
+    )
 
 
 def _descriptor(file: Any) -> int:
@@ -204,19 +208,21 @@ def _is_open(file: Any) -> bool:
 
 def _register(poller: Any, fd: Any, *mask: Any) -> None:
     originals["select.poll.register"](poller, fd, *mask)
-    number = fd if isinstance(fd, int) else fd.fileno()
-    told = outside().told(poller)
-    told[number] = mask[0] if mask else select.POLLIN | select.POLLPRI | select.POLLOUT
+    outside().told(poller)[_descriptor(fd)] = _mask(*mask)
 
 
 def _modify(poller: Any, fd: Any, mask: Any) -> None:
     originals["select.poll.modify"](poller, fd, mask)
-    outside().told(poller)[fd if isinstance(fd, int) else fd.fileno()] = mask
+    outside().told(poller)[_descriptor(fd)] = _mask(mask)
 
 
 def _unregister(poller: Any, fd: Any) -> None:
     originals["select.poll.unregister"](poller, fd)
-    outside().told(poller).pop(fd if isinstance(fd, int) else fd.fileno(), None)
+    outside().told(poller).pop(_descriptor(fd), None)
+
+
+def _mask(mask: Any = select.POLLIN | select.POLLPRI | select.POLLOUT) -> int:
+    return operator.index(mask) & POLLED
 
 
 _NOTE = "asks without waiting, else parks until something is ready or the virtual deadline"

@@ -42,6 +42,7 @@ class NativePort:
         self.is_main = is_main
         self.real_packages = real_packages
         self.outside = Outside()
+        self.working = self.outside.working
         # Bound here: these are on the path of every switch.
         self.switch = _native.switch
         self.give_turn = _native.give_turn

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from simclock._boundary import _native
 from simclock._boundary.active import kernel
 from simclock._boundary.gates import Gate
-from simclock._boundary.held import held
+from simclock._boundary.held import announce, held
 from simclock._boundary.outside import describe, outside, pid_of
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import MILLISECOND, to_ns
@@ -314,8 +314,16 @@ def _for_the_caller(original: Callable[..., Any], *args: Any) -> Any:
     return _native.call_user(FunctionType(code, frame.f_globals), original, args)
 
 
+def _start(what: str) -> None:
+    """Count the start of a child process, or raise `Escape` where nothing may be outside."""
+    simulation = kernel()
+    simulation.step(what)
+    if simulation.external == "strict":
+        announce(simulation, what)
+
+
 def _fork(*args: Any) -> Any:
-    kernel().step("fork")
+    _start("fork")
     pid = _for_the_caller(originals["posix.fork"], *args)
     if pid:  # else there is no simulation here
         outside().starts(pid, f"forked at {kernel().site()}")
@@ -323,7 +331,7 @@ def _fork(*args: Any) -> Any:
 
 
 def _forkpty(*args: Any) -> Any:
-    kernel().step("fork")
+    _start("forkpty")
     pid, fd = _for_the_caller(originals["posix.forkpty"], *args)
     if pid:
         outside().starts(pid, f"forked at {kernel().site()}")
@@ -331,7 +339,7 @@ def _forkpty(*args: Any) -> Any:
 
 
 def _fork_exec(*args: Any) -> Any:
-    kernel().step("fork")
+    _start("fork_exec")
     pid = _for_the_caller(originals["_posixsubprocess.fork_exec"], *args)
     outside().starts(pid, _named(args[0]))
     return pid
@@ -339,7 +347,7 @@ def _fork_exec(*args: Any) -> Any:
 
 def _spawns(name: str) -> Callable[..., Any]:
     def spawn(*args: Any, **kwargs: Any) -> Any:
-        kernel().step(name)
+        _start(name)
         pid = originals[f"posix.{name}"](*args, **kwargs)
         outside().starts(pid, _named(args[1] if len(args) > 1 else kwargs["argv"]))
         return pid

@@ -61,7 +61,8 @@ class SocketGate(Gate):
         known = outside()
         if known.quiet() or self.sock.fileno() < 0:
             return []
-        return list(known.debtors(self.sock.fileno(), self.mask))
+        expected = self._own is not None
+        return list(known.debtors(self.sock.fileno(), self.mask, expected=expected))
 
     def outside(self) -> str:
         """Return whose answer it waits for, if that is in flight."""
@@ -192,6 +193,7 @@ _ALL: dict[str, Callable[..., Any]] = {"recv": _recv_all, "recv_into": _recv_all
 
 def _accept(sock: Any, *args: Any) -> Any:
     original = originals[_SOCKET + "_accept"]
+    outside().listens(sock)  # it may have been made before the simulation
     fd, address = Waiter(sock, "accept").until_done(_IN, original, sock, *args)
     made = socket.socket(sock.family, sock.type, sock.proto, fileno=fd)
     try:
@@ -317,13 +319,17 @@ class QueueGate(SocketGate):
 
 
 class RoomGate(Gate):
-    """The wait for a Unix listener whose queue is full: nothing but another try tells."""
+    """The wait for a Unix listener whose queue is full: nothing but another try tells.
 
-    __slots__ = ("connect", "error", "over")
+    *listener* describes it if it is outside.
+    """
 
-    def __init__(self, connect: Callable[[], None]) -> None:
-        super().__init__()
+    __slots__ = ("_listener", "connect", "error", "over")
+
+    def __init__(self, connect: Callable[[], None], listener: str, patience: float | None) -> None:
+        super().__init__(patience)
         self.connect = connect
+        self._listener = listener
         # It must not be tried again then.
         self.over = False
         self.error: OSError | None = None
@@ -340,6 +346,14 @@ class RoomGate(Gate):
             self.over = True
         return True
 
+    def outside(self) -> str:
+        """Return who has to make room, if that is not us."""
+        return self._listener
+
+    def give_up(self) -> None:
+        """Count on no room any more."""
+        self._listener = ""
+
 
 def _connect(sock: Any, address: Any) -> None:
     waiter = Waiter(sock, "connect")
@@ -355,7 +369,9 @@ def _connect(sock: Any, address: Any) -> None:
         if error.errno == errno.EINPROGRESS:
             _finish_connecting(waiter, attempt, address)
         else:
-            room = RoomGate(attempt)
+            inside = outside().is_inside(sock, address)
+            listener = "" if inside else f"a place in the queue of {address!r}"
+            room = RoomGate(attempt, listener, sock.gettimeout())
             waiter.park_on(room)
             if room.error is not None:
                 raise room.error from None

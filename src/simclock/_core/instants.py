@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -40,3 +40,13 @@ def delta_to_ns(delta: timedelta) -> int:
 def to_seconds(nanoseconds: int) -> float:
     """Return *nanoseconds* in seconds."""
     return nanoseconds / 1e9
+
+
+def plain(number: Any) -> Any:
+    """Return what stands for an integer as one, as C code takes it; anything else as it is."""
+    if isinstance(number, (int, float)):
+        return number
+    try:
+        return operator.index(number)
+    except TypeError:
+        return number

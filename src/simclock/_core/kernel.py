@@ -51,6 +51,9 @@ GRACE = 1.0
 # another process did to something that is no descriptor.
 GLANCE = 0.02
 SHORT_GLANCE = 0.002
+# Real seconds for which the clock is held before a deadline at least, however near that is: an
+# answer is to come before it, as long as that is nobody's own timeout.
+LEAST_HOLD = 1.0
 FINISHED_KEPT = 10_000
 # What a run gets beyond a limit that it has passed, before it is told again.
 LEASH_STEPS = 10_000
@@ -445,7 +448,7 @@ class Kernel:
             return
         if self._foreign_moved() and scheduler.look_again():
             return
-        if (self.holds or self._outside or owed) and self.external != "ignore":
+        if self.external != "ignore" and self._is_held(owed):
             self._wait_outside()
             return
         if self._settlers:
@@ -523,6 +526,31 @@ class Kernel:
                 wait.held_since = None
         return owed
 
+    def _is_held(self, owed: list[tuple[Wait, Polled, str]]) -> bool:
+        """Return whether the clock must not move yet."""
+        if self.holds or self._outside:
+            return True
+        return bool(owed or self.port.working()) and not self._is_overdue(owed)
+
+    def _is_overdue(self, owed: list[tuple[Wait, Polled, str]]) -> bool:
+        """Return whether the first deadline would have come in reality by now.
+
+        So virtual time is never slower than real time, but for `LEAST_HOLD`,
+        although answer after answer may be waited for.
+        """
+        first = self.scheduler.timers.first()
+        if first is None or self._settlers:
+            return False
+        now = self.port.real_seconds()
+        if first.first_since is None:
+            first.first_since = now
+        seconds = max(LEAST_HOLD, self._seconds_until(first.deadline_ns) or 0.0)
+        if now - first.first_since < seconds:
+            return False
+        for _, _, text in owed:
+            self.escapes[f"{text}: the clock went on after {seconds:g} real seconds"] = None
+        return True
+
     def _wait_outside(self) -> None:
         """Wait in real time for what is outside, bounded: a hold, a foreign thread, an answer."""
         owed = self._owed()
@@ -535,14 +563,16 @@ class Kernel:
         # Without times: a connection may answer many times.
         self.escapes.update(dict.fromkeys(report.owed(wait, text) for wait, _, text in owed))
         end = self.port.real_seconds() + self.limits.stall
-        while self.holds or self._outside or owed:
+        while self.holds or self._outside or owed or self.port.working():
             descriptors = [each for _, resource, _ in owed for each in resource.descriptors()]
-            watched = all(resource.descriptors() for _, resource, _ in owed)
+            watched = owed and all(resource.descriptors() for _, resource, _ in owed)
             self.port.wait_kick(GLANCE if watched else SHORT_GLANCE, descriptors)
             if self.port.signals_wanted() or self._poll() or self.scheduler.look_again():
                 return
             self._foreign_moved()
             owed = self._within_patience(self._owed())
+            if not (self.holds or self._outside) and self._is_overdue(owed):
+                return
             if (self.holds or self._outside) and self.port.real_seconds() > end:
                 error = Stalled(report.outside(self, self._outside))
                 self.holds.clear()
@@ -564,7 +594,7 @@ class Kernel:
             if now - wait.held_since < patience:
                 rest.append((wait, resource, text))
                 continue
-            line = f"{text}: nothing came in {patience:g} real seconds"
+            line = f"{text}: nothing came in {round(patience, 3):g} real seconds"
             self.escapes[line] = None
             self.trace.add(self.world.now_ns, wait.thread.path, "mark", "gave up")
             if self.scheduler.timers.next_deadline_ns() is None and not self._settlers:

@@ -77,6 +77,9 @@ class Port(Protocol):
         Ends too when a descriptor of *wanted* is as its poll mask says.
         """
 
+    def working(self) -> str:
+        """Return what outside is at work although nobody waits for it, or nothing."""
+
     def real_package(self) -> str:
         """Return the package, of those that run in real time, that is being called, or nothing."""
 

@@ -147,7 +147,10 @@ def outside(kernel: Kernel, waits: Iterable[Wait]) -> str:
     lines = [f"stalled: the clock was held for {seconds:g} real seconds at {_instant(kernel)}"]
     lines += [f"  held by: {owner}" for owner in kernel.holds.values()]
     lines += _blocked(kernel, [wait.thread for wait in waits])
-    lines.append("release what is named above, or give a longer watchdog=")
+    lines.append(
+        "release what is named above, give the wait a timeout if nothing has to come, "
+        "or give a longer watchdog="
+    )
     return "\n".join(lines)
 
 

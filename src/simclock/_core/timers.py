@@ -46,6 +46,10 @@ class Timers:
             self._dead -= 1
         return self._heap[0][0] if self._heap else None
 
+    def first(self) -> Wait | Alarm | None:
+        """Return what has the earliest armed deadline."""
+        return self._heap[0][2] if self.next_deadline_ns() is not None else None
+
     def pop_due(self, now_ns: int) -> Wait | Alarm | None:
         """Take out the first wait that is due at *now_ns*."""
         deadline_ns = self.next_deadline_ns()

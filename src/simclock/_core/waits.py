@@ -112,6 +112,7 @@ class Wait:
         "armed",
         "deadline_ns",
         "due",
+        "first_since",
         "held_since",
         "reason",
         "resource",
@@ -138,17 +139,21 @@ class Wait:
         self.due = False
         # The real instant, in seconds, since when it holds the clock.
         self.held_since: float | None = None
+        # The same, since when its deadline was the first one and the clock was held before it.
+        self.first_since: float | None = None
 
 
 class Alarm:
     """A deadline that no thread is parked on: a function is called when it comes."""
 
-    __slots__ = ("armed", "deadline_ns", "name", "ring")
+    __slots__ = ("armed", "deadline_ns", "first_since", "name", "ring")
 
     def __init__(self, name: str, deadline_ns: int, ring: Callable[[], None]) -> None:
         self.name = name
         self.deadline_ns = deadline_ns
         # Called in the kernel, by any thread.
         self.ring = ring
+        # As in `Wait`.
+        self.first_since: float | None = None
         # Invariant: its timer is in the heap and counts.
         self.armed = False
