@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import select
 import selectors
@@ -542,6 +543,12 @@ def test_an_answer_in_pieces_is_waited_for_to_its_end(connected):
         file.write("pieces hello\n")
         file.flush()
         assert (file.readline(), sim.elapsed) == ("hello\n", 0.0)
+
+
+def test_a_connection_may_be_used_by_its_descriptor(connected):
+    with Simulation() as sim, connected(None) as client:
+        os.write(client.fileno(), b"slow hello\n")
+        assert (os.read(client.fileno(), 100), sim.elapsed) == (b"hello\n", 0.0)
 
 
 def test_strict_names_the_peer_and_the_place(connected, server):

@@ -72,7 +72,7 @@ class Child:
         """
         with contextlib.suppress(OSError):
             return any(has_end(pid, link, mask) for pid in _with_descendants([self.pid]))
-        return False
+        return False  # pragma: no cover - it ended meanwhile
 
     def give_up(self) -> None:
         """Owe nothing until bytes go to it, or a signal."""
@@ -120,7 +120,7 @@ def _answers(pid: int, fd: str, mask: int) -> bool:
                 if mask & select.POLLIN:
                     return access != os.O_RDONLY
                 return not (mask & select.POLLOUT) or access != os.O_WRONLY
-    return False
+    return False  # pragma: no cover - closed meanwhile
 
 
 def _descriptors(pid: int) -> Iterator[tuple[str, str]]:

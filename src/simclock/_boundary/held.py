@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from simclock._boundary import _native
 from simclock._boundary.active import kernel, kernels
@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from simclock._core.kernel import Kernel
 
 
+def refuse(error: Escape) -> NoReturn:
+    """Raise *error* here, and let the run fail by it even if it is swallowed."""
+    simulation = kernel()
+    simulation.fail(error)
+    if simulation.current is simulation.root:
+        simulation.root.error = None  # it is raised here
+    raise error
+
+
 def announce(simulation: Kernel, what: str) -> None:
     """Note that *what* is called in real time; raise `Escape` where that is forbidden."""
     if simulation.external == "strict":
-        error = Escape(report.escaped_call(simulation, what))
-        simulation.fail(error)
-        if simulation.current is simulation.root:
-            simulation.root.error = None  # it is raised here
-        raise error
+        refuse(Escape(report.escaped_call(simulation, what)))
     simulation.escapes[report.held_call(simulation, what)] = None
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from simclock._boundary import _native, databases, rows
 from simclock._boundary.active import kernel, kernels
-from simclock._boundary.held import announce
+from simclock._boundary.held import announce, refuse
 from simclock._boundary.rows import Row, originals
 from simclock._core import report
 from simclock.errors import Escape, Unsupported
@@ -243,12 +243,7 @@ def _in_real_time(
 
 
 def _refuse(library: Library, what: str) -> NoReturn:
-    simulation = kernel()
-    error = Escape(report.refused_call(simulation, what, remedies(library)))
-    simulation.fail(error)
-    if simulation.current is simulation.root:
-        simulation.root.error = None  # it is raised here
-    raise error
+    refuse(Escape(report.refused_call(kernel(), what, remedies(library))))
 
 
 def remedies(library: Library) -> list[str]:

@@ -93,7 +93,7 @@ def _never_waits(fd: int, mask: int) -> bool:
     """Return whether it is non-blocking, or nothing can be done with it: that is an error."""
     try:
         flags = fcntl.fcntl(fd, fcntl.F_GETFL)
-    except OSError:
+    except OSError:  # pragma: no cover - closed by a foreign thread since it was asked
         return True
     wrong = os.O_WRONLY if mask & _IN else os.O_RDONLY
     return bool(flags & os.O_NONBLOCK) or flags & os.O_ACCMODE == wrong
