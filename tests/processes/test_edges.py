@@ -15,7 +15,8 @@ from fractions import Fraction
 import pytest
 
 import simclock
-from simclock._boundary import children, outside
+from simclock._boundary import children, outside, processes
+from simclock._boundary.semaphores import SemaphoreGate
 from simclock._boundary.sockets import RoomGate
 
 SLEEPS = ["sleep", "100"]
@@ -84,6 +85,8 @@ def test_a_timeout_that_is_a_fraction(simulated):
 
 
 def test_a_poll_without_a_python_frame_around_it(simulated):
+    assert processes._end_of_popen_wait(None) is None
+
     def body():
         process = subprocess.Popen(["sleep", "0.2"])
         _thread.start_new_thread(os.waitpid, (process.pid, os.WNOHANG))
@@ -131,6 +134,14 @@ def test_a_reader_that_goes_in_the_middle_of_a_large_write(simulated):
     assert simulated(body) == (True, 1.0)
 
 
+def test_a_large_write_that_nobody_reads():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with simclock.Simulation(), pytest.raises(BrokenPipeError):
+        os.write(writer, bytes(500_000))
+    os.close(writer)
+
+
 def test_reading_nothing_from_a_raw_file(simulated):
     def body():
         reader, writer = os.pipe()
@@ -174,6 +185,17 @@ def test_who_owes_what_no_descriptor_tells():
     assert list(known.debtors(counter, select.POLLIN)) == []
     assert outside.pid_of(counter) == 0
     os.close(counter)
+
+
+def test_an_end_of_a_connection_that_is_closed_is_not_there():
+    assert not outside._is_there((GONE, 1))
+
+
+def test_a_semaphore_that_is_given_up_is_owed_by_nobody():
+    gate = SemaphoreGate.__new__(SemaphoreGate)
+    gate.give_up()
+
+    assert gate.outside() == ""
 
 
 def test_at_the_other_end_of_a_terminal_is_the_terminal():

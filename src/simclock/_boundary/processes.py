@@ -227,9 +227,7 @@ def _wait3(*args: Any, **kwargs: Any) -> Any:
     return _reap("wait3", _selection(-1, given[0]), given[0], original)
 
 
-def _wait(*args: Any) -> Any:
-    if args:
-        return originals["posix.wait"](*args)
+def _wait() -> Any:
     original = originals["posix.waitpid"]
     return _reap("wait", _selection(-1, 0), 0, lambda options: original(-1, options))
 
