@@ -11,6 +11,7 @@ from tools.compat.project import Project
 # Why an option is set or a test is left out, where several share the reason.
 COVERAGE = "its own options measure coverage"
 SPINS = "its emitters spin on a flag and reach nothing that simclock sees: time cannot pass"
+PROCESSES = "it waits for child processes, which run in real time: no simulated wait knows of them"
 
 PROJECTS = [
     Project(
@@ -28,6 +29,7 @@ PROJECTS = [
             "tests/triggers",
         ),
         about="A scheduler of jobs on threads and event loops",
+        options={"-knot processpool and not broken_pool": PROCESSES},
         left_out={
             "tests/test_job.py::test_private_modify_bad_func": (
                 "it fails in real time too: this pytest takes its argument *func* for its own"
@@ -89,6 +91,11 @@ PROJECTS = [
             "huey/tests/test_storage.py",
         ),
         about="A task queue with worker threads and a scheduler",
+        left_out={
+            "huey/tests/test_consumer.py::TestProcessTimeout::test_subsecond_timeout": (
+                "it expects a signal from `setitimer`, which counts real time"
+            ),
+        },
     ),
     Project(
         name="janus",
@@ -154,9 +161,11 @@ PROJECTS = [
         about="Observers of the file system, each with threads of its own",
         since=(3, 11),
         left_out={
+            "tests/test_0_watchmedo.py": PROCESSES,
             "tests/test_examples.py": "it needs PyYAML",
             "tests/test_observer.py": SPINS,
             "tests/test_observers_api.py": SPINS,
+            "tests/test_inotify_c.py::test_import_with_exhausted_inotify_instances": PROCESSES,
         },
     ),
 ]
