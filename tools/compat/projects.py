@@ -11,7 +11,7 @@ from tools.compat.project import Project
 # Why an option is set or a test is left out, where several share the reason.
 COVERAGE = "its own options measure coverage"
 SPINS = "its emitters spin on a flag and reach nothing that simclock sees: time cannot pass"
-PROCESSES = "it waits for child processes, which run in real time: no simulated wait knows of them"
+PROCESSES = "its child processes run in real time, and so does their clock"
 
 PROJECTS = [
     Project(
