@@ -142,6 +142,34 @@ def test_a_large_write_that_nobody_reads():
     os.close(writer)
 
 
+class Number:
+    """Stands for an integer, as numpy's do."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __index__(self):
+        return self.number
+
+
+def test_descriptors_and_processes_that_only_stand_for_integers_wait_like_others(simulated):
+    def body():
+        reader, writer = map(Number, os.pipe())
+        threading.Timer(1, os.write, (writer, b"x")).start()
+        read = os.read(reader, 5)
+        threading.Timer(1, os.writev, (writer, [b"y"])).start()
+        buffer = bytearray(1)
+        os.readv(reader, [buffer])
+        os.close(reader)
+        os.close(writer)
+        process = subprocess.Popen(["sleep", "0.1"])
+        status = os.waitpid(Number(process.pid), 0)[1]
+        process.returncode = status
+        return read, bytes(buffer), status
+
+    assert simulated(body) == ((b"x", b"y", 0), 2.0)
+
+
 def test_reading_nothing_from_a_raw_file(simulated):
     def body():
         reader, writer = os.pipe()

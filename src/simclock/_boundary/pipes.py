@@ -18,6 +18,7 @@ from simclock._boundary.active import kernel
 from simclock._boundary.gates import Gate
 from simclock._boundary.outside import describe, outside
 from simclock._boundary.rows import Row, originals
+from simclock._core.instants import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +111,8 @@ def _is_regular(fd: int) -> bool:
 
 
 def _reads(name: str) -> Callable[..., Any]:
-    def read(*args: Any) -> Any:
+    def read(*given: Any) -> Any:
+        args = tuple(map(plain, given))
         kernel().step(name)
         if len(args) == 2 and not _asks_nothing(args[1]):
             _is_ready(name, args[0], _IN)
@@ -126,7 +128,8 @@ def _asks_nothing(wanted: Any) -> bool:
     return wanted < 0 if isinstance(wanted, int) and wanted else not wanted
 
 
-def _write(*args: Any) -> Any:
+def _write(*given: Any) -> Any:
+    args = tuple(map(plain, given))
     original = originals["posix.write"]
     if len(args) != 2 or not _is_descriptor(args[0]):
         return original(*args)  # raises what is wrong
@@ -134,7 +137,8 @@ def _write(*args: Any) -> Any:
     return _written(args[0], args[1], lambda data: original(args[0], data))
 
 
-def _writev(*args: Any) -> Any:
+def _writev(*given: Any) -> Any:
+    args = tuple(map(plain, given))
     original = originals["posix.writev"]
     kernel().step("writev")
     if len(args) != 2 or not _is_descriptor(args[0]) or args[0] in _STANDARD:

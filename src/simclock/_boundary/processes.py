@@ -16,7 +16,7 @@ from simclock._boundary.gates import Gate
 from simclock._boundary.held import announce, held
 from simclock._boundary.outside import describe, outside, pid_of
 from simclock._boundary.rows import Row, originals
-from simclock._core.instants import MILLISECOND, to_ns
+from simclock._core.instants import MILLISECOND, plain, to_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,7 +207,8 @@ def _wait4(*args: Any, **kwargs: Any) -> Any:
     return _wait_for_pid("wait4", *args, **kwargs)
 
 
-def _wait_for_pid(name: str, *args: Any, **kwargs: Any) -> Any:
+def _wait_for_pid(name: str, *given: Any, **kwargs: Any) -> Any:
+    args = tuple(map(plain, given))
     original = originals[f"posix.{name}"]
     if kwargs or len(args) != 2 or not all(isinstance(arg, int) for arg in args):
         return original(*args, **kwargs)  # raises what is wrong
@@ -232,7 +233,8 @@ def _wait() -> Any:
     return _reap("wait", _selection(-1, 0), 0, lambda options: original(-1, options))
 
 
-def _waitid(*args: Any) -> Any:
+def _waitid(*given: Any) -> Any:
+    args = tuple(map(plain, given))
     original = originals["posix.waitid"]
     if len(args) != 3 or not all(isinstance(arg, int) for arg in args):
         return original(*args)
