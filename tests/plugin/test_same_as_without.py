@@ -719,8 +719,10 @@ WORLDS = {
 
 
 @pytest.fixture
-def shown(suite, plain_lines):
+def shown(suite, plain_lines, monkeypatch):
     """Return a function that runs a suite and returns what a user sees of it, line by line."""
+    # Else pytest breaks a list of arguments where what is left of a timeout has a digit more.
+    monkeypatch.setenv("COLUMNS", "1000")
 
     def run(text, *arguments, marked=False):
         # Each run starts from the filters of ours otherwise, where warnings are errors.
