@@ -230,6 +230,40 @@ _SLOTS = dict(_slots())
 
 # ------------------------------------------------------------------ what several folders share
 
+START_NS = 1000 * 10**9  # where a simulation's monotonic clock begins
+
+
+class Log(list):
+    """What happened when: `log(what)` appends ``(virtual seconds since the start, what)``."""
+
+    def __call__(self, what):
+        self.append(((time.monotonic_ns() - START_NS) / 1e9, what))
+
+
+@pytest.fixture
+def new_log():
+    """Return the class of logs, for whoever needs several."""
+    return Log
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+@pytest.fixture
+def outcome():
+    """Return a function that calls another and says what came of it, errors included."""
+
+    def call(function, *args, **kwargs):
+        try:
+            return ("returned", function(*args, **kwargs))
+        except Exception as error:
+            return (type(error), str(error))
+
+    return call
+
+
 CHILD_LIMIT = 60.0  # real seconds after which a child process is taken for hung
 
 

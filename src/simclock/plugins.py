@@ -213,7 +213,7 @@ def _take(name: str, plugin: object) -> _Given:
                 f"plugin {name!r} returned {row!r} from simclock_boundary_rows\n"
                 "return a list of simclock.lowlevel.Row"
             )
-        module = row.name.partition(".")[0]
+        module = rows.module_of(row)
         if name != BUILT_IN and importlib.util.find_spec(module) is None:
             raise PluginError(
                 f"plugin {name!r} cannot redirect {row.name}: there is no module {module!r}\n"

@@ -14,25 +14,12 @@ import trustme
 
 from simclock import Simulation
 
-START_NS = 1000 * 10**9
 # Real seconds: far above what any server here takes, far below the suite's watchdog.
 LIMIT = 20.0
 
 
-class Log(list):
-    """What happened when: `log(what)` appends ``(virtual seconds since the start, what)``."""
-
-    def __call__(self, what):
-        self.append(((time.monotonic_ns() - START_NS) / 1e9, what))
-
-
 @pytest.fixture
-def log():
-    return Log()
-
-
-@pytest.fixture
-def logged():
+def logged(new_log):
     """Return a function that runs a program with a log several times and returns that log.
 
     Its trace must be the same each time, and nothing may be waited for outside.
@@ -41,7 +28,7 @@ def logged():
     def run(program, *args, times=3, **options):
         found = []
         for _ in range(times):
-            log = Log()
+            log = new_log()
             with Simulation(**options) as sim:
                 program(log, *args)
             assert sim.escapes == ()

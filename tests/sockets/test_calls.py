@@ -340,6 +340,15 @@ def test_sending_waits_for_room(logged, method, timeout):
     assert (when, sent) == (2.0, None if method == "sendall" else 4)
 
 
+def receive_later(sock, log):
+    """Receive all there is, from one second on; log how much it was."""
+    time.sleep(1)
+    total = 0
+    while piece := sock.recv(MB):
+        total += len(piece)
+    log(total)
+
+
 @pytest.mark.parametrize("method", ["send", "sendmsg"])
 def test_a_blocking_send_sends_all_of_it(logged, method):
     """As the system does; a socket with a timeout sends what there is room for."""
@@ -347,15 +356,8 @@ def test_a_blocking_send_sends_all_of_it(logged, method):
     def program(log):
         one, other = socket.socketpair()
 
-        def drain():
-            time.sleep(1)
-            total = 0
-            while piece := other.recv(MB):
-                total += len(piece)
-            log(total)
-
         with other:
-            thread = threading.Thread(target=drain)
+            thread = threading.Thread(target=receive_later, args=(other, log))
             thread.start()
             with one:
                 big = bytes(4 * MB)
@@ -400,15 +402,8 @@ def test_a_file_is_sent(logged, tmp_path, timeout):
     def program(log):
         one, other = socket.socketpair()
 
-        def receive():
-            time.sleep(1)
-            total = 0
-            while piece := other.recv(MB):
-                total += len(piece)
-            log(total)
-
         with other:
-            thread = threading.Thread(target=receive)
+            thread = threading.Thread(target=receive_later, args=(other, log))
             thread.start()
             with one, path.open("rb") as file:
                 one.settimeout(timeout)

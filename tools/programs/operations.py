@@ -18,7 +18,7 @@ import struct
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,22 +121,20 @@ def watch(world: World, random: Random) -> str:
 
 
 def own_lock(world: World, random: Random) -> str:
-    if not world.lock.acquire(timeout=_timeout(random)):
-        return "not acquired"
-    try:
-        time.sleep(_timeout(random))
-    finally:
-        world.lock.release()
-    return "acquired"
+    return _own(world.lock, random)
 
 
 def own_semaphore(world: World, random: Random) -> str:
-    if not world.semaphore.acquire(timeout=_timeout(random)):
+    return _own(world.semaphore, random)
+
+
+def _own(lock: Any, random: Random) -> str:
+    if not lock.acquire(timeout=_timeout(random)):
         return "not acquired"
     try:
         time.sleep(_timeout(random))
     finally:
-        world.semaphore.release()
+        lock.release()
     return "acquired"
 
 

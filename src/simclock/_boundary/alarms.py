@@ -32,19 +32,11 @@ _LONGEST = 2**63 // SECOND
 class _SignalWait(Gate):
     """The wait for a signal."""
 
-    __slots__ = ("_given_up",)
-
-    def __init__(self, patience: float | None = None) -> None:
-        super().__init__(patience)
-        self._given_up = False
+    __slots__ = ()
 
     def outside(self) -> str:
         """Return the child processes, each of which may send one or end."""
-        return "" if self._given_up else ", ".join(living_children())
-
-    def give_up(self) -> None:
-        """Count on no other process any more."""
-        self._given_up = True
+        return "" if self.given_up else ", ".join(living_children())
 
 
 class PendingGate(_SignalWait):
@@ -101,15 +93,14 @@ def _wait(wanted: Any, timeout_ns: int | None, patience: float | None = None) ->
     simulation.step("sigwait")
     if found is not None or timeout_ns == 0:
         return found
-    set_mask = originals.get("_signal.pthread_sigmask", signal.pthread_sigmask)
-    before = set_mask(signal.SIG_BLOCK, wanted)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
     gate = PendingGate(wanted, set(map(int, wanted)), patience)
     try:
         # While the original waits, the signals are its own, blocked or not.
         deadline_ns = None if timeout_ns is None else simulation.world.now_ns + timeout_ns
         simulation.wait_polled("a signal", gate, deadline_ns)
     finally:
-        set_mask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return gate.found
 
 

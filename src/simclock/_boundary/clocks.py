@@ -8,7 +8,7 @@ from typing import Any
 from simclock._boundary import _native, processes
 from simclock._boundary.active import kernel
 from simclock._boundary.rows import Row, originals
-from simclock._core.instants import SECOND, to_ns
+from simclock._core.instants import SECOND, plain, to_ns
 
 _MONOTONIC = tuple(
     getattr(time, name)
@@ -72,12 +72,8 @@ def _sleep(seconds: Any) -> None:
 
 def _duration_ns(seconds: Any) -> int | None:
     """Return how long to sleep, or None if the original has to refuse it."""
-    if not isinstance(seconds, (int, float)):
-        try:
-            seconds = seconds.__index__()
-        except AttributeError:
-            return None
-    if not 0 <= seconds <= _LONGEST_NS // SECOND:
+    seconds = plain(seconds)
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds <= _LONGEST_NS // SECOND:
         return None
     return to_ns(seconds)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary.active import kernel
-from simclock._boundary.gates import Gate
+from simclock._boundary.gates import Gate, descriptor_of
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import plain
 
@@ -30,16 +30,15 @@ _UNLOCK = struct.pack("h", fcntl.F_UNLCK)
 class FileLockGate(Gate):
     """The wait for a lock of a file. Nothing tells whether it is free but to take it."""
 
-    __slots__ = ("_attempt", "_file", "_given_up", "_mark", "_name", "_result", "error")
+    __slots__ = ("_attempt", "_file", "_mark", "_name", "_result", "error")
 
     def __init__(self, attempt: Callable[[], Any], file: Any, mark: str) -> None:
         super().__init__()
         self._attempt = attempt
         self._file = file
-        self._name = (_DESCRIPTORS / str(_descriptor(file))).readlink().name
+        self._name = (_DESCRIPTORS / str(descriptor_of(file))).readlink().name
         # What stands in the description of an open file of this process that has the lock.
         self._mark = mark
-        self._given_up = False
         self._result: list[Any] = []
         # What is wrong with the file by now, to be raised in the thread that waits.
         self.error: Exception | None = None
@@ -66,23 +65,15 @@ class FileLockGate(Gate):
 
     def outside(self) -> str:
         """Return that another process has it, unless this one has, through another file."""
-        if self._given_up or (self._mark and _has_lock(self._file, self._mark)):
+        if self.given_up or (self._mark and _has_lock(self._file, self._mark)):
             return ""
         return f"another process, which locks {self._name}"
-
-    def give_up(self) -> None:
-        """Count on no other process any more."""
-        self._given_up = True
-
-
-def _descriptor(file: Any) -> int:
-    return file if isinstance(file, int) else int(file.fileno())
 
 
 def _has_lock(file: Any, mark: str) -> bool:
     """Return whether this process has locked the same file: the system tells by open file."""
     with contextlib.suppress(OSError, ValueError):
-        wanted = os.fstat(_descriptor(file))
+        wanted = os.fstat(descriptor_of(file))
         for link in _DESCRIPTORS.iterdir():
             with contextlib.suppress(OSError):
                 if os.path.samestat(link.stat(), wanted):

@@ -208,14 +208,13 @@ def _redirect(call: _Call) -> None:
 
 
 def _decide(call: _Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    library, function = call.library, call.function
-    if library.package in _real_packages(kernel()):
-        return _in_real_time(library, call.what, function, args, kwargs)
+    if call.library.package in _real_packages(kernel()):
+        return _in_real_time(call.library, call.what, call.function, args, kwargs)
     if call.unless is not None and call.unless() is not None:
-        return function(*args, **kwargs)
+        return call.function(*args, **kwargs)
     if call.instead is not None:
         return call.instead(*args, **kwargs)
-    return _native.call_kernel(_refuse, library, call.what)
+    return _native.call_kernel(_refuse, call.library, call.what)
 
 
 def _in_real_time(

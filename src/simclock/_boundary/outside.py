@@ -343,7 +343,7 @@ class Outside:
 
     def writes(self, fd: int) -> None:
         """Note that bytes went into a pipe or a socket: who reads them has something to do."""
-        if not self.children and not self._elsewhere:
+        if self.quiet():
             return
         with contextlib.suppress(OSError):
             inode = _inode(fd)

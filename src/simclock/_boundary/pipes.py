@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
 from simclock._boundary.active import kernel
-from simclock._boundary.gates import Gate
+from simclock._boundary.gates import DebtorGate
 from simclock._boundary.outside import describe, outside
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import plain
@@ -38,16 +38,15 @@ PIECE = 65536
 _STANDARD = (1, 2)
 
 
-class FdGate(Gate):
+class FdGate(DebtorGate):
     """The wait for a descriptor to be readable or writable."""
 
-    __slots__ = ("_given_up", "_stranger", "fd", "mask")
+    __slots__ = ("_stranger", "fd", "mask")
 
     def __init__(self, fd: int, mask: int) -> None:
         super().__init__()
         self.fd = fd
         self.mask = mask
-        self._given_up = False
         # Who has the other end if nobody whom we know has.
         self._stranger: str | None = None
 
@@ -55,14 +54,15 @@ class FdGate(Gate):
         """Return whether an attempt would not block."""
         return _native.ready(self.fd, self.mask)
 
-    def _debtors(self) -> list[Debtor]:
+    def debtors(self) -> list[Debtor]:
+        """Return whose bytes, or whose reading, it waits for, as far as they are known."""
         known = outside()
         return [] if known.quiet() else list(known.debtors(self.fd, self.mask))
 
     def outside(self) -> str:
         """Return whose bytes, or whose reading, it waits for."""
-        debtors = self._debtors()
-        if debtors or self._given_up:
+        debtors = self.debtors()
+        if debtors or self.given_up:
             return describe(debtors)
         if self._stranger is None or outside().children:
             self._stranger = outside().stranger(self.fd, self.mask)
@@ -71,12 +71,6 @@ class FdGate(Gate):
     def descriptors(self) -> list[tuple[int, int]]:
         """Return the descriptor."""
         return [(self.fd, self.mask)]
-
-    def give_up(self) -> None:
-        """Wait for none of these any more."""
-        for debtor in self._debtors():
-            debtor.give_up()
-        self._given_up = True
 
 
 def _is_ready(what: str, fd: Any, mask: int) -> bool:
@@ -163,9 +157,7 @@ def _written(fd: int, data: Any, write: Callable[[Any], int | None]) -> int | No
         written = write(data)
     else:
         written = _in_chunks(fd, memoryview(data).cast("B"), write)
-    known = outside()
-    if not known.quiet():
-        known.writes(fd)
+    outside().writes(fd)
     return written
 
 
@@ -193,9 +185,7 @@ def _in_chunks(fd: int, rest: memoryview, write: Callable[[Any], int | None]) ->
         rest = rest[written:]
         if not rest:
             return total
-        known = outside()
-        if not known.quiet():
-            known.writes(fd)
+        outside().writes(fd)
 
 
 # ------------------------------------------------------------------------------ files

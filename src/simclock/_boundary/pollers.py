@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import processes
 from simclock._boundary.active import kernel
-from simclock._boundary.gates import Gate
-from simclock._boundary.outside import POLLED, describe, outside, patience_with
+from simclock._boundary.gates import DebtorGate, descriptor_of
+from simclock._boundary.outside import POLLED, outside
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import MILLISECOND, plain, to_ns
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NEED_LATER = ("multiprocessing.connection", "subprocess")
 
 
-class PollGate(Gate):
+class PollGate(DebtorGate):
     """The wait for a poll to find something.
 
     *found* is what the first look found; *asked* returns the descriptors that
@@ -35,7 +35,7 @@ class PollGate(Gate):
     timeout is about something else.
     """
 
-    __slots__ = ("_own", "ask", "asked", "child", "found", "loop")
+    __slots__ = ("ask", "asked", "child", "found", "loop")
 
     def __init__(
         self,
@@ -47,8 +47,6 @@ class PollGate(Gate):
         loop: bool,
     ) -> None:
         super().__init__(patience)
-        # That of the wait itself, whoever has to end it.
-        self._own = patience
         self.ask = ask
         self.asked = asked
         self.loop = loop
@@ -72,7 +70,8 @@ class PollGate(Gate):
         """Return whether a look has found something."""
         return any(self.found) if isinstance(self.found, tuple) else bool(self.found)
 
-    def _debtors(self) -> list[Debtor]:
+    def debtors(self) -> list[Debtor]:
+        """Return whose answers it waits for, if they are in flight."""
         known = outside()
         if known.quiet():
             return []
@@ -80,22 +79,11 @@ class PollGate(Gate):
             debtor
             for fd, mask in self.asked()
             for debtor in known.debtors(fd, mask, loop=self.loop, expected=self._own is not None)
-        ] + (self.child.owing() if self.child is not None else [])
-
-    def outside(self) -> str:
-        """Return whose answers it waits for, if they are in flight."""
-        debtors = self._debtors()
-        self.patience = patience_with(debtors, self._own)
-        return describe(debtors)
+        ] + (self.child.debtors() if self.child is not None else [])
 
     def descriptors(self) -> list[tuple[int, int]]:
         """Return what it waits for."""
         return list(self.asked())
-
-    def give_up(self) -> None:
-        """Wait for none of these any more."""
-        for debtor in self._debtors():
-            debtor.give_up()
 
 
 def _wait(
@@ -178,7 +166,7 @@ def _select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None) -> Any:
 
     def asked() -> list[tuple[int, int]]:
         return [
-            (_descriptor(each), mask)
+            (descriptor_of(each), mask)
             for chosen, mask in zip(still_open(), masks, strict=True)
             for each in chosen
         ]
@@ -191,13 +179,9 @@ def _select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None) -> Any:
     )
 
 
-def _descriptor(file: Any) -> int:
-    return file if isinstance(file, int) else int(file.fileno())
-
-
 def _is_open(file: Any) -> bool:
     try:
-        os.fstat(_descriptor(file))
+        os.fstat(descriptor_of(file))
     except (OSError, ValueError):
         return False
     return True
@@ -208,17 +192,17 @@ def _is_open(file: Any) -> bool:
 
 def _register(poller: Any, fd: Any, *mask: Any) -> None:
     originals["select.poll.register"](poller, fd, *mask)
-    outside().told(poller)[_descriptor(fd)] = _mask(*mask)
+    outside().told(poller)[descriptor_of(fd)] = _mask(*mask)
 
 
 def _modify(poller: Any, fd: Any, mask: Any) -> None:
     originals["select.poll.modify"](poller, fd, mask)
-    outside().told(poller)[_descriptor(fd)] = _mask(mask)
+    outside().told(poller)[descriptor_of(fd)] = _mask(mask)
 
 
 def _unregister(poller: Any, fd: Any) -> None:
     originals["select.poll.unregister"](poller, fd)
-    outside().told(poller).pop(_descriptor(fd), None)
+    outside().told(poller).pop(descriptor_of(fd), None)
 
 
 def _mask(mask: Any = select.POLLIN | select.POLLPRI | select.POLLOUT) -> int:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simclock._boundary import _native
 from simclock._boundary.active import kernel
-from simclock._boundary.gates import Gate
+from simclock._boundary.gates import DebtorGate
 from simclock._boundary.held import announce, held
-from simclock._boundary.outside import describe, outside, pid_of
+from simclock._boundary.outside import outside, pid_of
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import MILLISECOND, plain, to_ns
 
@@ -36,49 +36,38 @@ _STATES = {os.WUNTRACED: os.WSTOPPED, os.WCONTINUED: os.WCONTINUED}
 # -------------------------------------------------------------------------- the wait
 
 
-class ChildGate(Gate):
+class ChildGate(DebtorGate):
     """The wait for child processes, *chosen* out of all: by number, or None for any of them."""
 
-    __slots__ = ("_given_up", "_pidfds", "chosen")
+    __slots__ = ("_pidfds", "chosen")
 
     def __init__(self, chosen: int | None, patience: float | None = None) -> None:
         super().__init__(patience)
         self.chosen = chosen
-        self._given_up = False
         self._pidfds: dict[int, int] = {}
 
     def free(self) -> bool:
         """Return False: only the clock ends it."""
         return False
 
-    def owing(self) -> list[Child]:
+    def debtors(self) -> list[Child]:
         """Return those who owe the end of this wait: now, whatever they did before it."""
         known = outside()
         children = known.children.values() if self.chosen is None else [known.child(self.chosen)]
         for child in children:
-            child.owes = child.owes or not self._given_up
+            child.owes = child.owes or not self.given_up
         return known.owing(lambda child: self.chosen in (None, child.pid))
-
-    def outside(self) -> str:
-        """Return the children it waits for."""
-        return describe(self.owing())
 
     def descriptors(self) -> list[tuple[int, int]]:
         """Return a descriptor for each child, where the system has such."""
         found = []
-        for child in self.owing():
+        for child in self.debtors():
             if child.pid not in self._pidfds:
                 with contextlib.suppress(OSError, AttributeError):
                     self._pidfds[child.pid] = os.pidfd_open(child.pid)
             if child.pid in self._pidfds:
                 found.append((self._pidfds[child.pid], select.POLLIN))
         return found
-
-    def give_up(self) -> None:
-        """Wait for none of them any more."""
-        for child in self.owing():
-            child.give_up()
-        self._given_up = True
 
     def close(self) -> None:
         """Close the descriptors: the wait is over."""
@@ -113,7 +102,7 @@ class ReapGate(ChildGate):
 
     def outside(self) -> str:
         """Return the children it waits for, known or not."""
-        unknown = self.chosen is None and not self._given_up and not outside().children
+        unknown = self.chosen is None and not self.given_up and not outside().children
         return "a child process" if unknown else super().outside()
 
     def take(self) -> bool:
@@ -295,7 +284,7 @@ class SleepGate(ChildGate):
 
     __slots__ = ()
 
-    def owing(self) -> list[Child]:
+    def debtors(self) -> list[Child]:
         """Return those who owe the end of this sleep, unless they kept us waiting before it."""
         return outside().owing(lambda child: self.chosen in (None, child.pid))
 

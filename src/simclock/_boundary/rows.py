@@ -71,7 +71,7 @@ def redirect(rows: Iterable[Row]) -> None:
     done: list[Row] = []
     for row in rows:
         if row.present and row.replacement is not None:
-            module = _module_of(row)
+            module = module_of(row)
             if loaded(module):
                 try:
                     _redirect(row)
@@ -104,8 +104,8 @@ def release(rows: Iterable[Row]) -> None:
     for row in rows:
         if row.name in originals:
             _native.release(originals.pop(row.name))
-        elif row in _waiting.get(_module_of(row), ()):
-            _waiting[_module_of(row)].remove(row)
+        elif row in _waiting.get(module_of(row), ()):
+            _waiting[module_of(row)].remove(row)
 
 
 def loaded(module: str) -> bool:
@@ -115,7 +115,8 @@ def loaded(module: str) -> bool:
     return found is not None and not getattr(spec, "_initializing", False)
 
 
-def _module_of(row: Row) -> str:
+def module_of(row: Row) -> str:
+    """Return the name of the module that has the built-in."""
     return row.name.partition(".")[0]
 
 

@@ -26,14 +26,13 @@ _PUT = ("multiprocessing.queues", "put")
 class SemaphoreGate(Gate):
     """The wait for a semaphore that other processes may share."""
 
-    __slots__ = ("_given_up", "_is_slot", "semaphore")
+    __slots__ = ("_is_slot", "semaphore")
 
     def __init__(self, semaphore: Any, patience: float | None, *, is_slot: bool) -> None:
         super().__init__(patience)
         self.key = id(semaphore)
         self.semaphore = semaphore
         self._is_slot = is_slot
-        self._given_up = False
 
     def free(self) -> bool:
         """Return whether it can be acquired."""
@@ -55,13 +54,9 @@ class SemaphoreGate(Gate):
 
     def outside(self) -> str:
         """Return the child processes, any of which may have it, unless this process has."""
-        if self._given_up or self._is_ours():
+        if self.given_up or self._is_ours():
             return ""
         return ", ".join(living_children())
-
-    def give_up(self) -> None:
-        """Count on no other process any more."""
-        self._given_up = True
 
     def _is_ours(self) -> bool:
         """Return whether this process has acquired it as often as it can be."""

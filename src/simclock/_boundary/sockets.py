@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
 from simclock._boundary.active import kernel
-from simclock._boundary.gates import Gate
+from simclock._boundary.gates import DebtorGate, Gate
 from simclock._boundary.held import held
-from simclock._boundary.outside import describe, outside, patience_with
+from simclock._boundary.outside import outside
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import to_ns
 
@@ -39,15 +39,13 @@ _IN = select.POLLIN
 _OUT = select.POLLOUT
 
 
-class SocketGate(Gate):
+class SocketGate(DebtorGate):
     """The wait for a socket to be readable or writable."""
 
-    __slots__ = ("_own", "mask", "sock")
+    __slots__ = ("mask", "sock")
 
     def __init__(self, sock: Any, mask: int, patience: float | None) -> None:
         super().__init__(patience)
-        # That of the wait itself, whoever has to end it.
-        self._own = patience
         self.sock = sock
         self.mask = mask
 
@@ -57,27 +55,17 @@ class SocketGate(Gate):
         # Closed meanwhile by another thread: Linux, too, goes on waiting then.
         return fd >= 0 and _native.ready(fd, self.mask)
 
-    def _debtors(self) -> list[Debtor]:
+    def debtors(self) -> list[Debtor]:
+        """Return whose answer it waits for, if that is in flight."""
         known = outside()
         if known.quiet() or self.sock.fileno() < 0:
             return []
         expected = self._own is not None
         return list(known.debtors(self.sock.fileno(), self.mask, expected=expected))
 
-    def outside(self) -> str:
-        """Return whose answer it waits for, if that is in flight."""
-        debtors = self._debtors()
-        self.patience = patience_with(debtors, self._own)
-        return describe(debtors)
-
     def descriptors(self) -> list[tuple[int, int]]:
         """Return the socket's descriptor."""
         return [(self.sock.fileno(), self.mask)]
-
-    def give_up(self) -> None:
-        """Wait for no answer any more."""
-        for debtor in self._debtors():
-            debtor.give_up()
 
 
 class Waiter:
@@ -197,7 +185,6 @@ def _accept(sock: Any, *args: Any) -> Any:
     fd, address = Waiter(sock, "accept").until_done(_IN, original, sock, *args)
     made = socket.socket(sock.family, sock.type, sock.proto, fileno=fd)
     try:
-        outside().connects(made)
         outside().made(made, serves=True)
     finally:
         made.detach()
@@ -348,11 +335,7 @@ class RoomGate(Gate):
 
     def outside(self) -> str:
         """Return who has to make room, if that is not us."""
-        return self._listener
-
-    def give_up(self) -> None:
-        """Count on no room any more."""
-        self._listener = ""
+        return "" if self.given_up else self._listener
 
 
 def _connect(sock: Any, address: Any) -> None:
@@ -363,7 +346,7 @@ def _connect(sock: Any, address: Any) -> None:
     try:
         attempt()
     except BlockingIOError as error:
-        _connecting(sock, address)
+        outside().made(sock, address)
         if not waiter.blocks:
             raise
         if error.errno == errno.EINPROGRESS:
@@ -376,7 +359,7 @@ def _connect(sock: Any, address: Any) -> None:
             if room.error is not None:
                 raise room.error from None
     if sock.type == socket.SOCK_STREAM:
-        _connecting(sock, address)
+        outside().made(sock, address)
 
 
 def _finish_connecting(waiter: Waiter, attempt: Callable[[], None], address: Any) -> None:
@@ -404,7 +387,7 @@ def _disconnect(sock: Any) -> None:
 def _connect_ex(sock: Any, address: Any) -> int:
     if sock.gettimeout() == 0.0:
         number = int(originals[_SOCKET + "connect_ex"](sock, address))
-        _connecting(sock, address)
+        outside().made(sock, address)
         return number
     try:
         _connect(sock, address)
@@ -417,12 +400,6 @@ def _connect_ex(sock: Any, address: Any) -> int:
     except (TypeError, ValueError, OverflowError):
         return int(originals[_SOCKET + "connect_ex"](sock, address))  # says what is wrong
     return 0
-
-
-def _connecting(sock: Any, address: Any) -> None:
-    """Note a connection that is made, or under way."""
-    outside().connects(sock)
-    outside().made(sock, address)
 
 
 def _listen(sock: Any, *args: Any) -> Any:

@@ -9,6 +9,7 @@ calls made from here, by whomever, are the original ones.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections import deque
 from pathlib import Path
@@ -449,7 +450,7 @@ class Kernel:
         if self._foreign_moved() and scheduler.look_again():
             return
         if self.external != "ignore" and self._is_held(owed):
-            self._wait_outside()
+            self._wait_outside(owed)
             return
         if self._settlers:
             scheduler.make_due(self._settlers.popleft())
@@ -461,7 +462,7 @@ class Kernel:
         if scheduler.look_again() or self._given_grace():
             return
         if owed:
-            self._wait_outside()  # nothing else is left to do
+            self._wait_outside(owed)  # nothing else is left to do
             return
         try:
             self.fail(Deadlock(report.deadlock(self, potential=bool(self.port.foreign_threads()))))
@@ -551,9 +552,8 @@ class Kernel:
             self.escapes[f"{text}: the clock went on after {seconds:g} real seconds"] = None
         return True
 
-    def _wait_outside(self) -> None:
+    def _wait_outside(self, owed: list[tuple[Wait, Polled, str]]) -> None:
         """Wait in real time for what is outside, bounded: a hold, a foreign thread, an answer."""
-        owed = self._owed()
         if self.external == "strict" and (self._outside or owed):
             waits = [*self._outside, *(wait for wait, _, _ in owed)]
             self.fail(Escape(report.escape(self, waits)))
@@ -564,10 +564,11 @@ class Kernel:
         self.escapes.update(dict.fromkeys(report.owed(wait, text) for wait, _, text in owed))
         end = self.port.real_seconds() + self.limits.stall
         while self.holds or self._outside or owed or self.port.working():
-            descriptors = [each for _, resource, _ in owed for each in resource.descriptors()]
-            watched = owed and all(resource.descriptors() for _, resource, _ in owed)
-            self.port.wait_kick(GLANCE if watched else SHORT_GLANCE, descriptors)
-            if self.port.signals_wanted() or self._poll() or self.scheduler.look_again():
+            descriptors = [resource.descriptors() for _, resource, _ in owed]
+            seconds = GLANCE if owed and all(descriptors) else SHORT_GLANCE
+            self.port.wait_kick(seconds, list(itertools.chain.from_iterable(descriptors)))
+            # Polled waits among them.
+            if self.port.signals_wanted() or self.scheduler.look_again():
                 return
             self._foreign_moved()
             owed = self._within_patience(self._owed())

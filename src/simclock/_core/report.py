@@ -307,8 +307,9 @@ def _waits_for(thread: SimThread, origin_ns: int) -> str:
             f", owned by {owner.name} ({owner.path}{', which has ended' if owner.finished else ''})"
         )
     if _is_polled(thread):
-        owed: str = getattr(wait.resource, "outside", str)()
-        text += owed and f", for {owed}"
+        polled: Any = wait.resource
+        owing = polled.outside()
+        text += owing and f", for {owing}"
     if wait.deadline_ns is not None and wait.deadline_ns < origin_ns:
         text += ", due since before"
     elif wait.deadline_ns is not None:
