@@ -32,6 +32,7 @@ from simclock.errors import (
     Stalled,
     Unsupported,
 )
+from simclock.flavours.aio.loop import SimEventLoop
 from simclock.hookspecs import hookimpl
 from simclock.plugins import register, unregister
 from simclock.simulation import Simulation, active, run
@@ -40,6 +41,7 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "Simulation",
     "run",
     "active",
+    "SimEventLoop",
     "SimclockError",
     "Deadlock",
     "Livelock",

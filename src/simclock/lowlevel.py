@@ -1,12 +1,44 @@
-"""What plugins use to redirect a built-in or to provide a wall clock.
+"""What plugins and event loops may use of the kernel.
 
-`now_ns` and `park_until` are for replacements only: they are called in a
-simulated thread, in the kernel. `originals` maps the name of each row to the
-built-in as it was.
+`now_ns` and `park_until` are for replacements of built-ins only: they are
+called in a simulated thread, in the kernel. `originals` maps the name of each
+row to the built-in as it was.
+
+For event loops: `LoopKernel`; `simulated` says whether the calling thread is a
+simulated one; `monotonic` is the clock that the calling thread has, virtual or
+real, whoever has replaced it in ``time``; `task_names` gives the next number of
+a task of this simulation.
 """
 
+from simclock._boundary.identity import task_names
+from simclock._boundary.loops import LoopKernel, LoopSelector, monotonic, simulated
 from simclock._boundary.replacements import now_ns, park_until
 from simclock._boundary.rows import Row, originals
 from simclock._boundary.wallclock import WallClock
+from simclock._core.instants import (
+    MICROSECOND,
+    MILLISECOND,
+    NOISE_NS,
+    SECOND,
+    START_NS,
+    to_ns,
+)
 
-__all__ = ["Row", "WallClock", "now_ns", "originals", "park_until"]
+__all__ = [
+    "MICROSECOND",
+    "MILLISECOND",
+    "NOISE_NS",
+    "SECOND",
+    "START_NS",
+    "LoopKernel",
+    "LoopSelector",
+    "Row",
+    "WallClock",
+    "monotonic",
+    "now_ns",
+    "originals",
+    "park_until",
+    "simulated",
+    "task_names",
+    "to_ns",
+]

@@ -20,6 +20,7 @@ from simclock._core.kernel import Kernel
 from simclock._core.ports import Limits
 from simclock._core.trace import ObservedTrace
 from simclock.errors import Leak
+from simclock.flavours.aio.loop import new_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +150,7 @@ class Simulation:
         self._kernel = kernel
         self._extend(kernel)
         self._pid = os.getpid()
-        activation.open_boundary(kernel, self._seed, clock())
+        activation.open_boundary(kernel, self._seed, clock(), new_event_loop)
         _open.append(self)
         blocks.append(self)
         return self

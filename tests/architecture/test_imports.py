@@ -31,7 +31,7 @@ TABLE: dict[str, set[str]] = {
     "simulation": {
         "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "plugins",
     },
-    "simclock": {"_core", "hookspecs", "plugins", "simulation", "_explore"},
+    "simclock": {"_core", "flavours", "hookspecs", "plugins", "simulation", "_explore"},
     "__main__": {"simclock", "_boundary"},
     "_explore": {"simulation", "_strategies", "_core"},
     "_report": {"simulation", "_strategies", "_core"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import (
     _native,
@@ -57,7 +57,12 @@ def check_thread() -> None:
 
 
 @signals.uninterrupted
-def open_boundary(kernel: Kernel, seed: int, clock: wallclock.WallClock) -> None:
+def open_boundary(
+    kernel: Kernel,
+    seed: int,
+    clock: wallclock.WallClock,
+    new_event_loop: Callable[[], Any],
+) -> None:
     """Make the calling thread the root of *kernel* and switch everything on."""
     undo: list[Callable[[], None]] = []
     is_main = _thread.get_ident() == threading.main_thread().ident
@@ -83,7 +88,7 @@ def open_boundary(kernel: Kernel, seed: int, clock: wallclock.WallClock) -> None
             _begin(undo, databases.start, databases.stop)
         entropy.start(seed)
         undo.append(entropy.stop)
-        identity.start(seed)
+        identity.start(seed, new_event_loop)
         undo.append(identity.stop)
         _begin(undo, libraries.start, libraries.stop)
         kernel.adopt_root(_thread.get_ident())

@@ -28,8 +28,15 @@ def prepare() -> None:
     import_module("concurrent.futures.thread")
 
 
-def start(seed: int) -> None:
+def task_names() -> Callable[[], int]:
+    """Return what numbers the tasks of this simulation."""
+    return sys.modules["asyncio.tasks"].Task._simclock_names  # type: ignore[no-any-return]
+
+
+def start(seed: int, new_event_loop: Callable[[], Any]) -> None:
     """Shadow what depends on addresses, and start the counters behind default names anew.
+
+    *new_event_loop* makes asyncio's default event loops meanwhile, in each thread of the process.
 
     Modules are imported here although `prepare` did: pytester, for one, forgets
     what was imported while its runs went on.
@@ -41,7 +48,7 @@ def start(seed: int) -> None:
     _shadow(done, threading, "_counter", itertools.count(1).__next__)
     _shadow(done, uuid, "_last_timestamp", None)
     _shadow_futures(done)
-    _shadow_asyncio(done)
+    _shadow_asyncio(done, new_event_loop)
     _shadow_trio(done, seed)
 
 
@@ -73,11 +80,13 @@ def _shadow_futures(done: list[tuple[Any, str, Any]]) -> None:
     _shadow(done, pool.ThreadPoolExecutor, "_counter", itertools.count().__next__)
 
 
-def _shadow_asyncio(done: list[tuple[Any, str, Any]]) -> None:
+def _shadow_asyncio(done: list[tuple[Any, str, Any]], new_event_loop: Callable[[], Any]) -> None:
     tasks = _module("asyncio.tasks")
     futures = _module("asyncio.futures")
     _shadow(done, tasks, "Task", _numbered_class(tasks.Task, names=itertools.count(1).__next__))
     _shadow(done, futures, "Future", _numbered_class(futures.Future))
+    policy = _module("asyncio.unix_events")._UnixDefaultEventLoopPolicy
+    _shadow(done, policy, "_loop_factory", staticmethod(new_event_loop))
 
 
 def _shadow_trio(done: list[tuple[Any, str, Any]], seed: int) -> None:

@@ -258,6 +258,45 @@ class Kernel:
         """Park the current thread on something that nobody hints at; see `wait`."""
         return self.wait(reason, resource, deadline_ns, self._polled)
 
+    def leap(self, deadline_ns: int) -> bool:
+        """Move the clock if the current thread would be the only one to wake then, else do nothing.
+
+        Returns whether it moved. What this saves is the parking: an event loop
+        alone does nothing else.
+        """
+        if (
+            (len(self.living) > 1 and self._is_busy())
+            or self.holds
+            or self.ending
+            or self.root.error is not None
+            or self.world.interested
+            or self.steps >= self._next_collection
+            or self.steps >= self._step_limit
+            or deadline_ns > self._latest_ns
+            or self.port.disturbed(self._foreign_steps)
+        ):
+            return False
+        first_ns = self.scheduler.timers.next_deadline_ns()
+        if first_ns is not None and first_ns <= deadline_ns:
+            return False
+        self.steps += 1
+        self._read_step_ns = MICROSECOND
+        if deadline_ns > self.world.now_ns:
+            self._move_to(deadline_ns)
+        return True
+
+    def _is_busy(self) -> bool:
+        """Return whether another thread might run, or wait for something outside."""
+        scheduler = self.scheduler
+        return bool(
+            scheduler.ready
+            or scheduler.hot
+            or self._polled
+            or self._settlers
+            or self._outside
+            or self._strays
+        )
+
     def sleep_until(self, deadline_ns: int) -> None:
         """Park the current thread until an instant."""
         if self.port.real_package():
@@ -485,11 +524,16 @@ class Kernel:
             self.fail(LimitReached(report.limit(self, limit, "max_time")))
             return
         if deadline_ns > self.world.now_ns:
-            self.world.now_ns = deadline_ns
-            self.world.reads_left = FREE_READS
-            self.world.steps_left = FAIR_STEPS
-            self.trace.add(deadline_ns, "", "jump")
+            self._move_to(deadline_ns)
         self._wake_due()
+
+    def _move_to(self, instant_ns: int) -> None:
+        world = self.world
+        world.now_ns = self._instant_ns = instant_ns
+        world.reads_left = FREE_READS
+        world.steps_left = FAIR_STEPS
+        self.steps_at_instant = 0
+        self.trace.add(instant_ns, "", "jump")
 
     def _wake_due(self) -> None:
         """Wake what is due now; time may have passed by a jump, or by reading the clock."""

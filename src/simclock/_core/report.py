@@ -334,6 +334,8 @@ def _blocked(kernel: Kernel, chosen: Iterable[SimThread]) -> list[str]:
         # Every thread is named; stacks beyond these say the same again.
         if number < STACKS:
             lines += _stack(thread)
+            details = getattr(thread.wait and thread.wait.resource, "details", None)
+            lines += [f"    {line}" for line in details()] if details else []
     return lines
 
 

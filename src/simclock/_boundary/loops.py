@@ -1,0 +1,182 @@
+"""What an event loop in a simulated thread has of the kernel: a clock, turns and waits.
+
+For loops that are written for it. Any other one asks ``epoll``, and gets there
+through `pollers`.
+"""
+
+from __future__ import annotations
+
+import functools
+import select
+import selectors
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simclock._boundary import _native, realtime
+from simclock._boundary.active import kernel
+from simclock._boundary.gates import DebtorGate
+from simclock._boundary.outside import outside
+from simclock._core.trace import Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from simclock._boundary.outside import Debtor
+
+    Event = tuple[selectors.SelectorKey, int]
+
+
+def simulated() -> bool:
+    """Return whether the calling thread is a simulated one, and not in real time."""
+    return _native.simulated()
+
+
+def monotonic() -> float:
+    """Return seconds of the monotonic clock: virtual in a simulated thread, else real."""
+    return realtime.now()
+
+
+class LoopSelector(Protocol):
+    """What asks the operating system about a loop's descriptors.
+
+    Attributes:
+        registered: What it is asked about, by descriptor.
+    """
+
+    registered: Mapping[int, selectors.SelectorKey]
+
+    def select(self, timeout: float | None, /) -> list[Event]:
+        """Return what has happened, waiting for it for at most *timeout* seconds."""
+
+
+class LoopKernel:
+    """The kernel, as an event loop that runs in the calling thread sees it.
+
+    Attributes:
+        clock: Has ``now_ns``: the virtual instant. Taking it costs nothing and
+            is no reading of the clock.
+        path: Of the thread, for the trace.
+        record: Appends to the simulation's trace: instant, path, kind, detail.
+    """
+
+    __slots__ = (
+        "_details",
+        "_kernel",
+        "_ready",
+        "_registered",
+        "_selector",
+        "_signals_wanted",
+        "clock",
+        "path",
+        "record",
+    )
+
+    def __init__(
+        self,
+        ready: Collection[Any],
+        selector: LoopSelector,
+        details: Callable[[], list[str]],
+    ) -> None:
+        """Serve a loop.
+
+        *ready* is empty while the loop has nothing to do, *selector* has its
+        descriptors, and *details* says what it waits for, a line each.
+        """
+        self._kernel = current = kernel()
+        self._signals_wanted = current.port.signals_wanted
+        self.clock = current.world
+        self.path = current.current.path
+        self.record = current.trace.add
+        if type(current.trace) is not Trace:
+            # Somebody else's code hears of each record.
+            self.record = functools.partial(_native.call_kernel, current.trace.add)
+        self._ready = ready
+        self._registered = selector.registered
+        self._selector = selector
+        self._details = details
+
+    def time(self) -> float:
+        """Return the virtual time, in seconds: a reading of the clock."""
+        return monotonic()
+
+    def turn(self) -> list[Event]:
+        """Take a turn without waiting; return what has happened to the descriptors."""
+        world = self.clock
+        # As much as an `epoll` that waits for nothing.
+        self._kernel.steps_at_instant += 1
+        world.steps_left -= 2
+        if world.steps_left < 0 or world.interested or self._signals_wanted():
+            _native.call_kernel(self._kernel.checkpoint, "turn")
+        if self._registered:
+            return _native.call_kernel(self._selector.select, 0)  # type: ignore[no-any-return]
+        return []
+
+    def wait(self, deadline_ns: int | None) -> list[Event]:
+        """Wait until something is ready, or until an instant; return what has happened."""
+        if (
+            deadline_ns is not None
+            and not self._registered
+            and _native.call_kernel(self._kernel.leap, deadline_ns)
+        ):
+            return []
+        return _native.call_kernel(self._park, deadline_ns)  # type: ignore[no-any-return]
+
+    def _park(self, deadline_ns: int | None) -> list[Event]:
+        selector = self._selector if self._registered else None
+        gate = LoopGate(self._ready, selector, self._details)
+        if not gate.free():
+            self._kernel.wait_polled("poll", gate, deadline_ns)
+        return gate.found
+
+    def wake(self) -> None:
+        """Let the loop look whether something is ready. May be called from any thread."""
+        if not _native.simulated():
+            _native.kick()
+
+
+class LoopGate(DebtorGate):
+    """The wait of an event loop for something to do."""
+
+    __slots__ = ("_is_free", "_ready", "_selector", "details", "found")
+
+    def __init__(
+        self,
+        ready: Collection[Any],
+        selector: LoopSelector | None,
+        details: Callable[[], list[str]],
+    ) -> None:
+        super().__init__()
+        self._ready = ready
+        self._selector = selector
+        self._is_free = False
+        self.details = details
+        self.found: list[Event] = []
+
+    def free(self) -> bool:
+        """Return whether there is something to do. Descriptors are asked until there is."""
+        if not self._is_free:
+            if self._selector is not None:
+                self.found = self._selector.select(0)
+            self._is_free = bool(self.found or self._ready)
+        return self._is_free
+
+    def debtors(self) -> list[Debtor]:
+        """Return whose answers it waits for, if they are in flight."""
+        known = outside()
+        if known.quiet():
+            return []
+        return [
+            debtor
+            for fd, mask in self.descriptors()
+            for debtor in known.debtors(fd, mask, loop=True)
+        ]
+
+    def descriptors(self) -> list[tuple[int, int]]:
+        """Return what it waits for."""
+        if self._selector is None:
+            return []
+        return [(key.fd, _mask(key.events)) for key in self._selector.registered.values()]
+
+
+def _mask(events: int) -> int:
+    reading = select.POLLIN if events & selectors.EVENT_READ else 0
+    return reading | (select.POLLOUT if events & selectors.EVENT_WRITE else 0)

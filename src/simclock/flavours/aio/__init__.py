@@ -1,0 +1,1 @@
+"""asyncio: an event loop whose time is virtual, exact to the nanosecond."""

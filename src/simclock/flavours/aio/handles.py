@@ -1,0 +1,129 @@
+"""Handles that cost little to make: most of an event loop's work is making them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+from asyncio import futures
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Cancelled timers that may stay in the heap until they come up.
+TOLERATED = 100
+
+
+class Handle(asyncio.Handle):
+    """A call to be made soon."""
+
+    __slots__ = ()
+
+
+class TimerHandle(asyncio.TimerHandle):
+    """A call to be made at an instant."""
+
+    __slots__ = ()
+
+    def cancel(self) -> None:
+        """Make it not be called."""
+        this: Any = self
+        if not this._cancelled:
+            if this._scheduled:
+                this._loop._timer_handle_cancelled(this)
+            this._cancelled = True
+            this._callback = this._args = None
+
+
+class SleepHandle(TimerHandle):
+    """The end of an ``asyncio.sleep``."""
+
+    __slots__ = ()
+
+    def _run(self) -> None:
+        future, result = self._args
+        if future.done():
+            super()._run()
+        else:
+            future.set_result(result)
+
+
+# Here, not in constructors: those of asyncio are functions in Python that ask the loop whether it
+# is in debug mode, and making handles is most of a loop's work.
+_new_handle = Handle.__new__
+_new_timer = TimerHandle.__new__
+_copy_context = contextvars.copy_context
+# What ``asyncio.sleep`` has called at its end.
+_end_sleep: Callable[..., None] = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+
+
+def new_handle(callback: Callable[..., Any], args: tuple[Any, ...], loop: Any, context: Any) -> Any:
+    """Return a handle, as ``asyncio.Handle(callback, args, loop, context)`` without debug mode."""
+    handle: Any = _new_handle(Handle)
+    handle._callback = callback
+    handle._args = args
+    handle._loop = loop
+    handle._context = _copy_context() if context is None else context
+    handle._cancelled = False
+    handle._repr = None
+    handle._source_traceback = None
+    return handle
+
+
+def new_timer(
+    when: float, callback: Callable[..., Any], args: tuple[Any, ...], loop: Any, context: Any
+) -> Any:
+    """Return a handle for an instant, likewise."""
+    handle: Any = _new_timer(SleepHandle if callback is _end_sleep else TimerHandle)
+    handle._callback = callback
+    handle._args = args
+    handle._loop = loop
+    handle._context = _copy_context() if context is None else context
+    handle._cancelled = False
+    handle._repr = None
+    handle._source_traceback = None
+    handle._when = when
+    handle._scheduled = True
+    return handle
+
+
+class Timers:
+    """Armed timers, earliest first, equal ones in arming order.
+
+    Attributes:
+        heap: Deadline in nanoseconds, arming number, handle. Tuples, because
+            two handles would be compared by functions in Python.
+    """
+
+    __slots__ = ("_cancelled", "armed", "heap")
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[int, int, Any]] = []
+        self.armed = 0
+        self._cancelled = 0
+
+    def arm(self, deadline_ns: int, handle: Any) -> None:
+        """Let *handle* run at *deadline_ns*."""
+        self.armed = number = self.armed + 1
+        heapq.heappush(self.heap, (deadline_ns, number, handle))
+
+    def cancelled(self) -> None:
+        """Note that an armed timer was cancelled. It goes when it comes up, or in bulk."""
+        self._cancelled += 1
+        if self._cancelled > TOLERATED and self._cancelled * 2 > len(self.heap):
+            # In place: a turn may be going through it.
+            self.heap[:] = [entry for entry in self.heap if not entry[2]._cancelled]
+            heapq.heapify(self.heap)
+            # That one itself: a handle tells it before it is marked.
+            self._cancelled = 1
+
+    def drop(self) -> None:
+        """Take out the first one, which was cancelled."""
+        heapq.heappop(self.heap)[2]._scheduled = False
+        self._cancelled -= 1
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self.heap.clear()
+        self._cancelled = 0

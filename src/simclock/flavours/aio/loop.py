@@ -1,0 +1,397 @@
+"""The event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+import selectors
+import sys
+from asyncio import base_events
+from asyncio.log import logger
+from typing import TYPE_CHECKING, Any
+
+from simclock.flavours.aio import drivers
+from simclock.flavours.aio.handles import Handle, Timers, new_handle, new_timer
+from simclock.flavours.aio.tasks import KEEPING, Future, Sites, Task, described
+from simclock.lowlevel import (
+    MICROSECOND,
+    MILLISECOND,
+    NOISE_NS,
+    SECOND,
+    LoopKernel,
+    monotonic,
+    simulated,
+    task_names,
+    to_ns,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PlainFuture = asyncio.Future
+_PlainTask = asyncio.Task
+_eager_task_factory = getattr(asyncio, "eager_task_factory", None)
+# A deadline that never comes, in nanoseconds: further off than any clock goes.
+NEVER = 10**30
+# Up to here, in seconds, a float tells nanoseconds apart.
+_FINE = 2.0**22
+
+
+class Selector(selectors.DefaultSelector):
+    """The operating system's.
+
+    Attributes:
+        registered: What it is asked about, by descriptor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.registered = self._fd_to_key  # type: ignore[attr-defined]
+
+
+if TYPE_CHECKING:
+
+    class _StockLoop(asyncio.SelectorEventLoop):
+        """The stock loop, with what of it is private."""
+
+        def _make_self_pipe(self) -> None: ...
+        def _close_self_pipe(self) -> None: ...
+        def _write_to_self(self) -> None: ...
+        def _child_watcher_callback(self, *args: Any) -> None: ...
+        async def _make_subprocess_transport(self, *args: Any, **options: Any) -> Any: ...
+        def __getattr__(self, name: str) -> Any: ...
+else:
+    _StockLoop = asyncio.SelectorEventLoop
+
+
+class SimEventLoop(_StockLoop):
+    """An asyncio event loop in virtual time.
+
+    In a simulation, where ``asyncio.run`` and its like give one, its time is
+    the simulation's. By itself, with no simulation, it has a clock of its own,
+    which goes to the next deadline whenever nothing is ready::
+
+        asyncio.run(main(), loop_factory=simclock.SimEventLoop)
+
+    It does what the stock loop does, in the same order, but for: time is
+    exact, in integer nanoseconds; what is due at the same instant is called in
+    the order in which it was armed; what can never go on is a `Deadlock`.
+    By itself it waits, in real time, for jobs of executors and for child
+    processes, but no longer than the next deadline is away; threads that the
+    program starts by itself, and answers from the network, are what only a
+    simulation waits for.
+
+    As thread-safe as the stock loop: `call_soon_threadsafe` only.
+    """
+
+    def __init__(self) -> None:
+        # Before the rest: the base class asks for the self-pipe and for debug mode.
+        self._timers = Timers()
+        self._ssock: Any = None
+        self._csock: Any = None
+        # What its tasks and futures are told apart by.
+        self.numbers = itertools.count(1)
+        self._at_home = simulated()
+        self._alone: drivers.Alone | None = None
+        super().__init__(Selector())
+        self._next_name = task_names() if self._at_home else itertools.count(1).__next__
+        self._sites = Sites()
+        self._in_run_forever = False
+        self._driver: Any = None
+        self._take_driver()
+
+    # ------------------------------------------------------------------ its time
+
+    def _take_driver(self) -> None:
+        """Take time and events from where this thread has them."""
+        selector: Any = self._selector
+        if type(selector) is not Selector or "select" in vars(selector):
+            driver: Any = drivers.Foreign(self)
+        elif simulated():
+            driver = LoopKernel(self._ready, selector, self._details)
+        elif self._at_home:
+            driver = drivers.Foreign(self)
+        else:
+            driver = self._alone = self._alone or drivers.Alone(self)
+        self._driver = driver
+        self._clock = driver.clock
+        # On the way of each turn.
+        self._turn, self._wait = driver.turn, driver.wait
+        self._call = self._call_traced if isinstance(driver, LoopKernel) else self._call_plainly
+
+    def time(self) -> float:
+        """Return the virtual time, in seconds."""
+        return self._driver.time()  # type: ignore[no-any-return]
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """Call *callback* after *delay* seconds, to the nanosecond."""
+        if delay.__class__ is not float or not 0.0 < delay < _FINE or self._closed or self._debug:
+            return self._call_later(delay, callback, args, context)
+        deadline_ns = self._clock.now_ns + (math.ceil(delay * 1e9 - NOISE_NS) or 1)
+        handle: asyncio.TimerHandle = new_timer(deadline_ns / 1e9, callback, args, self, context)
+        timers = self._timers
+        timers.armed = number = timers.armed + 1
+        heapq.heappush(timers.heap, (deadline_ns, number, handle))
+        return handle
+
+    def _call_later(
+        self, delay: float, callback: Callable[..., Any], args: tuple[Any, ...], context: Any
+    ) -> asyncio.TimerHandle:
+        if delay is None:
+            raise TypeError("delay must not be None")
+        deadline_ns = self._clock.now_ns + _duration_ns(delay)
+        return self._arm(deadline_ns, deadline_ns / 1e9, callback, args, context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """Call *callback* at *when*, a time of the loop's clock."""
+        if when is None:
+            raise TypeError("when cannot be None")
+        return self._arm(_instant_ns(when, self._clock.now_ns), when, callback, args, context)
+
+    def _arm(
+        self,
+        deadline_ns: int,
+        when: float,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: Any,
+    ) -> asyncio.TimerHandle:
+        self._check_closed()
+        if self._debug:
+            self._check_thread()
+            self._check_callback(callback, "call_at")
+            handle: Any = asyncio.TimerHandle(when, callback, args, self, context)
+            # Up to who called `call_later` or `call_at`.
+            while handle._source_traceback and handle._source_traceback[-1].filename == __file__:
+                del handle._source_traceback[-1]
+        else:
+            handle = new_timer(when, callback, args, self, context)
+        handle._scheduled = deadline_ns < NEVER
+        if handle._scheduled:
+            self._timers.arm(deadline_ns, handle)
+        return handle  # type: ignore[no-any-return]
+
+    def _timer_handle_cancelled(self, handle: Any) -> None:
+        if handle._scheduled:
+            self._timers.cancelled()
+
+    # ------------------------------------------------------------- what is ready
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> asyncio.Handle:
+        """Call *callback* in the next turn, after what is ready already."""
+        if self._closed or self._debug:
+            return super().call_soon(callback, *args, context=context)
+        handle: asyncio.Handle = new_handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Return a future of this loop."""
+        if id(sys._getframe(1).f_code) in KEEPING:
+            return _PlainFuture(loop=self)
+        return Future(loop=self)
+
+    def create_task(self, coro: Any, *, name: Any = None, **options: Any) -> Any:
+        """Return a task of this loop that runs *coro*; its default name is the same in each run."""
+        if name is None:
+            name = f"Task-{self._next_name()}"
+        factory = self._task_factory
+        eager = factory is not None and factory is _eager_task_factory
+        if factory is not None and not eager:
+            return super().create_task(coro, name=name, **options)
+        self._check_closed()
+        if eager:
+            options["eager_start"] = True
+        task: Any = Task(coro, loop=self, name=name, **options)
+        if task._source_traceback:
+            del task._source_traceback[-1]
+        return task
+
+    # ------------------------------------------------------------------- running
+
+    def run_forever(self) -> None:
+        """Run until `stop` is called."""
+        if self.is_running():
+            super().run_forever()  # raises
+        self._take_driver()
+        self._in_run_forever = True
+        try:
+            super().run_forever()
+        finally:
+            self._in_run_forever = False
+
+    def _run_once(self) -> None:
+        """Take one turn; for `run_forever`, take turns until the loop is to stop."""
+        clock, ready, heap = self._clock, self._ready, self._timers.heap
+        while True:
+            if ready or self._stopping:
+                events = self._turn()
+            else:
+                while heap and heap[0][2]._cancelled:
+                    self._timers.drop()
+                events = self._wait(heap[0][0] if heap else None)
+            if events:
+                self._process_events(events)
+                events = None  # else an exception would keep them in a cycle
+            now_ns = clock.now_ns
+            while heap and heap[0][0] <= now_ns:
+                if heap[0][2]._cancelled:
+                    self._timers.drop()
+                    continue
+                handle = heapq.heappop(heap)[2]
+                handle._scheduled = False
+                ready.append(handle)
+            # What these add is called in the next turn.
+            (self._call_watched if self._debug else self._call)(len(ready))
+            if self._stopping or not self._in_run_forever:
+                return
+
+    def _call_plainly(self, count: int) -> None:
+        """Call *count* handles."""
+        popleft = self._ready.popleft
+        for _ in range(count):
+            handle = popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _call_traced(self, count: int) -> None:
+        """Call *count* handles; the steps of tasks among them go into the trace."""
+        popleft, clock, sites = self._ready.popleft, self._clock, self._sites
+        record, path = self._driver.record, self._driver.path
+        for _ in range(count):
+            handle: Any = popleft()
+            if handle._cancelled:
+                continue
+            # A timer is never a step of a task.
+            if type(handle) is Handle:
+                task = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+                if isinstance(task, _PlainTask):
+                    record(clock.now_ns, path, "step", f"{task.get_name()} {sites.of(task)}")
+            handle._run()
+
+    def _call_watched(self, count: int) -> None:
+        """Call *count* handles as debug mode does: say which ones take long."""
+        for _ in range(count):
+            handle = self._current_handle = self._ready[0]
+            began = monotonic()
+            try:
+                self._call(1)
+            finally:
+                self._current_handle = None
+            seconds = monotonic() - began
+            if seconds >= self.slow_callback_duration:
+                text = base_events._format_handle(handle)  # type: ignore[attr-defined]
+                logger.warning("Executing %s took %.3f seconds", text, seconds)
+
+    def _details(self) -> list[str]:
+        return described(self)
+
+    def _watches(self) -> bool:
+        """Return whether somebody outside may make something ready: by a descriptor or a signal."""
+        selector: Any = self._selector
+        own = self._ssock is not None
+        return len(selector.registered) > own or bool(self._signal_handlers)
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> Any:
+        """Call *func* in an executor, and return the future of its result."""
+        job = super().run_in_executor(executor, func, *args)
+        if self._alone is not None:
+            self._alone.jobs.add(job)
+            job.add_done_callback(self._alone.jobs.discard)
+        return job
+
+    async def shutdown_default_executor(self, *args: Any, **options: Any) -> None:
+        """Shut the default executor down, as the stock loop does: in a thread."""
+        jobs = self._alone.jobs if self._alone is not None else set()
+        jobs.add(self)
+        try:
+            await super().shutdown_default_executor(*args, **options)
+        finally:
+            jobs.discard(self)
+
+    async def _make_subprocess_transport(self, *args: Any, **options: Any) -> Any:
+        transport: Any = await super()._make_subprocess_transport(*args, **options)
+        if self._alone is not None and transport.get_returncode() is None:
+            self._alone.jobs.add(transport)
+        return transport
+
+    def _child_watcher_callback(self, pid: int, returncode: int, transport: Any) -> None:
+        super()._child_watcher_callback(pid, returncode, transport)
+        if self._alone is not None:
+            self.call_soon_threadsafe(self._alone.jobs.discard, transport)
+
+    def close(self) -> None:
+        """Close the loop, which must not be running."""
+        super().close()
+        self._timers.clear()
+
+    # ---------------------------------------------------- how it is woken from outside
+
+    def _make_self_pipe(self) -> None:
+        """Do nothing yet: few programs have foreign threads or signal handlers."""
+
+    def _open_self_pipe(self) -> None:
+        if self._ssock is None:
+            super()._make_self_pipe()
+
+    def _close_self_pipe(self) -> None:
+        if self._ssock is not None:
+            super()._close_self_pipe()
+
+    def _write_to_self(self) -> None:
+        super()._write_to_self()
+        self._driver.wake()
+
+    def add_signal_handler(  # type: ignore[override]
+        self, sig: int, callback: Callable[..., Any], *args: Any
+    ) -> None:
+        """Call *callback* when the process gets a signal."""
+        self._open_self_pipe()
+        super().add_signal_handler(sig, callback, *args)
+
+
+def _duration_ns(seconds: float) -> int:
+    """Return a duration in nanoseconds, rounded up; `NEVER` for an infinite one."""
+    return to_ns(seconds) if isinstance(seconds, int) else _any_ns(0.0 + seconds)
+
+
+def _any_ns(seconds: float) -> int:
+    if math.isnan(seconds):
+        raise ValueError("this is no time: nan\ngive a number of seconds")
+    if math.isinf(seconds):
+        return NEVER if seconds > 0 else -NEVER
+    return to_ns(seconds)
+
+
+def _instant_ns(when: float, now_ns: int) -> int:
+    """Return an instant of the loop's clock in nanoseconds.
+
+    Far from the clock's zero a float has less than nanoseconds. There, of the
+    durations from now on that it may stand for, the roundest is meant: whoever
+    wrote ``loop.time() + 0.1`` meant 0.1.
+    """
+    if isinstance(when, int) or abs(when) < _FINE or not math.isfinite(when):
+        return _duration_ns(when)
+    numerator, denominator = when.as_integer_ratio()
+    delay_ns = numerator * SECOND // denominator - now_ns
+    blur_ns = math.ceil(math.ulp(when) * SECOND)
+    for unit in (SECOND, MILLISECOND, MICROSECOND):
+        rounded = (delay_ns + unit // 2) // unit * unit
+        if abs(rounded - delay_ns) <= blur_ns:
+            return now_ns + rounded
+    return now_ns + delay_ns
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return what ``asyncio.new_event_loop()`` gives while a simulation is open."""
+    return SimEventLoop() if simulated() else asyncio.SelectorEventLoop()

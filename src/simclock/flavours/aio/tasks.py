@@ -1,0 +1,113 @@
+"""Tasks and futures whose order does not depend on addresses, and where they wait."""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.locks
+import asyncio.queues
+import os.path
+from types import CodeType, CoroutineType
+from typing import Any
+
+_LIBRARY = os.path.dirname(asyncio.__file__) + os.sep  # noqa: PTH120 - prefix of code's file names
+
+
+class _Numbered:
+    """Hashes by the order in which objects of one loop are hashed first, not by the address.
+
+    So sets of them are iterated over in the same order in each run.
+    """
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        this: Any = self
+        try:
+            return this._simclock_number  # type: ignore[no-any-return]
+        except AttributeError:
+            number = this._simclock_number = next(this.get_loop().numbers)
+            return number  # type: ignore[no-any-return]
+
+
+class Task(_Numbered, asyncio.Task):  # type: ignore[type-arg]
+    """A task of a `SimEventLoop`."""
+
+    __slots__ = ("_simclock_number",)
+
+
+class Future(_Numbered, asyncio.Future):  # type: ignore[type-arg]
+    """A future of a `SimEventLoop`."""
+
+    __slots__ = ("_simclock_number",)
+
+
+for _made in (Task, Future):
+    _made.__module__ = "asyncio"
+
+# Functions that keep the future that they have the loop make for themselves, in no set: it needs
+# no number, and asyncio's own C code is faster with plain futures.
+_KEEPING = tuple(
+    function.__code__
+    for function in (
+        asyncio.sleep,
+        asyncio.Lock.acquire,
+        asyncio.Semaphore.acquire,
+        asyncio.Event.wait,
+        asyncio.Condition.wait,
+        asyncio.Queue.get,
+        asyncio.Queue.put,
+    )
+)
+# By id: to hash code is to hash all of it.
+KEEPING = frozenset(map(id, _KEEPING))
+
+
+class Sites:
+    """Where tasks wait, as texts; each is made once."""
+
+    def __init__(self) -> None:
+        # By the code's id: to hash code is to hash all of it. Kept alive, so that ids stay theirs.
+        self._texts: dict[int, tuple[CodeType, dict[Any, str]]] = {}
+
+    def of(self, task: Any) -> str:
+        """Return the file and line at which *task* waits, or is, and for which part of asyncio.
+
+        The innermost frame outside asyncio itself, such as ``app.py:12 sleep``.
+        """
+        coroutine = task.get_coro()
+        called = None
+        if coroutine.__class__ is not CoroutineType:
+            return type(coroutine).__name__
+        inner = coroutine.cr_await
+        while inner.__class__ is CoroutineType:
+            code = inner.cr_code
+            if code.co_filename.startswith(_LIBRARY):
+                called = code.co_name
+                break
+            coroutine = inner
+            inner = inner.cr_await
+        frame = coroutine.cr_frame
+        if frame is None:
+            return "ended"
+        code = frame.f_code
+        known = self._texts.get(id(code))
+        if known is None:
+            known = self._texts[id(code)] = (code, {})
+        key = (frame.f_lasti, called)
+        text = known[1].get(key)
+        if text is None:
+            name = code.co_filename.rpartition(os.sep)[2]
+            text = f"{name}:{frame.f_lineno}{f' {called}' if called else ''}"
+            known[1][key] = text
+        return text
+
+
+def described(loop: Any) -> list[str]:
+    """Return a line about each task of *loop* that has not ended, in order of creation."""
+    sites = Sites()
+    tasks: Any = sorted(asyncio.all_tasks(loop), key=_order)
+    return [f"task {task.get_name()} waits at {sites.of(task)}" for task in tasks]
+
+
+def _order(task: Any) -> Any:
+    return getattr(task, "_simclock_number", 0)
