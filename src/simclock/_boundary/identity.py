@@ -49,6 +49,7 @@ def start(seed: int, new_event_loop: Callable[[], Any]) -> None:
     _shadow(done, uuid, "_last_timestamp", None)
     _shadow_futures(done)
     _shadow_asyncio(done, new_event_loop)
+    _shadow_anyio(done)
     _shadow_trio(done, seed)
 
 
@@ -87,6 +88,14 @@ def _shadow_asyncio(done: list[tuple[Any, str, Any]], new_event_loop: Callable[[
     _shadow(done, futures, "Future", _numbered_class(futures.Future))
     policy = _module("asyncio.unix_events")._UnixDefaultEventLoopPolicy
     _shadow(done, policy, "_loop_factory", staticmethod(new_event_loop))
+
+
+def _shadow_anyio(done: list[tuple[Any, str, Any]]) -> None:
+    # It loads this when it is first used: in a simulation, then, and too late for that one.
+    if "anyio" in sys.modules:
+        backend = _module("anyio._backends._asyncio")
+        # Whom a cancellation reaches first follows a set of these.
+        _shadow(done, backend, "CancelScope", _numbered_class(backend.CancelScope))
 
 
 def _shadow_trio(done: list[tuple[Any, str, Any]], seed: int) -> None:

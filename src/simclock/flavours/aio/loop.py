@@ -13,8 +13,8 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from simclock.flavours.aio import drivers
-from simclock.flavours.aio.handles import Handle, Timers, new_handle, new_timer
-from simclock.flavours.aio.tasks import KEEPING, Future, Sites, Task, described
+from simclock.flavours.aio.handles import SleepHandle, Timers, new_handle, new_timer
+from simclock.flavours.aio.tasks import KEEPING, Future, Sites, Task, described, name_of
 from simclock.lowlevel import (
     MICROSECOND,
     MILLISECOND,
@@ -270,11 +270,10 @@ class SimEventLoop(_StockLoop):
             handle: Any = popleft()
             if handle._cancelled:
                 continue
-            # A timer is never a step of a task.
-            if type(handle) is Handle:
-                task = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+            if type(handle) is not SleepHandle:  # which is no step of a task, and frequent
+                task = getattr(handle._callback, "__self__", None)
                 if isinstance(task, _PlainTask):
-                    record(clock.now_ns, path, "step", f"{task.get_name()} {sites.of(task)}")
+                    record(clock.now_ns, path, "step", f"{name_of(task)} {sites.of(task)}")
             handle._run()
 
     def _call_watched(self, count: int) -> None:

@@ -6,10 +6,13 @@ import asyncio
 import asyncio.locks
 import asyncio.queues
 import os.path
+import re
 from types import CodeType, CoroutineType
 from typing import Any
 
 _LIBRARY = os.path.dirname(asyncio.__file__) + os.sep  # noqa: PTH120 - prefix of code's file names
+
+_ADDRESS = re.compile(r"(?: at)? ?0x[0-9a-f]+")
 
 
 class _Numbered:
@@ -102,11 +105,17 @@ class Sites:
         return text
 
 
+def name_of(task: Any) -> str:
+    """Return a task's name without the addresses that names made from a repr have."""
+    name: str = task.get_name()
+    return _ADDRESS.sub("", name) if "0x" in name else name
+
+
 def described(loop: Any) -> list[str]:
     """Return a line about each task of *loop* that has not ended, in order of creation."""
     sites = Sites()
     tasks: Any = sorted(asyncio.all_tasks(loop), key=_order)
-    return [f"task {task.get_name()} waits at {sites.of(task)}" for task in tasks]
+    return [f"task {name_of(task)} waits at {sites.of(task)}" for task in tasks]
 
 
 def _order(task: Any) -> Any:
