@@ -41,6 +41,9 @@ EXPECTING_LULL = 1.0
 # Real seconds for which a child process that has just been started holds the clock while it works,
 # whoever waits for whatever.
 STARTING = 5.0
+# Real seconds that the operating system gets to take what was written to a terminal to the other
+# end: a worker of its own does that.
+TYPING = 0.02
 # Connections that are known at once; beyond this many those that owe nothing are forgotten.
 MOST = 10_000
 # Poll objects and child processes that are known before those that are gone are looked for.
@@ -132,6 +135,8 @@ class Outside:
 
     def __init__(self) -> None:
         self.children: dict[int, Child] = {}
+        # The real instant until which what was written to a terminal may be on its way, or 0.
+        self._typed_until = 0.0
         # By inode. Those whose other end is inside are known too: they are many, and asked often.
         self._elsewhere: dict[int, Connection] = {}
         self._inside: set[int] = set()
@@ -313,8 +318,12 @@ class Outside:
     def working(self) -> str:
         """Return the child processes that were started just now and are at work.
 
-        The next sleep may be one until they are up, of which nothing tells.
+        The next sleep may be one until they are up, of which nothing tells. And
+        the terminal, while it is.
         """
+        if self._typed_until and realtime.now() < self._typed_until:
+            return "the terminal"
+        self._typed_until = 0.0
         if not self.children:
             return ""
         now = realtime.now()
@@ -326,6 +335,17 @@ class Outside:
         yield from (f"socket:[{inode}]" for inode in self._twins)
         for name in os.listdir("/proc/self/fd"):
             yield _link(int(name))
+
+    @property
+    def unrest(self) -> bool:
+        """Whether `working` may return something."""
+        return bool(self.children or self._typed_until)
+
+    def types(self, fd: int) -> None:
+        """Note that bytes were written, if that was to a terminal."""
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(fd).st_mode) and os.isatty(fd):
+                self._typed_until = realtime.now() + TYPING
 
     def signals(self, pid: int) -> None:
         """Note that a child process, or a group of them, got a signal."""

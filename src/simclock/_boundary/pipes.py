@@ -158,6 +158,8 @@ def _written(fd: int, data: Any, write: Callable[[Any], int | None]) -> int | No
     else:
         written = _in_chunks(fd, memoryview(data).cast("B"), write)
     outside().writes(fd)
+    if fd not in _STANDARD:
+        outside().types(fd)
     return written
 
 

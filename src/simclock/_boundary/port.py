@@ -60,7 +60,7 @@ class NativePort:
     def disturbed(self, foreign_steps: int) -> bool:
         """Return whether anything from outside is to be looked at before the clock moves."""
         return bool(
-            self.outside.children
+            self.outside.unrest
             or self.foreign_steps() != foreign_steps
             or self.signals_wanted()
             or self.real_package()

@@ -9,7 +9,6 @@ import math
 import selectors
 import sys
 from asyncio import base_events
-from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from simclock.flavours.aio import drivers
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
         def _make_self_pipe(self) -> None: ...
         def _close_self_pipe(self) -> None: ...
         def _write_to_self(self) -> None: ...
+        def _run_forever_setup(self) -> None: ...
         def _child_watcher_callback(self, *args: Any) -> None: ...
         async def _make_subprocess_transport(self, *args: Any, **options: Any) -> Any: ...
         def __getattr__(self, name: str) -> Any: ...
@@ -144,7 +144,8 @@ class SimEventLoop(_StockLoop):
         if delay is None:
             raise TypeError("delay must not be None")
         deadline_ns = self._clock.now_ns + _duration_ns(delay)
-        return self._arm(deadline_ns, deadline_ns / 1e9, callback, args, context)
+        when = delay if math.isinf(delay) else deadline_ns / 1e9
+        return self._arm(deadline_ns, when, callback, args, context)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None
@@ -188,7 +189,10 @@ class SimEventLoop(_StockLoop):
     ) -> asyncio.Handle:
         """Call *callback* in the next turn, after what is ready already."""
         if self._closed or self._debug:
-            return super().call_soon(callback, *args, context=context)
+            watched: Any = super().call_soon(callback, *args, context=context)
+            if watched._source_traceback:
+                del watched._source_traceback[-1]
+            return watched  # type: ignore[no-any-return]
         handle: asyncio.Handle = new_handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
@@ -228,6 +232,11 @@ class SimEventLoop(_StockLoop):
         finally:
             self._in_run_forever = False
 
+    def _run_forever_setup(self) -> None:
+        """Start a run: since 3.13 a method, which other ways to run a loop call by themselves."""
+        self._take_driver()
+        super()._run_forever_setup()
+
     def _run_once(self) -> None:
         """Take one turn; for `run_forever`, take turns until the loop is to stop."""
         clock, ready, heap = self._clock, self._ready, self._timers.heap
@@ -254,30 +263,39 @@ class SimEventLoop(_StockLoop):
             if self._stopping or not self._in_run_forever:
                 return
 
+    # In each of these the handle is let go at the end: the traceback of an error that nobody has
+    # asked for has this frame, and would keep the task that it is about alive.
+
     def _call_plainly(self, count: int) -> None:
         """Call *count* handles."""
+        handle: Any
         popleft = self._ready.popleft
         for _ in range(count):
             handle = popleft()
             if not handle._cancelled:
                 handle._run()
+        handle = None
 
     def _call_traced(self, count: int) -> None:
         """Call *count* handles; the steps of tasks among them go into the trace."""
+        handle: Any
         popleft, clock, sites = self._ready.popleft, self._clock, self._sites
         record, path = self._driver.record, self._driver.path
         for _ in range(count):
-            handle: Any = popleft()
+            handle = popleft()
             if handle._cancelled:
                 continue
             if type(handle) is not SleepHandle:  # which is no step of a task, and frequent
                 task = getattr(handle._callback, "__self__", None)
                 if isinstance(task, _PlainTask):
                     record(clock.now_ns, path, "step", f"{name_of(task)} {sites.of(task)}")
+                task = None
             handle._run()
+        handle = None
 
     def _call_watched(self, count: int) -> None:
         """Call *count* handles as debug mode does: say which ones take long."""
+        handle: Any
         for _ in range(count):
             handle = self._current_handle = self._ready[0]
             began = monotonic()
@@ -287,8 +305,12 @@ class SimEventLoop(_StockLoop):
                 self._current_handle = None
             seconds = monotonic() - began
             if seconds >= self.slow_callback_duration:
-                text = base_events._format_handle(handle)  # type: ignore[attr-defined]
+                task = getattr(handle._callback, "__self__", None)
+                text = repr(task if isinstance(task, _PlainTask) else handle)
+                task = None
+                logger: Any = base_events.logger  # type: ignore[attr-defined]
                 logger.warning("Executing %s took %.3f seconds", text, seconds)
+        handle = None
 
     def _details(self) -> list[str]:
         return described(self)
@@ -368,7 +390,7 @@ def _any_ns(seconds: float) -> int:
     if math.isnan(seconds):
         raise ValueError("this is no time: nan\ngive a number of seconds")
     if math.isinf(seconds):
-        return NEVER if seconds > 0 else -NEVER
+        return 2 * NEVER if seconds > 0 else -2 * NEVER
     return to_ns(seconds)
 
 
