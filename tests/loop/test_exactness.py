@@ -230,7 +230,7 @@ def test_what_is_no_time_is_refused(loop, call):
         getattr(loop, call)(math.nan, print)
     with pytest.raises(TypeError):
         getattr(loop, call)("1", print)
-    with pytest.raises(TypeError, match="(delay must not|when cannot) be None"):
+    with pytest.raises(TypeError, match=r"(delay must not|when cannot) be None"):
         getattr(loop, call)(None, print)
 
 

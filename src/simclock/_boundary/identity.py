@@ -79,6 +79,8 @@ def _shadow_futures(done: list[tuple[Any, str, Any]]) -> None:
     _shadow(done, base, "id", _number_of)
     pool = _module("concurrent.futures.thread")
     _shadow(done, pool.ThreadPoolExecutor, "_counter", itertools.count().__next__)
+    # The set of its threads, which it joins in the set's order.
+    _shadow(done, pool, "set", _InOrder)
 
 
 def _shadow_asyncio(done: list[tuple[Any, str, Any]], new_event_loop: Callable[[], Any]) -> None:
@@ -106,6 +108,13 @@ def _shadow_trio(done: list[tuple[Any, str, Any]], seed: int) -> None:
         _shadow(done, run, "id", lambda _: next(numbers))
         _shadow(done, run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
         _shadow(done, run, "_r", type(run._r)(f"{seed}:trio"))
+
+
+class _InOrder(dict[Any, None]):
+    """What a set is used for, in the order in which things were added."""
+
+    def add(self, item: Any) -> None:
+        self[item] = None
 
 
 def _number_of(subject: Any) -> int:

@@ -123,17 +123,19 @@ class Alone:
         return bool(self.jobs or threads or loop._ready or loop._watches())
 
     def _describe(self) -> str:
-        lines = ["deadlock: no task can ever run again, no timer is armed"]
+        lines = [f"deadlock: no task can ever run again and no timer is armed, {self._instant()}"]
         lines += [f"  {line}" for line in described(self._loop)]
         lines.append("let something end the wait, or give it a timeout; each run ends here again")
         return "\n".join(lines)
 
     def _describe_livelock(self) -> str:
-        elapsed = (self.now_ns - START_NS) / SECOND
-        lines = [f"livelock: more than {TURNS_PER_INSTANT} turns at virtual {elapsed:+g} s"]
+        lines = [f"livelock: more than {TURNS_PER_INSTANT} turns of the loop, {self._instant()}"]
         lines += [f"  {line}" for line in described(self._loop)]
         lines.append("let one of them wait for something")
         return "\n".join(lines)
+
+    def _instant(self) -> str:
+        return f"at virtual {(self.now_ns - START_NS) / SECOND:+g} s"
 
     def wake(self) -> None:
         """Do nothing: what wakes it is the self-pipe."""

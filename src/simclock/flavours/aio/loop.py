@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from simclock.flavours.aio import drivers
 from simclock.flavours.aio.handles import SleepHandle, Timers, new_handle, new_timer
-from simclock.flavours.aio.tasks import KEEPING, Future, Sites, Task, described, name_of
+from simclock.flavours.aio.tasks import KEEPING, Future, Sites, Task, described, name_of, stepped
 from simclock.lowlevel import (
     MICROSECOND,
     MILLISECOND,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PlainFuture = asyncio.Future
-_PlainTask = asyncio.Task
 _eager_task_factory = getattr(asyncio, "eager_task_factory", None)
 # A deadline that never comes, in nanoseconds: further off than any clock goes.
 NEVER = 10**30
@@ -121,15 +120,26 @@ class SimEventLoop(_StockLoop):
         self._turn, self._wait = driver.turn, driver.wait
         self._call = self._call_traced if isinstance(driver, LoopKernel) else self._call_plainly
 
+    def _look_around(self) -> None:
+        """See where the thread's time comes from, unless that is certain."""
+        if self._thread_id is None and not self._closed:
+            self._take_driver()
+
     def time(self) -> float:
         """Return the virtual time, in seconds."""
+        self._look_around()
         return self._driver.time()  # type: ignore[no-any-return]
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
         """Call *callback* after *delay* seconds, to the nanosecond."""
-        if delay.__class__ is not float or not 0.0 < delay < _FINE or self._closed or self._debug:
+        if (
+            self._debug
+            or self._thread_id is None
+            or type(delay) is not float
+            or not 0 < delay < _FINE
+        ):
             return self._call_later(delay, callback, args, context)
         deadline_ns = self._clock.now_ns + (math.ceil(delay * 1e9 - NOISE_NS) or 1)
         handle: asyncio.TimerHandle = new_timer(deadline_ns / 1e9, callback, args, self, context)
@@ -143,6 +153,7 @@ class SimEventLoop(_StockLoop):
     ) -> asyncio.TimerHandle:
         if delay is None:
             raise TypeError("delay must not be None")
+        self._look_around()
         deadline_ns = self._clock.now_ns + _duration_ns(delay)
         when = delay if math.isinf(delay) else deadline_ns / 1e9
         return self._arm(deadline_ns, when, callback, args, context)
@@ -153,6 +164,7 @@ class SimEventLoop(_StockLoop):
         """Call *callback* at *when*, a time of the loop's clock."""
         if when is None:
             raise TypeError("when cannot be None")
+        self._look_around()
         return self._arm(_instant_ns(when, self._clock.now_ns), when, callback, args, context)
 
     def _arm(
@@ -241,11 +253,11 @@ class SimEventLoop(_StockLoop):
         """Take one turn; for `run_forever`, take turns until the loop is to stop."""
         clock, ready, heap = self._clock, self._ready, self._timers.heap
         while True:
-            if ready or self._stopping:
+            while heap and heap[0][2]._cancelled:
+                self._timers.drop()
+            if ready or self._stopping or (heap and heap[0][0] <= clock.now_ns):
                 events = self._turn()
             else:
-                while heap and heap[0][2]._cancelled:
-                    self._timers.drop()
                 events = self._wait(heap[0][0] if heap else None)
             if events:
                 self._process_events(events)
@@ -286,8 +298,8 @@ class SimEventLoop(_StockLoop):
             if handle._cancelled:
                 continue
             if type(handle) is not SleepHandle:  # which is no step of a task, and frequent
-                task = getattr(handle._callback, "__self__", None)
-                if isinstance(task, _PlainTask):
+                task = stepped(handle._callback)
+                if task is not None:
                     record(clock.now_ns, path, "step", f"{name_of(task)} {sites.of(task)}")
                 task = None
             handle._run()
@@ -305,9 +317,7 @@ class SimEventLoop(_StockLoop):
                 self._current_handle = None
             seconds = monotonic() - began
             if seconds >= self.slow_callback_duration:
-                task = getattr(handle._callback, "__self__", None)
-                text = repr(task if isinstance(task, _PlainTask) else handle)
-                task = None
+                text = repr(stepped(handle._callback) or handle)
                 logger: Any = base_events.logger  # type: ignore[attr-defined]
                 logger.warning("Executing %s took %.3f seconds", text, seconds)
         handle = None

@@ -7,12 +7,15 @@ import asyncio.locks
 import asyncio.queues
 import os.path
 import re
-from types import CodeType, CoroutineType
+from types import BuiltinFunctionType, CodeType, CoroutineType
 from typing import Any
 
 _LIBRARY = os.path.dirname(asyncio.__file__) + os.sep  # noqa: PTH120 - prefix of code's file names
 
 _ADDRESS = re.compile(r"(?: at)? ?0x[0-9a-f]+")
+# What asyncio, in C, has the loop call: a step, and the end of a wait.
+_STEPS = ("TaskStepMethWrapper",)
+_WAKE_UPS = ("task_wakeup",)
 
 
 class _Numbered:
@@ -103,6 +106,16 @@ class Sites:
             text = f"{name}:{frame.f_lineno}{f' {called}' if called else ''}"
             known[1][key] = text
         return text
+
+
+def stepped(callback: Any) -> Any:
+    """Return the task that *callback* is a step of, or None."""
+    kind = type(callback)
+    if kind is BuiltinFunctionType:
+        is_step = callback.__name__ in _WAKE_UPS
+    else:
+        is_step = kind.__name__ in _STEPS
+    return callback.__self__ if is_step else None
 
 
 def name_of(task: Any) -> str:

@@ -1,0 +1,190 @@
+"""Who gets a SimEventLoop, and what becomes of it elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import unittest
+
+import anyio
+import pytest
+
+from simclock import SimEventLoop, Simulation, run
+
+
+async def kind():
+    return type(asyncio.get_running_loop())
+
+
+def by_run():
+    return asyncio.run(kind())
+
+
+def by_runner():
+    with asyncio.Runner() as runner:
+        return runner.run(kind())
+
+
+def by_new_event_loop():
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(kind())
+    finally:
+        loop.close()
+
+
+def by_anyio():
+    return anyio.run(kind, backend="asyncio")
+
+
+def by_unittest():
+    found = []
+
+    class Case(unittest.IsolatedAsyncioTestCase):
+        async def runTest(self):  # noqa: N802 - unittest's name
+            found.append(await kind())
+
+    Case().debug()
+    return found[0]
+
+
+WAYS = [by_run, by_new_event_loop, by_anyio, by_unittest]
+if sys.version_info >= (3, 11):
+    WAYS.append(by_runner)
+
+
+def in_a_thread(function):
+    """Return what *function* returns in a thread that is started here."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(function()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_get_a_loop_gives_one_in_a_simulation(way):
+    with Simulation() as sim:
+        assert way() is SimEventLoop
+        assert in_a_thread(way) is SimEventLoop
+        with sim.real_time():
+            assert way() is asyncio.SelectorEventLoop
+
+    assert way() is asyncio.SelectorEventLoop
+
+
+def test_foreign_threads_go_on_with_stock_loops():
+    begin, found = threading.Event(), []
+
+    def foreign():
+        begin.wait(20)
+        found.append(by_run())
+
+    thread = threading.Thread(target=foreign)
+    thread.start()
+    with Simulation() as sim:
+        begin.set()
+        with sim.real_time():
+            thread.join()
+
+    assert found == [asyncio.SelectorEventLoop]
+
+
+def test_a_stock_loop_that_is_asked_for_is_a_stock_loop(log):
+    async def main():
+        log(type(asyncio.get_running_loop()).__name__)
+        await asyncio.sleep(2)
+        log("later")
+
+    with Simulation():
+        loop = asyncio.SelectorEventLoop()
+        loop.run_until_complete(main())
+        loop.close()
+
+    assert log == [(0.0, "_UnixSelectorEventLoop"), (2.0, "later")]
+
+
+def test_a_users_policy_stays_the_users():
+    class Loop(asyncio.SelectorEventLoop):
+        pass
+
+    class Policy(asyncio.DefaultEventLoopPolicy):
+        def new_event_loop(self):
+            return Loop()
+
+    asyncio.set_event_loop_policy(Policy())
+    try:
+        assert run(by_run) is Loop
+    finally:
+        asyncio.set_event_loop_policy(None)
+
+
+# ----------------------------------------------------------- from one world to another
+
+
+def test_a_loop_made_before_has_the_simulations_time_in_it(new_log):
+    loop = SimEventLoop()
+    loop.run_until_complete(asyncio.sleep(500))
+    with Simulation(max_time=100):
+        log = new_log()
+        loop.call_later(1, log, "armed inside")
+        loop.run_until_complete(asyncio.sleep(2.5))
+        log("done")
+    loop.run_until_complete(asyncio.sleep(1))
+
+    assert log == [(1.0, "armed inside"), (2.5, "done")]
+    assert loop.time() == 1501.0
+    loop.close()
+
+
+def test_a_loop_of_one_simulation_can_be_used_in_the_next(new_log):
+    with Simulation():
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(asyncio.sleep(1))
+    with Simulation():
+        log = new_log()
+        loop.run_until_complete(asyncio.sleep(3))
+        log("done")
+    loop.close()
+
+    assert log == [(3.0, "done")]
+
+
+def test_a_loop_that_left_its_simulation_is_in_real_time():
+    with Simulation():
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(asyncio.sleep(1000))
+    started = loop.time()
+    loop.run_until_complete(asyncio.sleep(0.05))
+    thread = threading.Thread(target=loop.call_soon_threadsafe, args=(loop.stop,))
+    loop.call_soon(thread.start)
+    loop.run_forever()
+    thread.join()
+
+    assert loop.time() - started >= 0.05
+    loop.close()
+
+
+def test_another_librarys_selector_and_clock_are_respected():
+    """As looptime does it: the clock is replaced in the class, the wait in the selector."""
+    now = 7.0
+
+    class Moved(SimEventLoop):
+        def time(self):
+            return now
+
+    def select(timeout):
+        nonlocal now
+        found = original(0)
+        if not found and timeout:
+            now += timeout
+        return found
+
+    loop = Moved()
+    original, loop._selector.select = loop._selector.select, select
+    loop.run_until_complete(asyncio.sleep(2.5))
+    loop.run_until_complete(asyncio.sleep(0))
+
+    assert now == 9.5
+    loop.close()

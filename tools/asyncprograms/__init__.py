@@ -1,0 +1,1 @@
+"""Random asyncio programs, run on the stock loop and on `SimEventLoop`, and compared."""
