@@ -30,6 +30,7 @@ class Line:
         ratio: The median ratio to the first line of its table, if that makes sense.
         target: What the design asks for, in its words.
         met: Whether that holds; None without a target.
+        note: What else there is to say of it.
     """
 
     name: str
@@ -37,13 +38,14 @@ class Line:
     ratio: float | None = None
     target: str = ""
     met: bool | None = None
+    note: str = ""
 
     @property
     def verdict(self) -> str:
-        """The target and whether it is met."""
-        if self.met is None:
-            return self.target
-        return f"target {self.target}: {'met' if self.met else 'MISSED'}"
+        """The target, whether it is met, and the note."""
+        judged = "" if self.met is None else f": {'met' if self.met else 'MISSED'}"
+        target = f"target {self.target}{judged}" if judged else self.target
+        return "; ".join(filter(None, (target, self.note)))
 
 
 @dataclass
@@ -62,9 +64,10 @@ class Table:
         target: str = "",
         *,
         met: bool | None = None,
+        note: str = "",
     ) -> None:
         """Append one figure."""
-        self.lines.append(Line(name, value, ratio, target, met))
+        self.lines.append(Line(name, value, ratio, target, met, note))
 
     def show(self) -> None:
         """Print it."""

@@ -6,6 +6,7 @@ still work where it does not.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import datetime as dt
@@ -249,6 +250,13 @@ def new_log():
 @pytest.fixture
 def log():
     return Log()
+
+
+@pytest.fixture(params=["SimEventLoop", "the stock loop"])
+def each_loop(request, monkeypatch):
+    """Let a test run twice: on what asyncio gives in a simulation, and on its stock loop there."""
+    if request.param == "the stock loop":
+        monkeypatch.setattr("simclock.simulation.new_event_loop", asyncio.SelectorEventLoop)
 
 
 @pytest.fixture

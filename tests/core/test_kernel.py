@@ -352,6 +352,104 @@ def test_a_deadline_that_has_passed_is_no_time_that_passes(bench):
             b.kernel.wait("turn", deadline_ns=b.kernel.world.now_ns)
 
 
+# ----------------------------------------------------------------------- leaping
+
+
+def test_a_thread_alone_leaps_to_its_deadline(bench):
+    b = bench()
+
+    assert b.kernel.leap(b.kernel.world.now_ns + 5 * SECOND)
+    assert b.now() == 5
+    # An instant that has come already is none to go back from.
+    assert b.kernel.leap(b.kernel.world.now_ns - SECOND)
+    assert b.now() == 5
+    assert [record.kind for record in b.kernel.trace.records] == ["jump"]
+    b.sleep(1)
+    assert b.now() == 6
+
+
+def test_it_leaps_past_others_that_wait_for_longer(bench):
+    b = bench()
+    gate = b.gate(owner=b.kernel.root)
+    b.spawn("for ever", gate.acquire)
+    b.spawn("until 9", b.sleep, 9)
+    b.sleep(1)
+
+    assert b.kernel.leap(b.kernel.world.now_ns + 5 * SECOND)
+    assert b.now() == 6
+    assert not b.kernel.leap(b.kernel.world.now_ns + 3 * SECOND)
+    assert not b.kernel.leap(b.kernel.world.now_ns + 4 * SECOND)
+    assert b.now() == 6
+    gate.release()
+    b.join_all()
+
+
+def hold(b):
+    b.kernel.holds[1] = "a compiler"
+
+
+def a_hint(b):
+    gate = b.gate(owner=b.kernel.root)
+    b.spawn("waits", gate.acquire)
+    b.kernel.settle()
+    gate.release()
+
+
+def somebody_who_is_ready(b):
+    b.spawn("ready", b.note, "runs")
+
+
+def a_signal(b):
+    b.port.signals.append(lambda: None)
+
+
+def work_outside(b):
+    b.port.at_work = "a compiler"
+
+
+def a_foreign_step(b):
+    b.port.steps_outside += 1
+
+
+def an_error(b):
+    b.kernel.root.error = RuntimeError()
+
+
+def an_observer(b):
+    b.kernel.world.interested = 1
+
+
+def garbage(b):
+    b.kernel._next_collection = b.kernel.steps
+
+
+def the_limit_of_steps(b):
+    b.kernel._step_limit = b.kernel.steps
+
+
+def the_limit_of_time(b):
+    b.kernel._latest_ns = b.kernel.world.now_ns + SECOND
+
+
+def the_end(b):
+    b.kernel.ending = True
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        hold, a_hint, somebody_who_is_ready, a_signal, work_outside, a_foreign_step, an_error,
+        an_observer, garbage, the_limit_of_steps, the_limit_of_time, the_end,
+    ],
+)  # fmt: skip
+def test_it_does_not_leap_where_something_else_comes_first(bench, disturb):
+    b = bench()
+    disturb(b)
+
+    assert not b.kernel.leap(b.kernel.world.now_ns + 5 * SECOND)
+    assert b.now() == 0
+
+
 # ------------------------------------------------------------- the world outside
 
 

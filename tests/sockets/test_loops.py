@@ -13,6 +13,8 @@ import anyio
 import pytest
 import trio
 
+pytestmark = pytest.mark.usefixtures("each_loop")
+
 # ---------------------------------------------------------------------------- asyncio
 
 

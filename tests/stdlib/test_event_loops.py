@@ -12,6 +12,8 @@ import trio
 
 from simclock import Simulation, run
 
+pytestmark = pytest.mark.usefixtures("each_loop")
+
 VARIABLE = contextvars.ContextVar("VARIABLE", default="default")
 
 

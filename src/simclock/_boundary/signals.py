@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,10 @@ def _deferring(signum: int, frame: Any) -> None:
     baton = _native.current()
     in_kernel = baton is not None and (baton.in_kernel or frame.f_code in _OF_CONDITIONS)
     if in_kernel or _hushed or _is_uninterrupted(frame):
-        _native.defer(signum)
+        if _does_nothing(_handlers.get(signum)):
+            _native.kick()
+        else:
+            _native.defer(signum)
         return
     if kernels and kernel().root.error is not None and (baton is not None or _in_real_package()):
         # The watchdog interrupts a main thread that is stuck in C: this is its error's way in.
@@ -118,6 +122,15 @@ def _deferring(signum: int, frame: Any) -> None:
         global handled  # noqa: PLW0603 - handlers are the process' own
         handled += 1
         handler(signum, frame)
+
+
+def _does_nothing(handler: Any) -> bool:
+    """Return whether it is asyncio's, whose loop reads the signal's byte.
+
+    Deferring would raise the signal again, and write another one.
+    """
+    module: Any = sys.modules.get("asyncio.unix_events")
+    return module is not None and handler is module._sighandler_noop
 
 
 def is_deferring(signum: int) -> bool:

@@ -25,9 +25,11 @@ TURNS_PER_INSTANT = 1_000_000
 
 
 class Clock(Protocol):
-    """Has the instant, in nanoseconds."""
+    """What has the instant."""
 
-    now_ns: int
+    @property
+    def now_ns(self) -> int:
+        """The instant, in nanoseconds."""
 
 
 class Driver(Protocol):
@@ -157,10 +159,6 @@ class Foreign:
     def now_ns(self) -> int:
         """The instant."""
         return to_ns(self._loop.time())
-
-    @now_ns.setter
-    def now_ns(self, value: int) -> None:
-        raise AttributeError(f"this clock cannot be set to {value} ns")  # pragma: no cover
 
     def time(self) -> float:
         """Return the time of the monotonic clock."""
