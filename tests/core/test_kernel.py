@@ -408,6 +408,9 @@ def work_outside(b):
 
 
 def a_foreign_step(b):
+    # It may have released what this one waits for.
+    b.spawn("waits", b.gate(owner=b.kernel.root).acquire)
+    b.kernel.settle()
     b.port.steps_outside += 1
 
 

@@ -115,6 +115,20 @@ def test_a_foreign_thread_wakes_the_loop_that_has_no_deadline(loop):
     assert loop.run_until_complete(main()) == 1000.0
 
 
+def test_a_thread_that_wakes_it_just_before_it_can_be_woken_is_not_missed():
+    class Loop(SimEventLoop):
+        def _open_self_pipe(self):
+            # As late as a thread can be that found no self-pipe to write to.
+            self.call_soon_threadsafe(self.stop)
+            super()._open_self_pipe()
+
+    loop = Loop()
+    loop.run_forever()
+    loop.close()
+
+    assert loop.time() == 1000.0
+
+
 def test_streams(loop, at):
     log, note = at
 

@@ -207,6 +207,17 @@ def test_durations_are_exact_far_from_the_clocks_zero(loop, far):
     assert loop.run_until_complete(main()) == far * 10**9 + 3 * (200_002_000)
 
 
+def test_an_instant_far_off_that_is_not_round_is_as_exact_as_a_float(loop):
+    async def main():
+        await asyncio.sleep(2**30)
+        before = loop._clock.now_ns
+        loop.call_at(loop.time() + 0.123456789, (done := asyncio.Event()).set)
+        await done.wait()
+        return loop._clock.now_ns - before
+
+    assert abs(loop.run_until_complete(main()) - 123_456_789) < math.ulp(2**30) * 1e9
+
+
 def test_what_is_infinitely_far_never_comes(loop, at):
     log, note = at
     handle = loop.call_later(math.inf, note, "never")

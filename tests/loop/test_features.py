@@ -16,7 +16,16 @@ import weakref
 import anyio
 import pytest
 
-from simclock import Deadlock, SimEventLoop, Simulation, hookimpl, register, run, unregister
+from simclock import (
+    Deadlock,
+    Livelock,
+    SimEventLoop,
+    Simulation,
+    hookimpl,
+    register,
+    run,
+    unregister,
+)
 
 # The first instant of a simulation, in nanoseconds.
 START_NS = 1000 * 10**9
@@ -121,6 +130,20 @@ def test_what_is_awaited_need_not_be_a_coroutine():
         asyncio.run(main())
 
     assert sim.elapsed == 2.0
+
+
+def test_a_coroutine_that_was_closed_by_others_has_no_place(log):
+    async def main():
+        coroutine = asyncio.sleep(1)
+        task = asyncio.create_task(coroutine, name="closed")
+        coroutine.close()
+        with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+            await task
+
+    with Simulation() as sim:
+        asyncio.run(main())
+
+    assert "closed ended" in [record.detail for record in sim.trace.records]
 
 
 # ------------------------------------------------------------------------- order
@@ -297,6 +320,18 @@ def test_debug_mode_checks_threads_and_callbacks():
         asyncio.run(main(), debug=True)
 
 
+def test_a_running_loop_cannot_be_run():
+    async def main():
+        with pytest.raises(RuntimeError, match="This event loop is already running"):
+            asyncio.get_running_loop().run_forever()
+        await asyncio.sleep(1)
+
+    with Simulation() as sim:
+        asyncio.run(main())
+
+    assert sim.elapsed == 1.0
+
+
 def test_readers_and_writers(log):
     async def main():
         loop = asyncio.get_running_loop()
@@ -440,6 +475,28 @@ def test_foreign_threads_wake_the_loop_while_the_clock_is_held(log):
         asyncio.run(main(sim))
 
     assert log == [(0.0, "woken")]
+
+
+def test_turns_without_end_at_one_instant_are_a_livelock():
+    async def main():
+        while True:
+            await asyncio.sleep(0)
+
+    with pytest.raises(Livelock, match="more than 5000 steps at virtual"):
+        run(asyncio.run, main(), max_steps_per_instant=5000)
+
+
+def test_threads_get_their_turns_while_the_loop_spins(log):
+    async def main():
+        thread = threading.Thread(target=log, args=("thread",))
+        thread.start()
+        while thread.is_alive():
+            await asyncio.sleep(0)
+        log("loop")
+
+    run(asyncio.run, main())
+
+    assert log == [(0.0, "thread"), (0.0, "loop")]
 
 
 def test_a_deadlock_names_the_tasks():

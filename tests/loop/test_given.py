@@ -157,7 +157,7 @@ def test_a_loop_that_left_its_simulation_is_in_real_time():
         loop.run_until_complete(asyncio.sleep(1000))
     started = loop.time()
     loop.run_until_complete(asyncio.sleep(0.05))
-    thread = threading.Thread(target=loop.call_soon_threadsafe, args=(loop.stop,))
+    thread = threading.Timer(0.05, loop.call_soon_threadsafe, (loop.stop,))
     loop.call_soon(thread.start)
     loop.run_forever()
     thread.join()

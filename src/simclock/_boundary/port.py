@@ -57,14 +57,9 @@ class NativePort:
         )
         self.signals_wanted: Callable[[], bool] = _native.wanted if is_main else _never
 
-    def disturbed(self, foreign_steps: int) -> bool:
+    def disturbed(self) -> bool:
         """Return whether anything from outside is to be looked at before the clock moves."""
-        return bool(
-            self.outside.unrest
-            or self.foreign_steps() != foreign_steps
-            or self.signals_wanted()
-            or self.real_package()
-        )
+        return bool(self.outside.unrest or self.signals_wanted() or self.real_package())
 
     def new_baton(self) -> _native.Baton:
         """Return the C half of a simulated thread."""

@@ -273,7 +273,7 @@ class Kernel:
             or self.steps >= self._next_collection
             or self.steps >= self._step_limit
             or deadline_ns > self._latest_ns
-            or self.port.disturbed(self._foreign_steps)
+            or self.port.disturbed()
         ):
             return False
         first_ns = self.scheduler.timers.next_deadline_ns()
@@ -295,6 +295,7 @@ class Kernel:
             or self._settlers
             or self._outside
             or self._strays
+            or self.port.foreign_steps() != self._foreign_steps
         )
 
     def sleep_until(self, deadline_ns: int) -> None:

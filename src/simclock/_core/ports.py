@@ -83,11 +83,10 @@ class Port(Protocol):
     def real_package(self) -> str:
         """Return the package, of those that run in real time, that is being called, or nothing."""
 
-    def disturbed(self, foreign_steps: int) -> bool:
+    def disturbed(self) -> bool:
         """Return whether anything from outside is to be looked at before the clock moves.
 
-        A signal, a foreign thread that did something since that number of
-        `foreign_steps`, a child process, a call that runs in real time.
+        A signal, a child process, a terminal, a call that runs in real time.
         """
 
     def foreign_steps(self) -> int:

@@ -201,9 +201,8 @@ class SimEventLoop(_StockLoop):
     ) -> asyncio.Handle:
         """Call *callback* in the next turn, after what is ready already."""
         if self._closed or self._debug:
-            watched: Any = super().call_soon(callback, *args, context=context)
-            if watched._source_traceback:
-                del watched._source_traceback[-1]
+            watched: Any = super().call_soon(callback, *args, context=context)  # raises, if closed
+            del watched._source_traceback[-1]
             return watched  # type: ignore[no-any-return]
         handle: asyncio.Handle = new_handle(callback, args, self, context)
         self._ready.append(handle)
@@ -235,8 +234,8 @@ class SimEventLoop(_StockLoop):
 
     def run_forever(self) -> None:
         """Run until `stop` is called."""
-        if self.is_running():
-            super().run_forever()  # raises
+        # Also here: 3.13.0 takes a running loop for ended when it has refused to run it again.
+        self._check_running()
         self._take_driver()
         self._in_run_forever = True
         try:
