@@ -15,7 +15,11 @@ from simclock._boundary import _native, realtime
 from simclock._boundary.active import kernel
 from simclock._boundary.gates import DebtorGate
 from simclock._boundary.outside import outside
+from simclock._core.kernel import FAIR_STEPS
 from simclock._core.trace import Trace
+
+# A turn takes as many as an `epoll` that waits for nothing.
+TURN_STEPS = 2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -101,10 +105,11 @@ class LoopKernel:
     def turn(self) -> list[Event]:
         """Take a turn without waiting; return what has happened to the descriptors."""
         world = self.clock
-        # As much as an `epoll` that waits for nothing.
-        self._kernel.steps_at_instant += 1
-        world.steps_left -= 2
+        world.steps_left -= TURN_STEPS
         if world.steps_left < 0 or world.interested or self._signals_wanted():
+            if world.steps_left < 0:
+                # These are no cheap steps: each is what a program does at this instant.
+                self._kernel.steps_at_instant += FAIR_STEPS // TURN_STEPS
             _native.call_kernel(self._kernel.checkpoint, "turn")
         if self._registered:
             return _native.call_kernel(self._selector.select, 0)  # type: ignore[no-any-return]

@@ -136,7 +136,7 @@ class Outside:
     def __init__(self) -> None:
         self.children: dict[int, Child] = {}
         # The real instant until which what was written to a terminal may be on its way, or 0.
-        self._typed_until = 0.0
+        self.typed_until = 0.0
         # By inode. Those whose other end is inside are known too: they are many, and asked often.
         self._elsewhere: dict[int, Connection] = {}
         self._inside: set[int] = set()
@@ -321,9 +321,9 @@ class Outside:
         The next sleep may be one until they are up, of which nothing tells. And
         the terminal, while it is.
         """
-        if self._typed_until and realtime.now() < self._typed_until:
+        if self.typed_until and realtime.now() < self.typed_until:
             return "the terminal"
-        self._typed_until = 0.0
+        self.typed_until = 0.0
         if not self.children:
             return ""
         now = realtime.now()
@@ -336,16 +336,11 @@ class Outside:
         for name in os.listdir("/proc/self/fd"):
             yield _link(int(name))
 
-    @property
-    def unrest(self) -> bool:
-        """Whether `working` may return something."""
-        return bool(self.children or self._typed_until)
-
     def types(self, fd: int) -> None:
         """Note that bytes were written, if that was to a terminal."""
         with contextlib.suppress(OSError):
             if stat.S_ISCHR(os.fstat(fd).st_mode) and os.isatty(fd):
-                self._typed_until = realtime.now() + TYPING
+                self.typed_until = realtime.now() + TYPING
 
     def signals(self, pid: int) -> None:
         """Note that a child process, or a group of them, got a signal."""

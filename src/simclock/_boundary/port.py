@@ -59,7 +59,12 @@ class NativePort:
 
     def disturbed(self) -> bool:
         """Return whether anything from outside is to be looked at before the clock moves."""
-        return bool(self.outside.unrest or self.signals_wanted() or self.real_package())
+        return bool(
+            self.outside.children
+            or self.outside.typed_until
+            or self.signals_wanted()
+            or (self.real_packages and self.real_package())
+        )
 
     def new_baton(self) -> _native.Baton:
         """Return the C half of a simulated thread."""

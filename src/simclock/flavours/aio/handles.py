@@ -9,6 +9,7 @@ from asyncio import futures
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
 # Cancelled timers that may stay in the heap until they come up.
@@ -117,6 +118,18 @@ class Timers:
             heapq.heapify(self.heap)
             # That one itself: a handle tells it before it is marked.
             self._cancelled = 1
+
+    def move_due(self, now_ns: int, ready: deque[Any]) -> None:
+        """Append to *ready* what is due at *now_ns*."""
+        heap = self.heap
+        while heap and heap[0][0] <= now_ns:
+            handle = heap[0][2]
+            if handle._cancelled:
+                self.drop()
+                continue
+            heapq.heappop(heap)
+            handle._scheduled = False
+            ready.append(handle)
 
     def drop(self) -> None:
         """Take out the first one, which was cancelled."""

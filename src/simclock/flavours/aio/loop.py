@@ -118,7 +118,8 @@ class SimEventLoop(_StockLoop):
         self._clock = driver.clock
         # On the way of each turn.
         self._turn, self._wait = driver.turn, driver.wait
-        self._call = self._call_traced if isinstance(driver, LoopKernel) else self._call_plainly
+        self._record = getattr(driver, "record", None)
+        self._path = getattr(driver, "path", "")
 
     def _look_around(self) -> None:
         """See where the thread's time comes from, unless that is certain."""
@@ -261,46 +262,33 @@ class SimEventLoop(_StockLoop):
             if events:
                 self._process_events(events)
                 events = None  # else an exception would keep them in a cycle
-            now_ns = clock.now_ns
-            while heap and heap[0][0] <= now_ns:
-                if heap[0][2]._cancelled:
-                    self._timers.drop()
-                    continue
-                handle = heapq.heappop(heap)[2]
-                handle._scheduled = False
-                ready.append(handle)
+            if heap and heap[0][0] <= clock.now_ns:
+                self._timers.move_due(clock.now_ns, ready)
             # What these add is called in the next turn.
-            (self._call_watched if self._debug else self._call)(len(ready))
+            if self._debug:
+                self._call_watched(len(ready))
+            else:
+                self._call(len(ready))
             if self._stopping or not self._in_run_forever:
                 return
 
     # In each of these the handle is let go at the end: the traceback of an error that nobody has
     # asked for has this frame, and would keep the task that it is about alive.
 
-    def _call_plainly(self, count: int) -> None:
-        """Call *count* handles."""
+    def _call(self, count: int) -> None:
+        """Call *count* handles; in a simulation, steps of tasks among them go into its trace."""
         handle: Any
-        popleft = self._ready.popleft
-        for _ in range(count):
-            handle = popleft()
-            if not handle._cancelled:
-                handle._run()
-        handle = None
-
-    def _call_traced(self, count: int) -> None:
-        """Call *count* handles; the steps of tasks among them go into the trace."""
-        handle: Any
-        popleft, clock, sites = self._ready.popleft, self._clock, self._sites
-        record, path = self._driver.record, self._driver.path
+        popleft, record = self._ready.popleft, self._record
         for _ in range(count):
             handle = popleft()
             if handle._cancelled:
                 continue
-            if type(handle) is not SleepHandle:  # which is no step of a task, and frequent
+            if record is not None and type(handle) is not SleepHandle:  # which is no step
                 task = stepped(handle._callback)
                 if task is not None:
-                    record(clock.now_ns, path, "step", f"{name_of(task)} {sites.of(task)}")
-                task = None
+                    detail = f"{name_of(task)} {self._sites.of(task)}"
+                    record(self._clock.now_ns, self._path, "step", detail)
+                    task = None
             handle._run()
         handle = None
 

@@ -68,12 +68,27 @@ _KEEPING = tuple(
 KEEPING = frozenset(map(id, _KEEPING))
 
 
+class _Code:
+    """What is known of some code: whether it is asyncio's, and the texts of its lines.
+
+    It keeps the code, so that its id stays its own.
+    """
+
+    __slots__ = ("code", "is_library", "texts")
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        self.is_library = code.co_filename.startswith(_LIBRARY)
+        # By the last instruction, and the part of asyncio that was called.
+        self.texts: dict[tuple[int, str], str] = {}
+
+
 class Sites:
     """Where tasks wait, as texts; each is made once."""
 
     def __init__(self) -> None:
-        # By the code's id: to hash code is to hash all of it. Kept alive, so that ids stay theirs.
-        self._texts: dict[int, tuple[CodeType, dict[Any, str]]] = {}
+        # By the code's id: to hash code is to hash all of it.
+        self._known: dict[int, _Code] = {}
 
     def of(self, task: Any) -> str:
         """Return the file and line at which *task* waits, or is, and for which part of asyncio.
@@ -81,14 +96,14 @@ class Sites:
         The innermost frame outside asyncio itself, such as ``app.py:12 sleep``.
         """
         coroutine = task.get_coro()
-        called = None
         if coroutine.__class__ is not CoroutineType:
             return type(coroutine).__name__
+        called = ""
         inner = coroutine.cr_await
         while inner.__class__ is CoroutineType:
             code = inner.cr_code
-            if code.co_filename.startswith(_LIBRARY):
-                called = code.co_name
+            if (self._known.get(id(code)) or self._learn(code)).is_library:
+                called = f" {code.co_name}"
                 break
             coroutine = inner
             inner = inner.cr_await
@@ -96,16 +111,17 @@ class Sites:
         if frame is None:
             return "ended"
         code = frame.f_code
-        known = self._texts.get(id(code))
-        if known is None:
-            known = self._texts[id(code)] = (code, {})
+        known = self._known.get(id(code)) or self._learn(code)
         key = (frame.f_lasti, called)
-        text = known[1].get(key)
+        text = known.texts.get(key)
         if text is None:
-            name = code.co_filename.rpartition(os.sep)[2]
-            text = f"{name}:{frame.f_lineno}{f' {called}' if called else ''}"
-            known[1][key] = text
+            file = code.co_filename.rpartition(os.sep)[2]
+            text = known.texts[key] = f"{file}:{frame.f_lineno}{called}"
         return text
+
+    def _learn(self, code: CodeType) -> _Code:
+        known = self._known[id(code)] = _Code(code)
+        return known
 
 
 def stepped(callback: Any) -> Any:
