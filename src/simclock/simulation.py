@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import functools
+import inspect
 import itertools
 import os
 from collections.abc import Iterable
@@ -431,8 +432,19 @@ class RealTime:
 def run(function: Callable[..., Result], *args: Any, **options: Any) -> Result:
     """Call ``function(*args)`` in a simulation of its own and return its result.
 
-    *options* are those of `Simulation`.
+    *options* are those of `Simulation`. For a coroutine, *function* is
+    ``asyncio.run`` or its like: ``simclock.run(asyncio.run, main())``.
+
+    Raises:
+        TypeError: *function* is a coroutine, or only makes one.
     """
+    given: object = function
+    if inspect.iscoroutine(given) or inspect.iscoroutinefunction(given):
+        name = getattr(given, "__name__", "main")
+        raise TypeError(
+            f"this does not run by itself: {function!r}\n"
+            f"give it to what runs coroutines: simclock.run(asyncio.run, {name}())"
+        )
     with Simulation(**options):
         return function(*args)
 

@@ -407,10 +407,11 @@ def work_outside(b):
     b.port.at_work = "a compiler"
 
 
-def a_foreign_step(b):
-    # It may have released what this one waits for.
-    b.spawn("waits", b.gate(owner=b.kernel.root).acquire)
+def a_foreign_release(b):
+    gate = b.gate(owner=b.kernel.root)
+    b.spawn("waits", gate.acquire)
     b.kernel.settle()
+    gate.owned_by = None  # and nobody is told
     b.port.steps_outside += 1
 
 
@@ -441,7 +442,7 @@ def the_end(b):
 @pytest.mark.parametrize(
     "disturb",
     [
-        hold, a_hint, somebody_who_is_ready, a_signal, work_outside, a_foreign_step, an_error,
+        hold, a_hint, somebody_who_is_ready, a_signal, work_outside, a_foreign_release, an_error,
         an_observer, garbage, the_limit_of_steps, the_limit_of_time, the_end,
     ],
 )  # fmt: skip

@@ -98,6 +98,54 @@ def test_a_job_that_waits_for_the_loop_is_not_waited_for_longer_than_in_reality(
     loop.run_until_complete(loop.shutdown_default_executor())
 
 
+def test_jobs_one_after_the_other_put_no_deadline_off(loop, monkeypatch):
+    monkeypatch.setattr(drivers, "LEAST_HOLD", 0.05)
+
+    async def main():
+        async def jobs():
+            while True:
+                await asyncio.to_thread(time.sleep, 0.02)
+
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(jobs(), 0.1)
+        await loop.shutdown_default_executor()
+
+    loop.run_until_complete(main())
+
+
+def test_real_work_at_one_instant_is_no_livelock(loop, monkeypatch):
+    monkeypatch.setattr(drivers, "TURNS_PER_INSTANT", 100)
+
+    async def main():
+        for _ in range(100):
+            await asyncio.to_thread(int)
+        await loop.shutdown_default_executor()
+
+    loop.run_until_complete(main())
+
+
+def test_idle_workers_of_its_pool_help_nobody(loop):
+    async def main():
+        await asyncio.to_thread(int)
+        await asyncio.Event().wait()
+
+    with pytest.raises(Deadlock):
+        loop.run_until_complete(main())
+    end(loop)
+    loop.run_until_complete(loop.shutdown_default_executor())
+
+
+def test_tasks_may_read_the_clock_once_each(loop):
+    async def job():
+        await asyncio.wait_for(asyncio.sleep(1), 5)
+
+    async def main():
+        await asyncio.gather(*(job() for _ in range(3000)))
+        return loop.time()
+
+    assert loop.run_until_complete(main()) == 1001.0
+
+
 def test_a_foreign_thread_wakes_the_loop_that_has_no_deadline(loop):
     async def main():
         event = asyncio.Event()

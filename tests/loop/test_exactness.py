@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import queue
+import sys
 import threading
 import time
+from fractions import Fraction
 
 import pytest
 
@@ -233,6 +235,18 @@ def test_what_is_infinitely_far_never_comes(loop, at):
     assert handle.when() == math.inf
     assert log == [(0.0, "long ago")]
     handle.cancel()
+
+
+def test_any_number_that_adds_to_a_float_is_a_duration(loop, at):
+    log, note = at
+    loop.call_later(Fraction(1, 4), note, "a quarter")
+    loop.call_later(True, note, "one")
+    for longest in (1e300, sys.float_info.max, -1e300):
+        loop.call_later(longest, note, "long ago").cancel()
+        loop.call_at(longest, note, "long ago").cancel()
+    loop.run_until_complete(asyncio.sleep(2))
+
+    assert log == [(0.25, "a quarter"), (1.0, "one")]
 
 
 @pytest.mark.parametrize("call", ["call_later", "call_at"])

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import logging
+import re
 import signal
 import socket
 import sys
@@ -199,6 +200,108 @@ def test_order_does_not_depend_on_the_process(child):
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_tasks_may_read_the_clock_once_each(debug):
+    """Only who reads it again and again is waiting."""
+
+    async def job():
+        await asyncio.wait_for(asyncio.sleep(1), 5)
+
+    async def main():
+        await asyncio.gather(*(job() for _ in range(3000)))
+
+    with Simulation() as sim:
+        asyncio.run(main(), debug=debug)
+
+    assert sim.elapsed == 1.0
+
+
+def test_who_reads_the_clock_turn_after_turn_is_waiting(log):
+    async def main():
+        end = time.monotonic() + 0.01
+        while time.monotonic() < end:
+            await asyncio.sleep(0)
+        log("over")
+
+    run(asyncio.run, main())
+
+    assert 0.01 <= log[0][0] < 0.02
+
+
+def test_what_is_a_task_is_a_task_by_every_name():
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        for module in (asyncio, asyncio.futures):
+            assert isinstance(future, module.Future)
+            assert isinstance(module.Future(), module.Future)
+        for module in (asyncio, asyncio.tasks):
+            assert isinstance(asyncio.current_task(), module.Task)
+            assert issubclass(type(asyncio.current_task()), module.Task)
+            assert not isinstance(future, module.Task)
+
+        class Own(asyncio.Task):
+            pass
+
+        own = Own(asyncio.sleep(0))
+        assert isinstance(own, Own)
+        assert not isinstance(asyncio.current_task(), Own)
+        assert not issubclass(asyncio.Task, Own)
+        await own
+
+    run(asyncio.run, main())
+
+
+def test_sets_of_tasks_made_by_the_class_are_in_order():
+    async def nap(log, number):
+        try:
+            await asyncio.sleep(9)
+        finally:
+            log.append(number)
+
+    async def main():
+        log = []
+        tasks = [asyncio.Task(nap(log, number)) for number in range(9)]
+        await asyncio.sleep(0)
+        for task in set(tasks):
+            task.cancel()
+        await asyncio.wait(tasks)
+        return log
+
+    assert run(asyncio.run, main()) == list(range(9))
+
+
+def test_a_trace_does_not_depend_on_what_foreign_threads_do():
+    async def main():
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+
+    def program():
+        sleeper = threading.Thread(target=time.sleep, args=(1000,))
+        sleeper.start()
+        asyncio.run(main())
+        sleeper.join()
+
+    def busy(end):
+        lock = threading.Lock()
+        while not end.is_set():
+            with lock:
+                pass
+
+    digests = set()
+    for foreign in (False, True, True):
+        end = threading.Event()
+        thread = threading.Thread(target=busy, args=(end,))
+        if foreign:
+            thread.start()
+        with Simulation() as sim:
+            program()
+        digests.add(sim.trace.digest)
+        end.set()
+        if foreign:
+            thread.join()
+    assert len(digests) == 1
+
+
 # ------------------------------------------------------------------------- features
 
 
@@ -266,9 +369,24 @@ def test_a_task_factory_of_the_users_gets_the_names(log):
         await asyncio.create_task(asyncio.sleep(1))
         log((len(made), asyncio.create_task(asyncio.sleep(0)).get_name()))
 
+    for _ in range(2):
+        run(asyncio.run, main())
+
+    assert log == [(1.0, (1, log[0][1][1]))] * 2
+    assert re.fullmatch(r"Task-[345]", log[0][1][1])
+
+
+def test_a_name_that_a_task_factory_gives_is_kept(log):
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(lambda loop, coro: asyncio.Task(coro, loop=loop, name="mine"))
+        if sys.version_info[:2] != (3, 13):  # 3.13.0 overwrites it
+            log(asyncio.create_task(asyncio.sleep(0)).get_name())
+        log(asyncio.create_task(asyncio.sleep(0), name="given").get_name())
+
     run(asyncio.run, main())
 
-    assert log == [(1.0, (1, "Task-3"))]
+    assert [what for _, what in log] in (["mine", "given"], ["given"])
 
 
 def test_debug_mode_says_what_takes_long_in_virtual_time(caplog):
@@ -517,3 +635,54 @@ def test_a_deadlock_names_the_tasks():
         f"task Task-1 waits at test_features.py:{line + 5}",
         f"task Task-2 waits at test_features.py:{line + 1} wait",
     ]
+
+
+def test_many_tasks_that_wait_at_one_place_are_one_line():
+    async def main():
+        event = asyncio.Event()
+        await asyncio.gather(*(event.wait() for _ in range(20)))
+
+    with pytest.raises(
+        Deadlock, match=r"20 tasks wait at locks.py:[0-9]+: Task-2, Task-3, Task-4 and 17"
+    ):
+        run(asyncio.run, main())
+
+
+def test_a_livelock_names_the_tasks():
+    async def spin():
+        while True:
+            await asyncio.sleep(0)
+
+    async def main():
+        await asyncio.create_task(spin(), name="spinner")
+
+    line = spin.__code__.co_firstlineno
+    with pytest.raises(Livelock, match=f"task spinner waits at test_features.py:{line + 2} sleep"):
+        run(asyncio.run, main(), max_steps_per_instant=5000)
+
+
+def test_real_time_in_a_coroutine_is_real_for_what_it_awaits(log):
+    async def main(sim):
+        await asyncio.sleep(1)
+        with sim.real_time():
+            before = time.monotonic()
+            await asyncio.sleep(0.05)
+            assert time.monotonic() - before >= 0.05
+        log("back")
+        await asyncio.sleep(1)
+        log("later")
+
+    with Simulation() as sim:
+        asyncio.run(main(sim))
+
+    assert log == [(1.0, "back"), (2.0, "later")]
+
+
+def test_a_coroutine_given_to_run_says_what_to_do():
+    async def main():
+        pass
+
+    for given in (main, coroutine := main()):
+        with pytest.raises(TypeError, match=r"simclock.run\(asyncio.run, main\(\)\)"):
+            run(given)
+    coroutine.close()

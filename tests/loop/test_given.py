@@ -188,3 +188,41 @@ def test_another_librarys_selector_and_clock_are_respected():
 
     assert now == 9.5
     loop.close()
+
+
+def test_another_clock_is_respected():
+    now = 7.0
+    loop = SimEventLoop()
+    loop.time = lambda: now
+    done = []
+    loop.call_later(10, done.append, "done")
+    loop.run_until_complete(asyncio.sleep(0))
+    assert done == []
+
+    now += 10
+    loop.run_until_complete(asyncio.sleep(0))
+
+    assert done == ["done"]
+    loop.close()
+
+
+def test_a_simulation_opened_by_a_coroutine(new_log):
+    logs = []
+
+    async def main():
+        await asyncio.sleep(7)
+        with Simulation() as sim:
+            log = new_log()
+            await asyncio.sleep(5)
+            log("inside")
+            assert sim.elapsed == 5.0
+        logs.extend(log)
+        await asyncio.sleep(1)
+        return asyncio.get_running_loop().time()
+
+    loop = SimEventLoop()
+    try:
+        assert loop.run_until_complete(main()) == 1008.0
+    finally:
+        loop.close()
+    assert logs == [(5.0, "inside")]

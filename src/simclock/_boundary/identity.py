@@ -6,6 +6,7 @@ import itertools
 import sys
 import threading
 import uuid
+from abc import ABCMeta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ _undo: list[list[tuple[Any, str, Any]]] = []
 # Classes are made once: an object may outlive its simulation, and must stay what it is.
 _numbered: dict[type, type] = {}
 _numbers: Iterator[int] = itertools.count(1)
+# What numbers tasks without a name, one for each open simulation.
+_names: list[Callable[[], int]] = []
 
 
 def prepare() -> None:
@@ -30,7 +33,7 @@ def prepare() -> None:
 
 def task_names() -> Callable[[], int]:
     """Return what numbers the tasks of this simulation."""
-    return sys.modules["asyncio.tasks"].Task._simclock_names  # type: ignore[no-any-return]
+    return _names[-1]
 
 
 def start(seed: int, new_event_loop: Callable[[], Any]) -> None:
@@ -43,6 +46,7 @@ def start(seed: int, new_event_loop: Callable[[], Any]) -> None:
     """
     global _numbers  # noqa: PLW0603 - one sequence for each simulation
     _numbers = itertools.count(1)
+    _names.append(itertools.count(1).__next__)
     done: list[tuple[Any, str, Any]] = []
     _undo.append(done)
     _shadow(done, threading, "_counter", itertools.count(1).__next__)
@@ -55,6 +59,7 @@ def start(seed: int, new_event_loop: Callable[[], Any]) -> None:
 
 def stop() -> None:
     """Undo the last `start`."""
+    _names.pop()
     for module, name, value in reversed(_undo.pop()):
         if value is _MISSING:
             delattr(module, name)
@@ -84,10 +89,15 @@ def _shadow_futures(done: list[tuple[Any, str, Any]]) -> None:
 
 
 def _shadow_asyncio(done: list[tuple[Any, str, Any]], new_event_loop: Callable[[], Any]) -> None:
+    package = _module("asyncio")
     tasks = _module("asyncio.tasks")
     futures = _module("asyncio.futures")
-    _shadow(done, tasks, "Task", _numbered_class(tasks.Task, names=itertools.count(1).__next__))
-    _shadow(done, futures, "Future", _numbered_class(futures.Future))
+    task = _numbered_class(tasks.Task, named=True)
+    future = _numbered_class(futures.Future)
+    for module in (package, tasks):
+        _shadow(done, module, "Task", task)
+    for module in (package, futures):
+        _shadow(done, module, "Future", future)
     policy = _module("asyncio.unix_events")._UnixDefaultEventLoopPolicy
     _shadow(done, policy, "_loop_factory", staticmethod(new_event_loop))
 
@@ -111,40 +121,57 @@ def _shadow_trio(done: list[tuple[Any, str, Any]], seed: int) -> None:
 
 
 class _InOrder(dict[Any, None]):
-    """What a set is used for, in the order in which things were added."""
+    """What a pool uses a set for, in the order in which things were added."""
 
     def add(self, item: Any) -> None:
         self[item] = None
+
+    def discard(self, item: Any) -> None:
+        self.pop(item, None)
+
+    remove = dict.__delitem__
 
 
 def _number_of(subject: Any) -> int:
     return getattr(subject, "_simclock_number", None) or id(subject)
 
 
-def _numbered_class(base: type, names: Callable[[], int] | None = None) -> type:
-    """Return a subclass of *base* whose hash is the number of its creation."""
+def _numbered_class(base: type, *, named: bool = False) -> type:
+    """Return a subclass of *base* whose hash is the number of its creation.
+
+    *named*: its default names count up too.
+    """
     if hasattr(base, "_simclock_base"):
         base = base._simclock_base
     found = _numbered.get(base)
     if found is None:
-        found = _numbered[base] = _make_numbered(base)
-    if names is not None:
-        found._simclock_names = names  # type: ignore[attr-defined]
+        found = _numbered[base] = _make_numbered(base, named=named)
     return found
 
 
-def _make_numbered(base: Any) -> type:
-    class Numbered(base):  # type: ignore[misc]
+class _Shadow(ABCMeta):
+    """Whose classes stand for their bases: what is one of these is one of those."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        base = vars(cls).get("_simclock_base")
+        return super().__instancecheck__(instance) if base is None else isinstance(instance, base)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        base = vars(cls).get("_simclock_base")
+        return super().__subclasscheck__(subclass) if base is None else issubclass(subclass, base)
+
+
+def _make_numbered(base: Any, *, named: bool) -> type:
+    class Numbered(base, metaclass=_Shadow):  # type: ignore[misc]
         __slots__ = ("_simclock_number",)
         _simclock_base = base
-        _simclock_names: Any = None
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             simulated = _native.simulated()
             # A foreign thread's objects must not take numbers: when it makes them is chance.
             self._simclock_number = next(_numbers) if simulated else id(self)
-            if simulated and self._simclock_names is not None and kwargs.get("name") is None:
-                kwargs["name"] = f"Task-{type(self)._simclock_names()}"
+            if named and simulated and kwargs.get("name") is None:
+                kwargs["name"] = f"Task-{_names[-1]()}"
             super().__init__(*args, **kwargs)
 
         def __hash__(self) -> int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import select
 import selectors
+import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simclock._boundary import _native, realtime
+from simclock._boundary import _native, realtime, signals
 from simclock._boundary.active import kernel
 from simclock._boundary.gates import DebtorGate
 from simclock._boundary.outside import outside
@@ -52,6 +53,10 @@ class LoopSelector(Protocol):
         """Return what has happened, waiting for it for at most *timeout* seconds."""
 
 
+# Records are added outside the kernel here: a handler that waits in one would add others into it.
+signals.uninterrupted(Trace.add)
+
+
 class LoopKernel:
     """The kernel, as an event loop that runs in the calling thread sees it.
 
@@ -63,7 +68,6 @@ class LoopKernel:
     """
 
     __slots__ = (
-        "_details",
         "_kernel",
         "_ready",
         "_registered",
@@ -93,20 +97,33 @@ class LoopKernel:
         if type(current.trace) is not Trace:
             # Somebody else's code hears of each record.
             self.record = functools.partial(_native.call_kernel, current.trace.add)
+        # Weakly: a loop that is done with is not to live as long as its thread.
+        current.current.details = functools.partial(_tell, weakref.WeakMethod(details))
         self._ready = ready
         self._registered = selector.registered
         self._selector = selector
-        self._details = details
+
+    simulated = True
 
     def time(self) -> float:
         """Return the virtual time, in seconds: a reading of the clock."""
         return monotonic()
+
+    def stopwatch(self) -> float:
+        """Return the virtual time; it is no reading."""
+        return self.clock.now_ns / 1e9
+
+    def expect(self, count: int) -> None:
+        """Let *count* handles of this turn read the clock without moving it, and make garbage."""
+        _native.call_kernel(self._kernel.expect, count)
 
     def turn(self) -> list[Event]:
         """Take a turn without waiting; return what has happened to the descriptors."""
         world = self.clock
         world.steps_left -= TURN_STEPS
         if world.steps_left < 0 or world.interested or self._signals_wanted():
+            if not _native.simulated():
+                return self._selector.select(0)  # a coroutine has left the simulation
             if world.steps_left < 0:
                 # These are no cheap steps: each is what a program does at this instant.
                 self._kernel.steps_at_instant += FAIR_STEPS // TURN_STEPS
@@ -120,14 +137,18 @@ class LoopKernel:
         if (
             deadline_ns is not None
             and not self._registered
-            and _native.call_kernel(self._kernel.leap, deadline_ns)
+            and _native.call_kernel(self._leap, deadline_ns)
         ):
             return []
         return _native.call_kernel(self._park, deadline_ns)  # type: ignore[no-any-return]
 
+    def _leap(self, deadline_ns: int) -> bool:
+        # Asked again in the kernel: a signal's handler may have made something ready meanwhile.
+        return not self._ready and self._kernel.leap(deadline_ns)
+
     def _park(self, deadline_ns: int | None) -> list[Event]:
         selector = self._selector if self._registered else None
-        gate = LoopGate(self._ready, selector, self._details)
+        gate = LoopGate(self._ready, selector)
         if not gate.free():
             self._kernel.wait_polled("poll", gate, deadline_ns)
         return gate.found
@@ -138,22 +159,25 @@ class LoopKernel:
             _native.kick()
 
 
+def _tell(details: weakref.WeakMethod[Callable[[], list[str]]]) -> list[str]:
+    tell = details()
+    return [] if tell is None else tell()
+
+
 class LoopGate(DebtorGate):
     """The wait of an event loop for something to do."""
 
-    __slots__ = ("_is_free", "_ready", "_selector", "details", "found")
+    __slots__ = ("_is_free", "_ready", "_selector", "found")
 
     def __init__(
         self,
         ready: Collection[Any],
         selector: LoopSelector | None,
-        details: Callable[[], list[str]],
     ) -> None:
         super().__init__()
         self._ready = ready
         self._selector = selector
         self._is_free = False
-        self.details = details
         self.found: list[Event] = []
 
     def free(self) -> bool:

@@ -316,10 +316,11 @@ class Outside:
         return [] if at_rest(living, self._own_sockets()) else living
 
     def working(self) -> str:
-        """Return the child processes that were started just now and are at work.
+        """Return who is at work although nobody waits for it yet.
 
-        The next sleep may be one until they are up, of which nothing tells. And
-        the terminal, while it is.
+        Child processes that were started just now: the next sleep may be one
+        until they are up, of which nothing tells. And the terminal, while
+        what was written to it is on its way to its other end.
         """
         if self.typed_until and realtime.now() < self.typed_until:
             return "the terminal"

@@ -38,12 +38,18 @@ FAIR_STEPS = 1000
 # just before: what is between two of its reads may take long in real time.
 FREE_READS = 1000
 FREE_READS_AGAIN = 100
+# The same for each of very many calls by an event loop, as long as the thread has not taken that
+# many steps at this instant: who reads the clock turn after turn is waiting.
+READS_EACH = 8
+EARLY_STEPS = 200
 # Uncontended steps are cheap and honest programs take many: up to 3.12, `threading` itself asks the
 # lock of every living thread whenever it starts one, 50 million times for 10,000. This many count
 # as one towards the limit of steps at one instant.
 CHEAP_STEPS = 100
 # Kernel steps between two collections of cyclic garbage.
 COLLECT_EVERY = 10_000
+# Calls by an event loop that make as much of it as a step.
+CALLS_A_STEP = 10
 # Exceptions that a thread may swallow while it is unwound, and the root while it has failed.
 PATIENCE = 100
 # Real seconds that foreign threads get to release something before that is called a deadlock.
@@ -265,15 +271,17 @@ class Kernel:
         alone does nothing else.
         """
         if (
+            # Others come first, and what is outside.
             (len(self.living) > 1 and self._is_busy())
             or self.holds
-            or self.ending
-            or self.root.error is not None
+            or self.port.disturbed()
+            # There is something to choose, to raise, to collect, or to fail for.
             or self.world.interested
+            or self.root.error is not None
             or self.steps >= self._next_collection
             or self.steps >= self._step_limit
             or deadline_ns > self._latest_ns
-            or self.port.disturbed()
+            or self.ending
         ):
             return False
         first_ns = self.scheduler.timers.next_deadline_ns()
@@ -288,6 +296,8 @@ class Kernel:
     def _is_busy(self) -> bool:
         """Return whether another thread might run, or wait for something outside."""
         scheduler = self.scheduler
+        if self._foreign_moved():
+            scheduler.look_again()
         return bool(
             scheduler.ready
             or scheduler.hot
@@ -295,8 +305,17 @@ class Kernel:
             or self._settlers
             or self._outside
             or self._strays
-            or self.port.foreign_steps() != self._foreign_steps
         )
+
+    def expect(self, calls: int) -> None:
+        """Be told that the current thread goes on to make very many calls at this instant.
+
+        Each may read the clock a few times, but not again and again; and each
+        may leave garbage.
+        """
+        if self.world.steps_left > FAIR_STEPS - EARLY_STEPS:
+            self.world.reads_left = max(self.world.reads_left, READS_EACH * calls)
+        self._next_collection -= calls // CALLS_A_STEP
 
     def sleep_until(self, deadline_ns: int) -> None:
         """Park the current thread until an instant."""

@@ -334,13 +334,11 @@ def _blocked(kernel: Kernel, chosen: Iterable[SimThread]) -> list[str]:
         # Every thread is named; stacks beyond these say the same again.
         if number < STACKS:
             lines += _stack(thread)
-            details = getattr(thread.wait and thread.wait.resource, "details", None)
-            lines += [f"    {line}" for line in details()] if details else []
     return lines
 
 
 def _stack(thread: SimThread) -> list[str]:
-    lines = []
+    lines = [f"    {line}" for line in thread.details()]
     for frame in _frames(thread)[:STACK_LINES]:
         code = frame.f_code
         lines.append(f"    {code.co_filename}:{frame.f_lineno} in {code.co_name}")

@@ -1,6 +1,6 @@
 """What happened in a run, as typed records with a rolling digest.
 
-Records hold no names and no addresses: two runs of the same program under the
+Records hold no addresses, and no names but those of tasks: two runs of the same program under the
 same schedule have equal records, on any day and in any process.
 """
 
@@ -29,7 +29,8 @@ class Record(NamedTuple):
         kind: One of ``start`` (thread started), ``park`` (began to wait),
             ``run`` (got the baton from another thread), ``end`` (thread ended), ``jump`` (clock
             moved), ``choice`` (a choice point was answered), ``mark``
-            (`Simulation.checkpoint`), ``fail`` (an error was found).
+            (`Simulation.checkpoint`), ``step`` (an event loop lets a task go on),
+            ``fail`` (an error was found).
         detail: What is particular to the kind: wait reason and site, choice
             and label, name of the error.
     """

@@ -7,21 +7,34 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from simclock.errors import Deadlock, Livelock
 from simclock.flavours.aio.tasks import described
-from simclock.lowlevel import MICROSECOND, MILLISECOND, SECOND, START_NS, monotonic, to_ns
+from simclock.lowlevel import (
+    MICROSECOND,
+    MILLISECOND,
+    SECOND,
+    START_NS,
+    monotonic,
+    simulated,
+    to_ns,
+)
 
 if TYPE_CHECKING:
     import selectors
+    from collections.abc import Callable
 
     Event = tuple[selectors.SelectorKey, int]
 
-# Readings of the clock at one instant before it moves by itself: a busy wait must end.
+# Readings of the clock at one instant before it moves by itself, as in a simulation: a busy wait
+# must end. Many tasks may read it once each; for a turn with a crowd there are more.
 FREE_READS = 1000
+READS_EACH = 8
+# Turns at one instant in which a crowd has its readings: who reads turn after turn is waiting.
+EARLY_TURNS = 100
+# Turns at one instant after which nothing will ever come of it.
+TURNS_PER_INSTANT = 1_000_000
 # Real seconds for which the clock is held before a deadline at least, while work is under way.
 LEAST_HOLD = 1.0
 # Real seconds between two looks whether other threads still live.
 GLANCE = 0.02
-# Turns at one instant after which nothing will ever come of it.
-TURNS_PER_INSTANT = 1_000_000
 
 
 class Clock(Protocol):
@@ -33,7 +46,11 @@ class Clock(Protocol):
 
 
 class Driver(Protocol):
-    """How a loop comes by its time and its events."""
+    """How a loop comes by its time and its events. `LoopKernel` is the one of a simulation."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it is for simulated threads."""
 
     @property
     def clock(self) -> Clock:
@@ -41,6 +58,12 @@ class Driver(Protocol):
 
     def time(self) -> float:
         """Return the time for a program, in seconds."""
+
+    def stopwatch(self) -> float:
+        """Return the seconds by which debug mode says what takes long."""
+
+    def expect(self, count: int) -> None:
+        """Be told that very many handles are called in this turn."""
 
     def turn(self) -> list[Event]:
         """Take a turn without waiting; return what has happened to the descriptors."""
@@ -59,15 +82,23 @@ class Alone:
     longer than that would take in reality.
     """
 
+    simulated = False
+    stopwatch = staticmethod(monotonic)
+
     def __init__(self, loop: Any) -> None:
         self._loop = loop
         self.clock = self
         self.now_ns = START_NS
+        # Executor jobs and child processes that have not ended.
+        self.jobs: set[Any] = set()
+        # The deadline that the clock is held before, and the real instant since when.
+        self._held: tuple[int, float] | None = None
+        self._begin_instant()
+
+    def _begin_instant(self) -> None:
         self._reads_left = FREE_READS
         self._read_step_ns = MICROSECOND
         self._turns_left = TURNS_PER_INSTANT
-        # Executor jobs and child processes that have not ended.
-        self.jobs: set[Any] = set()
 
     def time(self) -> float:
         """Return the virtual time. Read again and again without a wait, it moves."""
@@ -77,12 +108,18 @@ class Alone:
             self._read_step_ns = min(self._read_step_ns * 2, MILLISECOND)
         return self.now_ns / 1e9
 
+    def expect(self, count: int) -> None:
+        """Let *count* handles read the clock without moving it."""
+        if self._turns_left > TURNS_PER_INSTANT - EARLY_TURNS:
+            self._reads_left = max(self._reads_left, READS_EACH * count)
+
     def turn(self) -> list[Event]:
         """Take a turn; return what has happened to the descriptors."""
         self._turns_left -= 1
         if self._turns_left < 0:
-            self._turns_left = TURNS_PER_INSTANT
-            raise Livelock(self._describe_livelock())
+            self._begin_instant()
+            happened = f"livelock: more than {TURNS_PER_INSTANT} turns of the loop"
+            raise Livelock(self._describe(happened, "let one of them wait for something"))
         selector = self._loop._selector
         return selector.select(0) if selector.registered else []
 
@@ -93,21 +130,17 @@ class Alone:
             return events
         if self.jobs or deadline_ns is None:
             events = self._wait_for_real(deadline_ns)
+            self._begin_instant()
         if not events and not self._loop._ready and deadline_ns is not None:
             self.now_ns = max(self.now_ns, deadline_ns)
-            self._reads_left = FREE_READS
-            self._read_step_ns = MICROSECOND
-            self._turns_left = TURNS_PER_INSTANT
+            self._begin_instant()
         return events
 
     def _wait_for_real(self, deadline_ns: int | None) -> list[Event]:
         """Wait for what others do in real time, up to when the deadline would have come in it."""
         loop = self._loop
         loop._open_self_pipe()
-        end = None
-        if deadline_ns is not None:
-            seconds = max(LEAST_HOLD, (deadline_ns - self.now_ns) / SECOND)
-            end = monotonic() + seconds
+        end = None if deadline_ns is None else self._real_end(deadline_ns)
         while True:
             # After the self-pipe is open: what was added before it has to be seen here.
             if loop._ready:
@@ -116,53 +149,66 @@ class Alone:
             if events or (end is not None and monotonic() >= end):
                 return events
             if end is None and not self._anybody_left():
-                raise Deadlock(self._describe())
+                happened = "deadlock: no task can ever run again and no timer is armed"
+                advice = (
+                    "let something end the wait, or give it a timeout; each run ends here again"
+                )
+                raise Deadlock(self._describe(happened, advice))
+
+    def _real_end(self, deadline_ns: int) -> float:
+        """Return when a deadline would have come in reality, since it was first waited for."""
+        if self._held is None or self._held[0] != deadline_ns:
+            self._held = (deadline_ns, monotonic())
+        return self._held[1] + max(LEAST_HOLD, (deadline_ns - self.now_ns) / SECOND)
 
     def _anybody_left(self) -> bool:
         """Return whether something real may still wake the loop."""
         loop = self._loop
-        threads = threading.active_count() - 1
-        return bool(self.jobs or threads or loop._ready or loop._watches())
+        # Workers of its pool only wait for jobs, of which there are none.
+        idle = getattr(loop._default_executor, "_threads", ())
+        others = set(threading.enumerate()) - {threading.current_thread(), *idle}
+        return bool(self.jobs or others or loop._ready or loop._watches())
 
-    def _describe(self) -> str:
-        lines = [f"deadlock: no task can ever run again and no timer is armed, {self._instant()}"]
-        lines += [f"  {line}" for line in described(self._loop)]
-        lines.append("let something end the wait, or give it a timeout; each run ends here again")
-        return "\n".join(lines)
-
-    def _describe_livelock(self) -> str:
-        lines = [f"livelock: more than {TURNS_PER_INSTANT} turns of the loop, {self._instant()}"]
-        lines += [f"  {line}" for line in described(self._loop)]
-        lines.append("let one of them wait for something")
-        return "\n".join(lines)
-
-    def _instant(self) -> str:
-        return f"at virtual {(self.now_ns - START_NS) / SECOND:+g} s"
+    def _describe(self, happened: str, advice: str) -> str:
+        instant = f"at virtual {(self.now_ns - START_NS) / SECOND:+g} s"
+        tasks = [f"  {line}" for line in described(self._loop)]
+        return "\n".join([f"{happened}, {instant}", *tasks, advice])
 
     def wake(self) -> None:
         """Do nothing: what wakes it is the self-pipe."""
 
 
 class Foreign:
-    """Whatever the loop's own ``time`` and selector say.
+    """Whatever a clock of others, and the loop's selector, say.
 
-    For a loop that has left its simulation, and for one whose selector
-    somebody has replaced: another library that moves time does it there.
+    For a loop that has left its simulation, and for one whose selector or
+    ``time`` somebody has replaced: another library that moves time does it there.
     """
 
-    def __init__(self, loop: Any) -> None:
+    stopwatch = staticmethod(monotonic)
+
+    def __init__(self, loop: Any, read: Callable[[], float]) -> None:
         self._loop = loop
+        self._read = read
         self.clock = self
         loop._open_self_pipe()
 
     @property
+    def simulated(self) -> bool:
+        """Wherever it is, that is where it belongs."""
+        return simulated()
+
+    @property
     def now_ns(self) -> int:
         """The instant."""
-        return to_ns(self._loop.time())
+        return to_ns(self._read())
 
     def time(self) -> float:
         """Return the time of the monotonic clock."""
         return monotonic()
+
+    def expect(self, count: int) -> None:
+        """Do nothing."""
 
     def turn(self) -> list[Event]:
         """Ask the selector."""

@@ -17,7 +17,7 @@ TOLERATED = 100
 
 
 class Handle(asyncio.Handle):
-    """A call to be made soon."""
+    """A call to be made soon. A class of its own only for `new_handle`, which fills its slots."""
 
     __slots__ = ()
 
@@ -29,6 +29,7 @@ class TimerHandle(asyncio.TimerHandle):
 
     def cancel(self) -> None:
         """Make it not be called."""
+        # Without what the original does for debug mode: there, timers are the original.
         this: Any = self
         if not this._cancelled:
             if this._scheduled:
@@ -49,6 +50,9 @@ class SleepHandle(TimerHandle):
         else:
             future.set_result(result)
 
+
+for _made in (TimerHandle, SleepHandle):
+    _made.__name__ = _made.__qualname__ = "TimerHandle"
 
 # Here, not in constructors: those of asyncio are functions in Python that ask the loop whether it
 # is in debug mode, and making handles is most of a loop's work.
@@ -135,6 +139,10 @@ class Timers:
         """Take out the first one, which was cancelled."""
         heapq.heappop(self.heap)[2]._scheduled = False
         self._cancelled -= 1
+
+    def shift(self, delta_ns: int) -> None:
+        """Move every deadline: another clock is read from now on."""
+        self.heap[:] = [(deadline + delta_ns, number, each) for deadline, number, each in self.heap]
 
     def clear(self) -> None:
         """Forget all of them."""

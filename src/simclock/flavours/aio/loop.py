@@ -6,35 +6,29 @@ import asyncio
 import heapq
 import itertools
 import math
+import re
 import selectors
 import sys
 from asyncio import base_events
 from typing import TYPE_CHECKING, Any
 
 from simclock.flavours.aio import drivers
+from simclock.flavours.aio.durations import FINE, NEVER, duration_ns, instant_ns
 from simclock.flavours.aio.handles import SleepHandle, Timers, new_handle, new_timer
 from simclock.flavours.aio.tasks import KEEPING, Future, Sites, Task, described, name_of, stepped
-from simclock.lowlevel import (
-    MICROSECOND,
-    MILLISECOND,
-    NOISE_NS,
-    SECOND,
-    LoopKernel,
-    monotonic,
-    simulated,
-    task_names,
-    to_ns,
-)
+from simclock.lowlevel import NOISE_NS, LoopKernel, monotonic, simulated, task_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PlainFuture = asyncio.Future
 _eager_task_factory = getattr(asyncio, "eager_task_factory", None)
-# A deadline that never comes, in nanoseconds: further off than any clock goes.
-NEVER = 10**30
-# Up to here, in seconds, a float tells nanoseconds apart.
-_FINE = 2.0**22
+# What asyncio itself calls a task that has no name: the number counts through the whole process.
+# "None" is what 3.13.0 does where a factory has made the task.
+_DEFAULT_NAME = r"Task-\d+|None"
+# Handles of one turn from which on the turn is a crowd: what each may do at one instant is a lot
+# together.
+CROWD = 100
 
 
 class Selector(selectors.DefaultSelector):
@@ -94,41 +88,57 @@ class SimEventLoop(_StockLoop):
         self.numbers = itertools.count(1)
         self._at_home = simulated()
         self._alone: drivers.Alone | None = None
+        self._foreign: drivers.Foreign | None = None
         super().__init__(Selector())
         self._next_name = task_names() if self._at_home else itertools.count(1).__next__
         self._sites = Sites()
         self._in_run_forever = False
         self._driver: Any = None
+        self._clock: Any = None
         self._take_driver()
 
     # ------------------------------------------------------------------ its time
 
     def _take_driver(self) -> None:
-        """Take time and events from where this thread has them."""
+        """Take time and events from where this thread has them now."""
         selector: Any = self._selector
-        if type(selector) is not Selector or "select" in vars(selector):
-            driver: Any = drivers.Foreign(self)
-        elif simulated():
-            driver = LoopKernel(self._ready, selector, self._details)
-        elif self._at_home:
-            driver = drivers.Foreign(self)
+        is_replaced = self._is_replaced(selector)
+        if simulated() and not is_replaced:
+            driver: Any = LoopKernel(self._ready, selector, self._details)
+        elif self._at_home or is_replaced:
+            driver = self._foreign = self._foreign or drivers.Foreign(self, self._read_foreign)
         else:
             driver = self._alone = self._alone or drivers.Alone(self)
-        self._driver = driver
-        self._clock = driver.clock
+        before = self._clock
+        self._driver, self._clock = driver, driver.clock
         # On the way of each turn.
         self._turn, self._wait = driver.turn, driver.wait
         self._record = getattr(driver, "record", None)
         self._path = getattr(driver, "path", "")
+        if self._timers.heap and before is not self._clock:
+            # What is left of each duration stays the same from one clock to another.
+            self._timers.shift(self._clock.now_ns - before.now_ns)
 
-    def _look_around(self) -> None:
-        """See where the thread's time comes from, unless that is certain."""
+    def _read_foreign(self) -> float:
+        return self.time() if self._has_time_replaced() else monotonic()
+
+    def _is_replaced(self, selector: Any) -> bool:
+        """Return whether somebody has put their own time or wait in the place of ours."""
+        if type(selector) is not Selector or "select" in vars(selector):
+            return True
+        return self._has_time_replaced()
+
+    def _has_time_replaced(self) -> bool:
+        return "time" in vars(self) or type(self).time is not SimEventLoop.time
+
+    def _retake_driver(self) -> None:
+        """Take time from where this thread has it, while no run is bound to another one."""
         if self._thread_id is None and not self._closed:
             self._take_driver()
 
     def time(self) -> float:
         """Return the virtual time, in seconds."""
-        self._look_around()
+        self._retake_driver()
         return self._driver.time()  # type: ignore[no-any-return]
 
     def call_later(  # type: ignore[override]
@@ -139,11 +149,12 @@ class SimEventLoop(_StockLoop):
             self._debug
             or self._thread_id is None
             or type(delay) is not float
-            or not 0 < delay < _FINE
+            or not 0 < delay < FINE
         ):
             return self._call_later(delay, callback, args, context)
         deadline_ns = self._clock.now_ns + (math.ceil(delay * 1e9 - NOISE_NS) or 1)
         handle: asyncio.TimerHandle = new_timer(deadline_ns / 1e9, callback, args, self, context)
+        # As `Timers.arm`, without the call: nothing is done more often.
         timers = self._timers
         timers.armed = number = timers.armed + 1
         heapq.heappush(timers.heap, (deadline_ns, number, handle))
@@ -154,8 +165,8 @@ class SimEventLoop(_StockLoop):
     ) -> asyncio.TimerHandle:
         if delay is None:
             raise TypeError("delay must not be None")
-        self._look_around()
-        deadline_ns = self._clock.now_ns + _duration_ns(delay)
+        self._retake_driver()
+        deadline_ns = self._clock.now_ns + duration_ns(delay)
         when = delay if math.isinf(delay) else deadline_ns / 1e9
         return self._arm(deadline_ns, when, callback, args, context)
 
@@ -165,8 +176,8 @@ class SimEventLoop(_StockLoop):
         """Call *callback* at *when*, a time of the loop's clock."""
         if when is None:
             raise TypeError("when cannot be None")
-        self._look_around()
-        return self._arm(_instant_ns(when, self._clock.now_ns), when, callback, args, context)
+        self._retake_driver()
+        return self._arm(instant_ns(when, self._clock.now_ns), when, callback, args, context)
 
     def _arm(
         self,
@@ -217,19 +228,34 @@ class SimEventLoop(_StockLoop):
 
     def create_task(self, coro: Any, *, name: Any = None, **options: Any) -> Any:
         """Return a task of this loop that runs *coro*; its default name is the same in each run."""
+        factory = self._task_factory
+        if factory is not None and factory is not _eager_task_factory:
+            return self._have_task_made(coro, name, options)
+        self._check_closed()
         if name is None:
             name = f"Task-{self._next_name()}"
-        factory = self._task_factory
-        eager = factory is not None and factory is _eager_task_factory
-        if factory is not None and not eager:
-            return super().create_task(coro, name=name, **options)
-        self._check_closed()
-        if eager:
+        if factory is not None:
             options["eager_start"] = True
+            if self._record is not None:
+                # Its first step is taken by its constructor.
+                site = self._sites.of_coroutine(coro)
+                self._record(self._clock.now_ns, self._path, "step", f"{name} {site}")
         task: Any = Task(coro, loop=self, name=name, **options)
         if task._source_traceback:
             del task._source_traceback[-1]
         return task
+
+    def _have_task_made(self, coro: Any, name: Any, options: dict[str, Any]) -> Any:
+        """Return what the user's task factory makes; number its default name."""
+        task = super().create_task(coro, name=name, **options)
+        if name is None and hasattr(task, "get_name") and self._has_chance_name(task):
+            task.set_name(f"Task-{self._next_name()}")
+        return task
+
+    def _has_chance_name(self, task: Any) -> bool:
+        # `asyncio.Task` as it is in a simulation has numbered it already.
+        pattern = "None" if hasattr(type(task), "_simclock_base") else _DEFAULT_NAME
+        return re.fullmatch(pattern, task.get_name()) is not None
 
     # ------------------------------------------------------------------- running
 
@@ -237,7 +263,7 @@ class SimEventLoop(_StockLoop):
         """Run until `stop` is called."""
         # Also here: 3.13.0 takes a running loop for ended when it has refused to run it again.
         self._check_running()
-        self._take_driver()
+        self._retake_driver()
         self._in_run_forever = True
         try:
             super().run_forever()
@@ -246,29 +272,36 @@ class SimEventLoop(_StockLoop):
 
     def _run_forever_setup(self) -> None:
         """Start a run: since 3.13 a method, which other ways to run a loop call by themselves."""
-        self._take_driver()
+        self._retake_driver()
         super()._run_forever_setup()
 
     def _run_once(self) -> None:
         """Take one turn; for `run_forever`, take turns until the loop is to stop."""
-        clock, ready, heap = self._clock, self._ready, self._timers.heap
+        ready, heap = self._ready, self._timers.heap
         while True:
             while heap and heap[0][2]._cancelled:
                 self._timers.drop()
-            if ready or self._stopping or (heap and heap[0][0] <= clock.now_ns):
+            if ready or self._stopping or (heap and heap[0][0] <= self._clock.now_ns):
                 events = self._turn()
             else:
+                if simulated() is not self._driver.simulated:
+                    # A coroutine has opened a simulation, or closed the one that it was in.
+                    self._take_driver()
+                    continue
                 events = self._wait(heap[0][0] if heap else None)
             if events:
                 self._process_events(events)
                 events = None  # else an exception would keep them in a cycle
-            if heap and heap[0][0] <= clock.now_ns:
-                self._timers.move_due(clock.now_ns, ready)
+            if heap and heap[0][0] <= self._clock.now_ns:
+                self._timers.move_due(self._clock.now_ns, ready)
             # What these add is called in the next turn.
+            count = len(ready)
+            if count > CROWD:
+                self._driver.expect(count)
             if self._debug:
-                self._call_watched(len(ready))
+                self._call_watched(count)
             else:
-                self._call(len(ready))
+                self._call(count)
             if self._stopping or not self._in_run_forever:
                 return
 
@@ -278,31 +311,34 @@ class SimEventLoop(_StockLoop):
     def _call(self, count: int) -> None:
         """Call *count* handles; in a simulation, steps of tasks among them go into its trace."""
         handle: Any
-        popleft, record = self._ready.popleft, self._record
+        ready, record = self._ready, self._record
         for _ in range(count):
-            handle = popleft()
-            if handle._cancelled:
-                continue
-            if record is not None and type(handle) is not SleepHandle:  # which is no step
-                task = stepped(handle._callback)
-                if task is not None:
-                    detail = f"{name_of(task)} {self._sites.of(task)}"
-                    record(self._clock.now_ns, self._path, "step", detail)
-                    task = None
-            handle._run()
+            if record is not None:
+                # Still in its place: an interrupt in here must not lose it.
+                handle = ready[0]
+                if type(handle) is not SleepHandle:  # which is no step
+                    task = stepped(handle._callback)
+                    if task is not None:
+                        detail = f"{name_of(task)} {self._sites.of(task)}"
+                        record(self._clock.now_ns, self._path, "step", detail)
+                        task = None
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
         handle = None
 
     def _call_watched(self, count: int) -> None:
         """Call *count* handles as debug mode does: say which ones take long."""
         handle: Any
+        stopwatch = self._driver.stopwatch
         for _ in range(count):
             handle = self._current_handle = self._ready[0]
-            began = monotonic()
+            began = stopwatch()
             try:
                 self._call(1)
             finally:
                 self._current_handle = None
-            seconds = monotonic() - began
+            seconds = stopwatch() - began
             if seconds >= self.slow_callback_duration:
                 text = repr(stepped(handle._callback) or handle)
                 logger: Any = base_events.logger  # type: ignore[attr-defined]
@@ -310,7 +346,7 @@ class SimEventLoop(_StockLoop):
         handle = None
 
     def _details(self) -> list[str]:
-        return described(self)
+        return described(self) if self.is_running() else []
 
     def _watches(self) -> bool:
         """Return whether somebody outside may make something ready: by a descriptor or a signal."""
@@ -376,38 +412,6 @@ class SimEventLoop(_StockLoop):
         """Call *callback* when the process gets a signal."""
         self._open_self_pipe()
         super().add_signal_handler(sig, callback, *args)
-
-
-def _duration_ns(seconds: float) -> int:
-    """Return a duration in nanoseconds, rounded up; `NEVER` for an infinite one."""
-    return to_ns(seconds) if isinstance(seconds, int) else _any_ns(0.0 + seconds)
-
-
-def _any_ns(seconds: float) -> int:
-    if math.isnan(seconds):
-        raise ValueError("this is no time: nan\ngive a number of seconds")
-    if math.isinf(seconds):
-        return 2 * NEVER if seconds > 0 else -2 * NEVER
-    return to_ns(seconds)
-
-
-def _instant_ns(when: float, now_ns: int) -> int:
-    """Return an instant of the loop's clock in nanoseconds.
-
-    Far from the clock's zero a float has less than nanoseconds. There, of the
-    durations from now on that it may stand for, the roundest is meant: whoever
-    wrote ``loop.time() + 0.1`` meant 0.1.
-    """
-    if isinstance(when, int) or abs(when) < _FINE or not math.isfinite(when):
-        return _duration_ns(when)
-    numerator, denominator = when.as_integer_ratio()
-    delay_ns = numerator * SECOND // denominator - now_ns
-    blur_ns = math.ceil(math.ulp(when) * SECOND)
-    for unit in (SECOND, MILLISECOND, MICROSECOND):
-        rounded = (delay_ns + unit // 2) // unit * unit
-        if abs(rounded - delay_ns) <= blur_ns:
-            return now_ns + rounded
-    return now_ns + delay_ns
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -95,7 +95,10 @@ class Sites:
 
         The innermost frame outside asyncio itself, such as ``app.py:12 sleep``.
         """
-        coroutine = task.get_coro()
+        return self.of_coroutine(task.get_coro())
+
+    def of_coroutine(self, coroutine: Any) -> str:
+        """Return the same for a task's outermost coroutine."""
         if coroutine.__class__ is not CoroutineType:
             return type(coroutine).__name__
         called = ""
@@ -140,11 +143,25 @@ def name_of(task: Any) -> str:
     return _ADDRESS.sub("", name) if "0x" in name else name
 
 
+# So many tasks that wait at one place get a line each.
+APART = 3
+
+
 def described(loop: Any) -> list[str]:
-    """Return a line about each task of *loop* that has not ended, in order of creation."""
+    """Return lines about the tasks of *loop* that have not ended, in order of creation."""
     sites = Sites()
+    waiting: dict[str, list[str]] = {}
     tasks: Any = sorted(asyncio.all_tasks(loop), key=_order)
-    return [f"task {name_of(task)} waits at {sites.of(task)}" for task in tasks]
+    for task in tasks:
+        waiting.setdefault(sites.of(task), []).append(name_of(task))
+    lines = []
+    for site, names in waiting.items():
+        if len(names) > APART:
+            some = ", ".join(names[:APART])
+            lines.append(f"{len(names)} tasks wait at {site}: {some} and {len(names) - APART} more")
+        else:
+            lines += [f"task {name} waits at {site}" for name in names]
+    return lines
 
 
 def _order(task: Any) -> Any:
