@@ -190,6 +190,24 @@ def test_another_librarys_selector_and_clock_are_respected():
     loop.close()
 
 
+def test_a_selector_that_does_not_wait_is_a_busy_wait():
+    """As tests with a mock for a selector have it. The loop still lets others run."""
+
+    async def main(loop):
+        done = loop.create_future()
+        timer = threading.Timer(0.5, loop.call_soon_threadsafe, (done.set_result, None))
+        timer.start()
+        await done
+
+    with Simulation() as sim:
+        loop = SimEventLoop()
+        loop._selector.select = lambda timeout: []
+        loop.run_until_complete(main(loop))
+        loop.close()
+
+    assert 0.5 <= sim.elapsed < 0.51
+
+
 def test_another_clock_is_respected():
     now = 7.0
     loop = SimEventLoop()

@@ -212,13 +212,17 @@ class Foreign:
 
     def turn(self) -> list[Event]:
         """Ask the selector."""
-        return self._loop._selector.select(0)  # type: ignore[no-any-return]
+        return self._select(0)
 
     def wait(self, deadline_ns: int | None) -> list[Event]:
         """Let the selector wait."""
         if deadline_ns is None:
-            return self._loop._selector.select(None)  # type: ignore[no-any-return]
-        seconds = max(0, deadline_ns - self.now_ns) / SECOND
+            return self._select(None)
+        return self._select(max(0, deadline_ns - self.now_ns) / SECOND)
+
+    def _select(self, seconds: float | None) -> list[Event]:
+        # As often as the stock loop: in a simulation, a selector that does not wait waits by this.
+        self._read()
         return self._loop._selector.select(seconds)  # type: ignore[no-any-return]
 
     def wake(self) -> None:
