@@ -146,6 +146,19 @@ def test_tasks_may_read_the_clock_once_each(loop):
     assert loop.run_until_complete(main()) == 1001.0
 
 
+def test_a_crowd_that_reads_the_clock_turn_after_turn_is_waiting(loop):
+    async def wait():
+        end = loop.time() + 0.001
+        while loop.time() < end:
+            await asyncio.sleep(0)
+
+    async def main():
+        await asyncio.gather(*(wait() for _ in range(200)))
+        return loop.time()
+
+    assert 1000.001 <= loop.run_until_complete(main()) < 1001
+
+
 def test_a_foreign_thread_wakes_the_loop_that_has_no_deadline(loop):
     async def main():
         event = asyncio.Event()

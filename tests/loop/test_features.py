@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import anyio
 import pytest
@@ -676,6 +677,32 @@ def test_real_time_in_a_coroutine_is_real_for_what_it_awaits(log):
         asyncio.run(main(sim))
 
     assert log == [(1.0, "back"), (2.0, "later")]
+
+
+def test_a_loop_that_spins_in_real_time_does_not_count_for_the_simulation():
+    async def main(sim):
+        with sim.real_time():
+            for _ in range(1000):
+                await asyncio.sleep(0)
+        await asyncio.sleep(1)
+
+    with Simulation(max_steps_per_instant=600) as sim:
+        asyncio.run(main(sim))
+
+    assert sim.elapsed == 1.0
+
+
+def test_the_threads_of_a_pool_are_as_good_as_a_set():
+    with Simulation(), ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        threads = pool._threads
+        known = next(iter(threads))
+        assert known in threads
+        assert len(threads) == 1
+        threads.discard("no thread")
+        threads.discard(known)
+        assert not threads
+        threads.add(known)
 
 
 def test_a_coroutine_given_to_run_says_what_to_do():
