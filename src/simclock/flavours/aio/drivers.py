@@ -121,7 +121,15 @@ class Alone:
             happened = f"livelock: more than {TURNS_PER_INSTANT} turns of the loop"
             raise Livelock(self._describe(happened, "let one of them wait for something"))
         selector = self._loop._selector
-        return selector.select(0) if selector.registered else []
+        events: list[Event] = selector.select(0) if selector.registered else []
+        if events:
+            self._turns_left = TURNS_PER_INSTANT  # something goes on
+        return events
+
+    def begin(self, job: Any) -> None:
+        """Note that work is under way outside."""
+        self.jobs.add(job)
+        self._turns_left = TURNS_PER_INSTANT
 
     def wait(self, deadline_ns: int | None) -> list[Event]:
         """Wait for what is real, or let the clock move."""

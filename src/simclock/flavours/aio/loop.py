@@ -360,7 +360,7 @@ class SimEventLoop(_StockLoop):
         """Call *func* in an executor, and return the future of its result."""
         job = super().run_in_executor(executor, func, *args)
         if self._alone is not None:
-            self._alone.jobs.add(job)
+            self._alone.begin(job)
             job.add_done_callback(self._alone.jobs.discard)
         return job
 
@@ -376,7 +376,7 @@ class SimEventLoop(_StockLoop):
     async def _make_subprocess_transport(self, *args: Any, **options: Any) -> Any:
         transport: Any = await super()._make_subprocess_transport(*args, **options)
         if self._alone is not None and transport.get_returncode() is None:
-            self._alone.jobs.add(transport)
+            self._alone.begin(transport)
         return transport
 
     def _child_watcher_callback(self, pid: int, returncode: int, transport: Any) -> None:
