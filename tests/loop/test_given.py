@@ -244,3 +244,21 @@ def test_a_simulation_opened_by_a_coroutine(new_log):
     finally:
         loop.close()
     assert logs == [(5.0, "inside")]
+
+
+def test_a_simulation_opened_by_a_coroutine_of_another(log):
+    async def main():
+        await asyncio.sleep(1)
+        with Simulation() as inner:
+            await asyncio.sleep(5)
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            assert inner.elapsed == 5.0
+        log("outside again")
+        await asyncio.sleep(1)
+        log("done")
+
+    with Simulation():
+        asyncio.run(main())
+
+    assert log == [(1.0, "outside again"), (2.0, "done")]

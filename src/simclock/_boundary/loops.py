@@ -13,7 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simclock._boundary import _native, realtime, signals
-from simclock._boundary.active import kernel
+from simclock._boundary.active import kernel, kernels
 from simclock._boundary.gates import DebtorGate
 from simclock._boundary.outside import outside
 from simclock._core.kernel import FAIR_STEPS
@@ -103,7 +103,10 @@ class LoopKernel:
         self._registered = selector.registered
         self._selector = selector
 
-    simulated = True
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling thread is in that simulation now, and in no other one inside it."""
+        return _native.simulated() and kernels[-1] is self._kernel
 
     def time(self) -> float:
         """Return the virtual time, in seconds: a reading of the clock."""
@@ -122,8 +125,8 @@ class LoopKernel:
         world = self.clock
         world.steps_left -= TURN_STEPS
         if world.steps_left < 0 or world.interested or self._signals_wanted():
-            if not _native.simulated():
-                return self._selector.select(0)  # a coroutine has left the simulation
+            if not self.is_here:
+                return self._selector.select(0)  # a coroutine has gone somewhere else
             if world.steps_left < 0:
                 # These are no cheap steps: each is what a program does at this instant.
                 self._kernel.steps_at_instant += FAIR_STEPS // TURN_STEPS

@@ -49,8 +49,8 @@ class Driver(Protocol):
     """How a loop comes by its time and its events. `LoopKernel` is the one of a simulation."""
 
     @property
-    def simulated(self) -> bool:
-        """Whether it is for simulated threads."""
+    def is_here(self) -> bool:
+        """Whether it is the one for where the calling thread is now."""
 
     @property
     def clock(self) -> Clock:
@@ -82,7 +82,6 @@ class Alone:
     longer than that would take in reality.
     """
 
-    simulated = False
     stopwatch = staticmethod(monotonic)
 
     def __init__(self, loop: Any) -> None:
@@ -94,6 +93,11 @@ class Alone:
         # The deadline that the clock is held before, and the real instant since when.
         self._held: tuple[int, float] | None = None
         self._begin_instant()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling thread is in no simulation."""
+        return not simulated()
 
     def _begin_instant(self) -> None:
         self._reads_left = FREE_READS
@@ -193,6 +197,8 @@ class Foreign:
     ``time`` somebody has replaced: another library that moves time does it there.
     """
 
+    # Wherever it is.
+    is_here = True
     stopwatch = staticmethod(monotonic)
 
     def __init__(self, loop: Any, read: Callable[[], float]) -> None:
@@ -200,11 +206,6 @@ class Foreign:
         self._read = read
         self.clock = self
         loop._open_self_pipe()
-
-    @property
-    def simulated(self) -> bool:
-        """Wherever it is, that is where it belongs."""
-        return simulated()
 
     @property
     def now_ns(self) -> int:

@@ -284,8 +284,8 @@ class SimEventLoop(_StockLoop):
             if ready or self._stopping or (heap and heap[0][0] <= self._clock.now_ns):
                 events = self._turn()
             else:
-                if simulated() is not self._driver.simulated:
-                    # A coroutine has opened a simulation, or closed the one that it was in.
+                if not self._driver.is_here:
+                    # A coroutine has opened a simulation, or left the one that it was in.
                     self._take_driver()
                     continue
                 events = self._wait(heap[0][0] if heap else None)
