@@ -272,7 +272,8 @@ class SimEventLoop(_StockLoop):
 
     def _run_forever_setup(self) -> None:
         """Start a run: since 3.13 a method, which other ways to run a loop call by themselves."""
-        self._retake_driver()
+        if not self._in_run_forever:
+            self._retake_driver()
         super()._run_forever_setup()
 
     def _run_once(self) -> None:
