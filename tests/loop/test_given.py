@@ -224,6 +224,25 @@ def test_another_clock_is_respected():
     loop.close()
 
 
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="came with 3.13")
+def test_a_loop_that_is_run_turn_by_turn(log):
+    """As those do who run it inside of another one, of a user interface."""
+    with Simulation():
+        loop = asyncio.new_event_loop()
+        loop.call_later(1, log, "called")
+        loop.call_later(2, loop.stop)
+        loop._run_forever_setup()
+        try:
+            while not loop._stopping:
+                loop._run_once()
+        finally:
+            loop._run_forever_cleanup()
+            loop.close()
+        log("stopped")
+
+    assert log == [(1.0, "called"), (2.0, "stopped")]
+
+
 def test_a_simulation_opened_by_a_coroutine(new_log):
     logs = []
 
