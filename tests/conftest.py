@@ -22,6 +22,7 @@ import textwrap
 import threading
 import time
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -270,6 +271,18 @@ def outcome():
             return (type(error), str(error))
 
     return call
+
+
+@pytest.fixture
+def modules_of(monkeypatch):
+    """Return a function that imports modules of a package which stands in the checkout only."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+
+    def load(package, *names):
+        found = {name: importlib.import_module(f"{package}.{name}") for name in names}
+        return types.SimpleNamespace(**found)
+
+    return load
 
 
 CHILD_LIMIT = 60.0  # real seconds after which a child process is taken for hung

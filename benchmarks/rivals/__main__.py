@@ -100,7 +100,7 @@ def main() -> None:
     drawn.write_text(chart.draw(found), encoding="utf-8")
     print(f"chart: {drawn}")
     if arguments.page:
-        taken = f"{arguments.rounds} rounds on {machine()}"
+        taken = f"{arguments.rounds} round{'s' if arguments.rounds > 1 else ''} on {machine()}"
         (ROOT / page.PAGE).write_text(page.write(found, sizes, taken), encoding="utf-8")
         print(f"page: {page.PAGE}")
 

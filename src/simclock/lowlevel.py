@@ -4,10 +4,11 @@
 called in a simulated thread, in the kernel. `originals` maps the name of each
 row to the built-in as it was.
 
-For event loops: `LoopKernel`; `simulated` says whether the calling thread is a
-simulated one; `monotonic` is the clock that the calling thread has, virtual or
-real, whoever has replaced it in ``time``; `task_names` gives the next number of
-a task of this simulation.
+For event loops: `LoopKernel`; the kernel's rules for a busy wait (`FREE_READS`,
+`READS_EACH`) and for what is real (`LEAST_HOLD`, `GLANCE`); `simulated` says
+whether the calling thread is a simulated one; `monotonic` is the clock that the
+calling thread has, virtual or real, whoever has replaced it in ``time``;
+`task_names` gives the next number of a task of this simulation.
 """
 
 from simclock._boundary.identity import task_names
@@ -23,11 +24,16 @@ from simclock._core.instants import (
     START_NS,
     to_ns,
 )
+from simclock._core.kernel import FREE_READS, GLANCE, LEAST_HOLD, READS_EACH
 
 __all__ = [
+    "FREE_READS",
+    "GLANCE",
+    "LEAST_HOLD",
     "MICROSECOND",
     "MILLISECOND",
     "NOISE_NS",
+    "READS_EACH",
     "SECOND",
     "START_NS",
     "LoopKernel",

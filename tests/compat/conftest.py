@@ -40,18 +40,9 @@ def test_left_out():
 
 
 @pytest.fixture
-def tool(monkeypatch):
-    """The tool's modules, which are no part of what is installed."""
-    monkeypatch.syspath_prepend(str(ROOT))
-    from tools.compat import comparing, fetching, page, project, running
-
-    class Tool:
-        pass
-
-    found = Tool()
-    for module in (comparing, fetching, page, project, running):
-        setattr(found, module.__name__.rpartition(".")[2], module)
-    return found
+def tool(modules_of):
+    """The tool's modules."""
+    return modules_of("tools.compat", "comparing", "fetching", "page", "project", "running")
 
 
 @pytest.fixture

@@ -38,19 +38,12 @@ RIVALS = (
 
 
 @pytest.fixture
-def benchmark(monkeypatch):
-    """The benchmark's modules, which are no part of what is installed."""
-    monkeypatch.syspath_prepend(ROOT)
-    from benchmarks.rivals import cases, chart, page, results, sampling, subjects
-
-    return SimpleNamespace(
-        cases=cases.CASES,
-        chart=chart,
-        page=page,
-        results=results,
-        sampling=sampling,
-        subjects=subjects.SUBJECTS,
-    )
+def benchmark(modules_of):
+    """The benchmark's modules; of its cases and subjects, the tables."""
+    names = ("cases", "chart", "page", "results", "sampling", "subjects")
+    found = modules_of("benchmarks.rivals", *names)
+    found.cases, found.subjects = found.cases.CASES, found.subjects.SUBJECTS
+    return found
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +14,7 @@ from simclock import SimEventLoop
 EACH = 30
 
 
-@pytest.fixture(autouse=True)
-def tools(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+pytestmark = pytest.mark.usefixtures("modules_of")
 
 
 @pytest.fixture

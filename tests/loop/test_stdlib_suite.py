@@ -27,18 +27,9 @@ QUICK = [
 
 
 @pytest.fixture
-def tool(monkeypatch):
-    """The tool's modules, which are no part of what is installed."""
-    monkeypatch.syspath_prepend(str(ROOT))
-    from tools.stdlibtests import judging, listed, page, running
-
-    class Tool:
-        pass
-
-    found = Tool()
-    for module in (judging, listed, page, running):
-        setattr(found, module.__name__.rpartition(".")[2], module)
-    return found
+def tool(modules_of):
+    """The tool's modules."""
+    return modules_of("tools.stdlibtests", "judging", "listed", "page", "running")
 
 
 @pytest.fixture

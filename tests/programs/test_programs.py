@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 EACH = 10
 
 
 @pytest.mark.parametrize("first", range(0, 120, EACH))
-def test_programs_leave_nothing_and_do_the_same_again(first, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
-    from tools.programs.checking import check
+def test_programs_leave_nothing_and_do_the_same_again(first, modules_of):
+    check = modules_of("tools.programs", "checking").checking.check
 
     assert [check(number)[1] for number in range(first, first + EACH)] == [""] * EACH

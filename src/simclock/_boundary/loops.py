@@ -137,20 +137,18 @@ class LoopKernel:
 
     def wait(self, deadline_ns: int | None) -> list[Event]:
         """Wait until something is ready, or until an instant; return what has happened."""
+        return _native.call_kernel(self._wait, deadline_ns)  # type: ignore[no-any-return]
+
+    def _wait(self, deadline_ns: int | None) -> list[Event]:
+        selector = self._selector if self._registered else None
         if (
             deadline_ns is not None
-            and not self._registered
-            and _native.call_kernel(self._leap, deadline_ns)
+            and selector is None
+            # Asked in the kernel: a signal's handler may have made something ready meanwhile.
+            and not self._ready
+            and self._kernel.leap(deadline_ns)
         ):
             return []
-        return _native.call_kernel(self._park, deadline_ns)  # type: ignore[no-any-return]
-
-    def _leap(self, deadline_ns: int) -> bool:
-        # Asked again in the kernel: a signal's handler may have made something ready meanwhile.
-        return not self._ready and self._kernel.leap(deadline_ns)
-
-    def _park(self, deadline_ns: int | None) -> list[Event]:
-        selector = self._selector if self._registered else None
         gate = LoopGate(self._ready, selector)
         if not gate.free():
             self._kernel.wait_polled("poll", gate, deadline_ns)
@@ -193,14 +191,7 @@ class LoopGate(DebtorGate):
 
     def debtors(self) -> list[Debtor]:
         """Return whose answers it waits for, if they are in flight."""
-        known = outside()
-        if known.quiet():
-            return []
-        return [
-            debtor
-            for fd, mask in self.descriptors()
-            for debtor in known.debtors(fd, mask, loop=True)
-        ]
+        return outside().debtors_of(self.descriptors, loop=True)
 
     def descriptors(self) -> list[tuple[int, int]]:
         """Return what it waits for."""

@@ -339,9 +339,8 @@ class Outside:
 
     def types(self, fd: int) -> None:
         """Note that bytes were written, if that was to a terminal."""
-        with contextlib.suppress(OSError):
-            if stat.S_ISCHR(os.fstat(fd).st_mode) and os.isatty(fd):
-                self.typed_until = realtime.now() + TYPING
+        if os.isatty(fd):
+            self.typed_until = realtime.now() + TYPING
 
     def signals(self, pid: int) -> None:
         """Note that a child process, or a group of them, got a signal."""
@@ -396,6 +395,22 @@ class Outside:
         elif self.children and _link(fd) == "anon_inode:[pidfd]":
             pid = pid_of(fd)
             yield from self.owing(lambda child: child.pid == pid)
+
+    def debtors_of(
+        self,
+        asked: Callable[[], Iterable[tuple[int, int]]],
+        *,
+        loop: bool,
+        expected: bool = False,
+    ) -> list[Debtor]:
+        """Return who owes what any of several descriptors, each with its mask, is waited for."""
+        if self.quiet():
+            return []  # without asking which: that may take reading files
+        return [
+            debtor
+            for fd, mask in asked()
+            for debtor in self.debtors(fd, mask, loop=loop, expected=expected)
+        ]
 
     def _of_socket(self, inode: int, mask: int, *, loop: bool, expected: bool) -> Iterator[Debtor]:
         connection = self._elsewhere.get(inode)

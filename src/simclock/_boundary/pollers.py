@@ -72,14 +72,9 @@ class PollGate(DebtorGate):
 
     def debtors(self) -> list[Debtor]:
         """Return whose answers it waits for, if they are in flight."""
-        known = outside()
-        if known.quiet():
-            return []
-        return [
-            debtor
-            for fd, mask in self.asked()
-            for debtor in known.debtors(fd, mask, loop=self.loop, expected=self._own is not None)
-        ] + (self.child.debtors() if self.child is not None else [])
+        is_expected = self._own is not None
+        debtors = outside().debtors_of(self.asked, loop=self.loop, expected=is_expected)
+        return debtors + (self.child.debtors() if self.child is not None else [])
 
     def descriptors(self) -> list[tuple[int, int]]:
         """Return what it waits for."""

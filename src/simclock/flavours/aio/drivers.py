@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from simclock.errors import Deadlock, Livelock
 from simclock.flavours.aio.tasks import described
 from simclock.lowlevel import (
+    FREE_READS,
+    GLANCE,
+    LEAST_HOLD,
     MICROSECOND,
     MILLISECOND,
+    READS_EACH,
     SECOND,
     START_NS,
     monotonic,
@@ -23,18 +27,10 @@ if TYPE_CHECKING:
 
     Event = tuple[selectors.SelectorKey, int]
 
-# Readings of the clock at one instant before it moves by itself, as in a simulation: a busy wait
-# must end. Many tasks may read it once each; for a turn with a crowd there are more.
-FREE_READS = 1000
-READS_EACH = 8
 # Turns at one instant in which a crowd has its readings: who reads turn after turn is waiting.
 EARLY_TURNS = 100
 # Turns at one instant after which nothing will ever come of it.
 TURNS_PER_INSTANT = 1_000_000
-# Real seconds for which the clock is held before a deadline at least, while work is under way.
-LEAST_HOLD = 1.0
-# Real seconds between two looks whether other threads still live.
-GLANCE = 0.02
 
 
 class Clock(Protocol):
@@ -55,6 +51,14 @@ class Driver(Protocol):
     @property
     def clock(self) -> Clock:
         """What its instants are read from, at no cost."""
+
+    @property
+    def record(self) -> Callable[[int, str, str, str], None] | None:
+        """What appends to a trace: instant, path, kind, detail. None without one."""
+
+    @property
+    def path(self) -> str:
+        """The thread's path in that trace."""
 
     def time(self) -> float:
         """Return the time for a program, in seconds."""
@@ -82,6 +86,8 @@ class Alone:
     longer than that would take in reality.
     """
 
+    record = None
+    path = ""
     stopwatch = staticmethod(monotonic)
 
     def __init__(self, loop: Any) -> None:
@@ -142,10 +148,9 @@ class Alone:
             return events
         if self.jobs or deadline_ns is None:
             events = self._wait_for_real(deadline_ns)
-            self._begin_instant()
         if not events and not self._loop._ready and deadline_ns is not None:
             self.now_ns = max(self.now_ns, deadline_ns)
-            self._begin_instant()
+        self._begin_instant()
         return events
 
     def _wait_for_real(self, deadline_ns: int | None) -> list[Event]:
@@ -199,6 +204,8 @@ class Foreign:
 
     # Wherever it is.
     is_here = True
+    record = None
+    path = ""
     stopwatch = staticmethod(monotonic)
 
     def __init__(self, loop: Any, read: Callable[[], float]) -> None:

@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 TOLERATED = 100
 
 
-class Handle(asyncio.Handle):
-    """A call to be made soon. A class of its own only for `new_handle`, which fills its slots."""
-
-    __slots__ = ()
-
-
 class TimerHandle(asyncio.TimerHandle):
     """A call to be made at an instant."""
 
@@ -56,16 +50,21 @@ for _made in (TimerHandle, SleepHandle):
 
 # Here, not in constructors: those of asyncio are functions in Python that ask the loop whether it
 # is in debug mode, and making handles is most of a loop's work.
-_new_handle = Handle.__new__
-_new_timer = TimerHandle.__new__
+_new = object.__new__
 _copy_context = contextvars.copy_context
 # What ``asyncio.sleep`` has called at its end.
 _end_sleep: Callable[..., None] = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 
 
-def new_handle(callback: Callable[..., Any], args: tuple[Any, ...], loop: Any, context: Any) -> Any:
-    """Return a handle, as ``asyncio.Handle(callback, args, loop, context)`` without debug mode."""
-    handle: Any = _new_handle(Handle)
+def new_handle(
+    kind: type[asyncio.Handle],
+    callback: Callable[..., Any],
+    args: tuple[Any, ...],
+    loop: Any,
+    context: Any,
+) -> Any:
+    """Return a handle, as ``kind(callback, args, loop, context)`` does without debug mode."""
+    handle: Any = _new(kind)
     handle._callback = callback
     handle._args = args
     handle._loop = loop
@@ -80,14 +79,8 @@ def new_timer(
     when: float, callback: Callable[..., Any], args: tuple[Any, ...], loop: Any, context: Any
 ) -> Any:
     """Return a handle for an instant, likewise."""
-    handle: Any = _new_timer(SleepHandle if callback is _end_sleep else TimerHandle)
-    handle._callback = callback
-    handle._args = args
-    handle._loop = loop
-    handle._context = _copy_context() if context is None else context
-    handle._cancelled = False
-    handle._repr = None
-    handle._source_traceback = None
+    kind = SleepHandle if callback is _end_sleep else TimerHandle
+    handle = new_handle(kind, callback, args, loop, context)
     handle._when = when
     handle._scheduled = True
     return handle

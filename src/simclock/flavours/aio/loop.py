@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PlainFuture = asyncio.Future
+_PlainHandle = asyncio.Handle
 _eager_task_factory = getattr(asyncio, "eager_task_factory", None)
 # What asyncio itself calls a task that has no name: the number counts through the whole process.
 # "None" is what 3.13.0 does where a factory has made the task.
@@ -113,8 +114,7 @@ class SimEventLoop(_StockLoop):
         self._driver, self._clock = driver, driver.clock
         # On the way of each turn.
         self._turn, self._wait = driver.turn, driver.wait
-        self._record = getattr(driver, "record", None)
-        self._path = getattr(driver, "path", "")
+        self._record, self._path = driver.record, driver.path
         if self._timers.heap and before is not self._clock:
             # What is left of each duration stays the same from one clock to another.
             self._timers.shift(self._clock.now_ns - before.now_ns)
@@ -216,7 +216,7 @@ class SimEventLoop(_StockLoop):
             watched: Any = super().call_soon(callback, *args, context=context)  # raises, if closed
             del watched._source_traceback[-1]
             return watched  # type: ignore[no-any-return]
-        handle: asyncio.Handle = new_handle(callback, args, self, context)
+        handle: asyncio.Handle = new_handle(_PlainHandle, callback, args, self, context)
         self._ready.append(handle)
         return handle
 

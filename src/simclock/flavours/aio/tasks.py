@@ -13,15 +13,17 @@ from typing import Any
 _LIBRARY = os.path.dirname(asyncio.__file__) + os.sep  # noqa: PTH120 - prefix of code's file names
 
 _ADDRESS = re.compile(r"(?: at)? ?0x[0-9a-f]+")
-# What asyncio, in C, has the loop call: a step, and the end of a wait.
-_STEPS = ("TaskStepMethWrapper",)
-_WAKE_UPS = ("task_wakeup",)
+# What asyncio, in C, has the loop call: the type of a step, the name of the end of a wait.
+_STEP = "TaskStepMethWrapper"
+_WAKE_UP = "task_wakeup"
 
 
 class _Numbered:
     """Hashes by the order in which objects of one loop are hashed first, not by the address.
 
-    So sets of them are iterated over in the same order in each run.
+    So sets of them are iterated over in the same order in each run. Those that
+    a program makes by the class are numbered by the boundary, which has to do
+    so in a constructor; these cost nothing until somebody asks.
     """
 
     __slots__ = ()
@@ -131,9 +133,9 @@ def stepped(callback: Any) -> Any:
     """Return the task that *callback* is a step of, or None."""
     kind = type(callback)
     if kind is BuiltinFunctionType:
-        is_step = callback.__name__ in _WAKE_UPS
+        is_step = callback.__name__ == _WAKE_UP
     else:
-        is_step = kind.__name__ in _STEPS
+        is_step = kind.__name__ == _STEP
     return callback.__self__ if is_step else None
 
 
