@@ -257,7 +257,9 @@ def log():
 def each_loop(request, monkeypatch):
     """Let a test run twice: on what asyncio gives in a simulation, and on its stock loop there."""
     if request.param == "the stock loop":
-        monkeypatch.setattr("simclock.simulation.new_event_loop", asyncio.SelectorEventLoop)
+        monkeypatch.setattr(
+            "simclock.flavours.aio.simulated.new_event_loop", asyncio.SelectorEventLoop
+        )
 
 
 @pytest.fixture

@@ -19,8 +19,11 @@ is in ``docs/index.md`` of the source, the options of the plugin in
 ``docs/reference/pytest.md``.
 """
 
-from simclock._core.threads import SimThread, ThreadState
-from simclock._core.trace import Record, Trace
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simclock._lazy import lazily
 from simclock.errors import (
     Deadlock,
     Escape,
@@ -32,10 +35,14 @@ from simclock.errors import (
     Stalled,
     Unsupported,
 )
-from simclock.flavours.aio.loop import SimEventLoop
 from simclock.hookspecs import hookimpl
-from simclock.plugins import register, unregister
-from simclock.simulation import Simulation, active, run
+from simclock.registry import register, unregister
+
+if TYPE_CHECKING:
+    from simclock._core.threads import SimThread, ThreadState
+    from simclock._core.trace import Record, Trace
+    from simclock.flavours.aio.loop import SimEventLoop
+    from simclock.simulation import Simulation, active, run
 
 __all__ = [  # noqa: RUF022 - what is used first comes first
     "Simulation",
@@ -59,3 +66,17 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "unregister",
     "hookimpl",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "Simulation": "simclock.simulation",
+        "run": "simclock.simulation",
+        "active": "simclock.simulation",
+        "SimEventLoop": "simclock.flavours.aio.loop",
+        "SimThread": "simclock._core.threads",
+        "ThreadState": "simclock._core.threads",
+        "Trace": "simclock._core.trace",
+        "Record": "simclock._core.trace",
+    },
+)

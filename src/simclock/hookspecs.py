@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from simclock._core.threads import SimThread
     from simclock._core.trace import Record
-    from simclock.lowlevel import Row, WallClock
+    from simclock.flavours import Flavour, WaitingTask
+    from simclock.lowlevel import Overlay, Row, WallClock
 
 PROJECT = "simclock"
 
@@ -32,7 +33,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 # ------------------------------------------------------------------- process
 #
-# What belongs to the process, not to a run: built-ins and wall clocks are there once.
+# What belongs to the process, not to a run: built-ins, wall clocks and flavours are there once.
 
 
 @hookspec
@@ -69,7 +70,31 @@ def simclock_wall_clocks() -> list[type[WallClock]] | None:
     """
 
 
+@hookspec
+def simclock_flavours() -> list[Flavour] | None:
+    """Return flavours: concurrency libraries whose payloads programs may run.
+
+    Called once for each plugin, when somebody first looks for a flavour after
+    its registration; plugins in order of their registration. No simulator need
+    be loaded then. What a flavour must have is
+    said in `simclock.flavours.Flavour`. One that lacks some of it, or whose
+    name is taken, raises `PluginError`.
+    """
+
+
 # ----------------------------------------------------------------------- run
+
+
+@hookspec
+def simclock_simulate(overlay: Overlay) -> None:
+    """Make a library fit for a simulation: the same order in each run, its caches apart.
+
+    Called for each simulation, while it is being opened, by the thread that
+    opens it, in real time; plugins in order of their registration, the
+    built-in ones for ``threading``, ``asyncio`` and ``trio`` first. *overlay*
+    is a `simclock.lowlevel.Overlay`: what is replaced through it is put back
+    at the end, and a library that is not loaded yet is waited for.
+    """
 
 
 @hookspec
@@ -94,6 +119,30 @@ def simclock_trace_observers(
 
 
 # ------------------------------------------------------------------- failure
+
+
+@hookspec
+def simclock_waiting_tasks(ident: int) -> list[WaitingTask] | None:
+    """Return the tasks that have not ended in a thread, each a `simclock.flavours.WaitingTask`.
+
+    Called for each thread that an error shows. *ident* is what
+    ``threading.get_ident()`` returns in it; it stands still meanwhile. In the
+    kernel, by the thread that has found the error: it must not wait. The same
+    order in each run. One that raises is named in the report.
+    """
+
+
+@hookspec
+def simclock_tell_task(error: BaseException, ident: int) -> bool | None:
+    """Let a task of the loop that runs in a thread raise *error*; return whether one will.
+
+    Called when the thread that opened the simulation is to raise what the
+    kernel has found, for the first time, at a wait of its own: for loops that
+    would not survive that, or would leave behind the task that it is about. In
+    the kernel, by that thread, whose ``threading.get_ident()`` is *ident*; the
+    last registered plugin first, until one returns True. It must not wait, and
+    has to see to it that the loop goes on.
+    """
 
 
 @hookspec

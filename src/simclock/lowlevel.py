@@ -7,12 +7,14 @@ row to the built-in as it was.
 For event loops: `LoopKernel`; the kernel's rules for a busy wait (`FREE_READS`,
 `READS_EACH`) and for what is real (`LEAST_HOLD`, `GLANCE`); `simulated` says
 whether the calling thread is a simulated one; `monotonic` is the clock that the
-calling thread has, virtual or real, whoever has replaced it in ``time``;
-`task_names` gives the next number of a task of this simulation.
+calling thread has, virtual or real, whoever has replaced it in ``time``.
+
+For flavours: `Overlay` is what their ``simulate`` gets; `counter` returns what
+counts a kind of thing in the innermost simulation.
 """
 
-from simclock._boundary.identity import task_names
 from simclock._boundary.loops import LoopKernel, LoopSelector, monotonic, simulated
+from simclock._boundary.overlays import Overlay, counter
 from simclock._boundary.replacements import now_ns, park_until
 from simclock._boundary.rows import Row, originals
 from simclock._boundary.wallclock import WallClock
@@ -38,13 +40,14 @@ __all__ = [
     "START_NS",
     "LoopKernel",
     "LoopSelector",
+    "Overlay",
     "Row",
     "WallClock",
+    "counter",
     "monotonic",
     "now_ns",
     "originals",
     "park_until",
     "simulated",
-    "task_names",
     "to_ns",
 ]

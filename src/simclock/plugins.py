@@ -1,33 +1,37 @@
-"""Who extends simclock, and what each of them gave.
+"""What plugins gave to the process and to its simulations.
 
-One manager for the process. The built-ins are a plugin like any other, and
-the first.
+Rows and wall clocks are there once; who observes a run is asked for each.
 """
 
 from __future__ import annotations
 
-import difflib
-import importlib.metadata
 import importlib.util
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import pluggy
-
-from simclock import hookspecs
+from simclock import registry
 from simclock._boundary import freezing, rows, table, travelling
 from simclock._boundary.active import kernels
 from simclock.errors import PluginError, Unsupported
-from simclock.hookspecs import PROJECT, hookimpl
+from simclock.flavours import WaitingTask, tree
+from simclock.flavours.aio.simulated import Asyncio
+from simclock.flavours.threads import Threading
+from simclock.flavours.triolib.simulated import Trio
+from simclock.hookspecs import hookimpl
+from simclock.registry import answers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from simclock._boundary.rows import Row
     from simclock._boundary.wallclock import WallClock
     from simclock._core.threads import SimThread
     from simclock._core.trace import Observer
+    from simclock.lowlevel import Overlay
 
-BUILT_IN = "boundary"
+    Said = TypeVar("Said")
+
+BOUNDARY = "boundary"
 # What a `WallClock` has.
 CLOCK_PARTS = ("name", "start", "stop", "read_ns")
 
@@ -46,121 +50,28 @@ class Boundary:
         return [travelling.TimeMachine, freezing.Freezegun]
 
 
-class _Given(NamedTuple):
-    """What a plugin gave to the process."""
+# In this order each takes part in a simulation. By name: a plugin of somebody else may have come
+# first, and have one of these.
+BUILT_IN = {
+    BOUNDARY: Boundary(),
+    "simulated threading": Threading(),
+    "simulated asyncio": Asyncio(),
+    "simulated trio": Trio(),
+}
 
-    plugin: object
+
+class _Given(NamedTuple):
+    """What a plugin gave to the process, when it came for the time *coming*."""
+
+    coming: int
     rows: list[Row]
     wall_clocks: list[type[WallClock]]
 
 
-_manager = pluggy.PluginManager(PROJECT)
-_manager.add_hookspecs(hookspecs)
-_loaded = False
-# Whether somebody came or went since `prepare` was last done.
-_changed = True
-# Stands for a plugin that was unregistered.
-_GONE = object()
+# Who was registered when `prepare` last asked.
+_asked: dict[str, int] = {}
 # By the plugin's name, in order of registration.
 _given: dict[str, _Given] = {}
-
-
-# ------------------------------------------------------------ coming and going
-
-
-def register(plugin: object, name: str | None = None) -> str:
-    """Let *plugin* take part in every simulation that is opened from now on; return its name.
-
-    What it may implement, and when it is asked, is in `simclock.hookspecs`.
-    May be called at any time; one found through an entry point needs no call.
-
-    Raises:
-        PluginError: It implements no hook, an unknown one or a known one
-            wrongly, or it is registered already.
-    """
-    global _changed  # noqa: PLW0603
-    called = name or str(getattr(plugin, "__name__", None) or type(plugin).__name__)
-    if _manager.is_registered(plugin) or _manager.has_plugin(called):
-        raise PluginError(
-            f"plugin {called!r} is registered already\nregister it once, or give it another name"
-        )
-    try:
-        _manager.register(plugin, called)
-        _check(plugin, called)
-    except BaseException as error:
-        _manager.unregister(name=called)
-        if not isinstance(error, pluggy.PluginValidationError):
-            raise
-        raise PluginError(
-            f"plugin {called!r} is not as specified: {error}\nsee help('simclock.hookspecs')"
-        ) from error
-    _changed = True
-    return called
-
-
-def unregister(plugin: object) -> None:
-    """Undo `register`: *plugin* takes no part in simulations that are opened from now on.
-
-    Raises:
-        PluginError: It is not registered.
-    """
-    global _changed  # noqa: PLW0603
-    if not _manager.is_registered(plugin):
-        raise PluginError(
-            f"this plugin is not registered: {plugin!r}\ngive the object that was registered"
-        )
-    name = str(_manager.get_name(plugin))
-    _manager.unregister(plugin)
-    if name in _given:
-        # Until the next opening its rows are there, and then they are taken away: also if the
-        # same plugin has come again.
-        _given[name] = _given[name]._replace(plugin=_GONE)
-    _changed = True
-
-
-def _check(plugin: object, name: str) -> None:
-    known = [hook for hook in vars(hookspecs) if hook.startswith(f"{PROJECT}_")]
-    callers = _manager.get_hookcallers(plugin) or []
-    implemented = [caller.name for caller in callers]
-    for caller in callers:
-        if not caller.has_spec():
-            close = difflib.get_close_matches(caller.name, known, n=1) or known
-            raise PluginError(
-                f"plugin {name!r} implements an unknown hook: {caller.name}\n"
-                f"meant is perhaps {', '.join(close)}"
-            )
-        if any(i.wrapper or i.hookwrapper for i in caller.get_hookimpls()):
-            raise PluginError(
-                f"plugin {name!r} wraps {caller.name}: wrappers are not called\n"
-                "implement the hook without wrapper=True"
-            )
-    for hook in known:
-        if hook not in implemented and hasattr(plugin, hook):
-            raise PluginError(
-                f"plugin {name!r} has a {hook} that is not marked\nput @simclock.hookimpl above it"
-            )
-    if not implemented:
-        raise PluginError(
-            f"plugin {name!r} implements no hook\nimplement one of {', '.join(known)}"
-        )
-
-
-def _load() -> None:
-    """Register what other distributions announce."""
-    global _loaded  # noqa: PLW0603
-    for entry in importlib.metadata.entry_points(group=PROJECT):
-        if _manager.has_plugin(entry.name):
-            continue
-        try:
-            plugin = entry.load()
-        except Exception as error:
-            raise PluginError(
-                f"plugin {entry.name!r} ({entry.value}) cannot be loaded: {error!r}\n"
-                "mend or uninstall the distribution that announces it"
-            ) from error
-        if not _manager.is_registered(plugin):
-            register(plugin, entry.name)
-    _loaded = True
 
 
 # ---------------------------------------------------- what belongs to the process
@@ -171,42 +82,34 @@ def prepare() -> None:
 
     Asks nobody while a simulation is open: its built-ins are in use.
     """
-    global _changed  # noqa: PLW0603
     if rows.claim():
         _given.clear()
-        _changed = True
-    if _changed and not kernels:
-        _ask()
+        _asked.clear()
+    if not kernels:
+        registry.load()
+        if _asked != registry.comings():
+            _take_all()
     rows.redirect_loaded()
-
-
-def _ask() -> None:
-    global _changed  # noqa: PLW0603
-    if not _loaded:
-        _load()
-    # Before anybody is asked: who registers another one meanwhile means the next opening.
-    _changed = False
-    try:
-        _take_all()
-    except BaseException:
-        _changed = True
-        raise
 
 
 def _take_all() -> None:
     """Take from those who have gone, and ask those who have come."""
-    present = dict(_manager.list_name_plugin())
-    for name in [name for name, given in _given.items() if present.get(name) is not given.plugin]:
+    # Before anybody is asked: who registers another one meanwhile means the next opening.
+    present = dict(registry.comings())
+    _asked.clear()  # if this fails half-way, it is to be done again
+    for name in [name for name, given in _given.items() if present.get(name) != given.coming]:
         rows.release(_given.pop(name).rows)
-    for name, plugin in present.items():
+    # The built-ins first, whenever they were registered: whose row is there already is the other.
+    for name, coming in sorted(present.items(), key=lambda item: item[0] != BOUNDARY):
         if name not in _given:
-            _given[name] = _take(name, plugin)
+            _given[name] = _take(name, coming)
+    _asked.update(present)
 
 
-def _take(name: str, plugin: object) -> _Given:
+def _take(name: str, coming: int) -> _Given:
     """Ask a plugin that is new for what belongs to the process."""
     clocks = list(_wall_clocks_of(name))
-    found = [row for _, row in _answers("simclock_boundary_rows", only=name)]
+    found = [row for _, row in answers("simclock_boundary_rows", only=name)]
     for row in found:
         if not isinstance(row, rows.Row):
             raise PluginError(
@@ -214,7 +117,7 @@ def _take(name: str, plugin: object) -> _Given:
                 "return a list of simclock.lowlevel.Row"
             )
         module = rows.module_of(row)
-        if name != BUILT_IN and importlib.util.find_spec(module) is None:
+        if name != BOUNDARY and importlib.util.find_spec(module) is None:
             raise PluginError(
                 f"plugin {name!r} cannot redirect {row.name}: there is no module {module!r}\n"
                 "mend the row, or unregister the plugin"
@@ -228,13 +131,13 @@ def _take(name: str, plugin: object) -> _Given:
     try:
         rows.redirect(found)
     except Unsupported as error:
-        if name == BUILT_IN:
+        if name == BOUNDARY:
             raise
         reason = str(error).partition("\n")[0]
         raise PluginError(
             f"plugin {name!r}: {reason}\nmend the row, or unregister the plugin"
         ) from error
-    return _Given(plugin, found, clocks)
+    return _Given(coming, found, clocks)
 
 
 def _names(given: _Given) -> set[str]:
@@ -243,7 +146,7 @@ def _names(given: _Given) -> set[str]:
 
 def _wall_clocks_of(name: str) -> Iterator[Any]:
     taken = {clock.name: n for n, given in _given.items() for clock in given.wall_clocks}
-    for _, clock in _answers("simclock_wall_clocks", only=name):
+    for _, clock in answers("simclock_wall_clocks", only=name):
         if not (callable(clock) and all(hasattr(clock, part) for part in CLOCK_PARTS)):
             raise PluginError(
                 f"plugin {name!r} returned {clock!r} from simclock_wall_clocks\n"
@@ -271,13 +174,13 @@ def wall_clock(name: str) -> type[WallClock]:
 
 def has_trace_observers() -> bool:
     """Return whether anybody might want to see records."""
-    return bool(_manager.hook.simclock_trace_observers.get_hookimpls())
+    return bool(registry.implementers("simclock_trace_observers"))
 
 
 def trace_observers(simulation: object) -> list[Observer]:
     """Return what is to see each record of *simulation*, each with a name for errors."""
     found = []
-    for name, observer in _answers("simclock_trace_observers", simulation=simulation):
+    for name, observer in answers("simclock_trace_observers", simulation=simulation):
         if not callable(observer):
             raise PluginError(
                 f"plugin {name!r} returned {observer!r} from simclock_trace_observers\n"
@@ -288,44 +191,46 @@ def trace_observers(simulation: object) -> list[Observer]:
     return found
 
 
+def simulate(overlay: Overlay) -> None:
+    """Let plugins change their libraries for a simulation, in order of registration."""
+    hook = "simclock_simulate"
+    # The built-ins first, whenever they were registered.
+    names = registry.implementers(hook)[::-1]
+    names.sort(key=lambda name: name not in BUILT_IN)
+    for name in names:
+        list(answers(hook, only=name, overlay=overlay))
+
+
 def describe_deadlock(simulation: object, threads: Sequence[SimThread]) -> list[str]:
     """Return what plugins say about a deadlock. Raises only what is to end the program."""
-    lines: list[str] = []
-    hook = "simclock_describe_deadlock"
-    for name in _implementers(hook):
+    texts = _say("simclock_describe_deadlock", str, simulation=simulation, threads=threads)
+    return [line for text in texts for line in text.splitlines()]
+
+
+def describe_thread(thread: SimThread) -> list[str]:
+    """Return what the tasks in *thread* wait for. Raises only what is to end the program."""
+    return tree(_say("simclock_waiting_tasks", _task, ident=thread.ident))
+
+
+def tell_task(error: BaseException) -> bool:
+    """Let a task in the calling thread raise *error*; return whether one does."""
+    return registry.any_of("simclock_tell_task", error=error, ident=get_ident())
+
+
+def _task(said: Any) -> WaitingTask:
+    return said if isinstance(said, WaitingTask) else WaitingTask(repr(said), "no WaitingTask")
+
+
+def _say(hook: str, convert: Callable[[Any], Said], **arguments: object) -> list[Said]:
+    """Return what plugins say in an error; one that fails says that, and does not hide it."""
+    said: list[Said] = []
+    for name in registry.implementers(hook):
         try:
-            said = _answers(hook, only=name, simulation=simulation, threads=threads)
-            lines += [line for _, text in said for line in str(text).splitlines()]
-        except Exception as error:  # noqa: BLE001 - the deadlock is what must be told
-            lines.append(str(error).partition("\n")[0])
-    return lines
+            said += [convert(item) for _, item in answers(hook, only=name, **arguments)]
+        except Exception as error:  # noqa: BLE001 - the first error is what must be told
+            said.append(convert(str(error).partition("\n")[0]))
+    return said
 
 
-def _implementers(hook: str) -> list[str]:
-    """Return the names of the plugins that implement *hook*, in pluggy's order of calls."""
-    return [impl.plugin_name for impl in reversed(getattr(_manager.hook, hook).get_hookimpls())]
-
-
-def _answers(
-    hook: str, *, only: str | None = None, **arguments: object
-) -> Iterator[tuple[str, Any]]:
-    """Yield each item that an implementation of *hook* returned, with its plugin's name."""
-    for impl in reversed(getattr(_manager.hook, hook).get_hookimpls()):
-        if only not in (None, impl.plugin_name):
-            continue
-        try:
-            answer = impl.function(*(arguments[argument] for argument in impl.argnames))
-        except Exception as error:
-            raise PluginError(
-                f"plugin {impl.plugin_name!r} failed in {hook}: {error!r}\n"
-                "mend it, or unregister it"
-            ) from error
-        if not isinstance(answer, (list, tuple, type(None))):
-            raise PluginError(
-                f"plugin {impl.plugin_name!r} returned {answer!r} from {hook}\nreturn a list"
-            )
-        for item in answer or ():
-            yield impl.plugin_name, item
-
-
-register(Boundary(), BUILT_IN)
+for _name, _plugin in BUILT_IN.items():
+    registry.register(_plugin, _name)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simclock import plugins
+from simclock import flavours, plugins
 from simclock._boundary import _native, activation, signals, wallclock
 from simclock._boundary.active import kernels
 from simclock._boundary.port import NativePort
@@ -21,7 +21,6 @@ from simclock._core.kernel import Kernel
 from simclock._core.ports import Limits
 from simclock._core.trace import ObservedTrace
 from simclock.errors import Leak
-from simclock.flavours.aio.loop import new_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from simclock._core.threads import SimThread
     from simclock._core.trace import Trace
+    from simclock.flavours import Flavour
 
     Result = TypeVar("Result")
 
@@ -151,7 +151,7 @@ class Simulation:
         self._kernel = kernel
         self._extend(kernel)
         self._pid = os.getpid()
-        activation.open_boundary(kernel, self._seed, clock(), new_event_loop)
+        activation.open_boundary(kernel, self._seed, clock(), plugins.simulate)
         _open.append(self)
         blocks.append(self)
         return self
@@ -159,6 +159,8 @@ class Simulation:
     def _extend(self, kernel: Kernel) -> None:
         """Let the plugins take part in this run."""
         kernel.describe_deadlock = functools.partial(plugins.describe_deadlock, self)
+        kernel.describe_thread = plugins.describe_thread
+        kernel.tell_task = plugins.tell_task
         if plugins.has_trace_observers():
             trace = ObservedTrace(kernel.fail)
             kernel.trace = trace
@@ -218,10 +220,7 @@ class Simulation:
         Unlike ``time.sleep``, everything else that happens at the instant of
         waking has happened when this returns.
         """
-        if not 0 <= seconds < float("inf"):
-            raise ValueError(
-                f"cannot sleep for {seconds!r} seconds\ngive a number that is not negative"
-            )
+        _check_sleep(seconds)
         self._call(self._sleep, to_ns(seconds))
 
     def _sleep(self, duration_ns: int) -> None:
@@ -299,6 +298,36 @@ class Simulation:
     def settle(self) -> None:
         """Run until every other thread is durably blocked, without moving time."""
         self._call(self._running().settle)
+
+    async def asettle(self) -> None:
+        """Let every thread, and every task of every loop, run until it is durably blocked.
+
+        Time does not move. To be awaited in a task of asyncio, trio or another
+        registered flavour; its own loop runs meanwhile, as with any await.
+
+        Raises:
+            RuntimeError: The caller is no task of a flavour that is known.
+        """
+        await self._flavour("asettle").in_thread(self.settle)
+
+    async def asleep(self, seconds: float) -> None:
+        """Sleep for virtual *seconds* in a task, then settle; see `sleep` and `asettle`."""
+        flavour = self._flavour("asleep")
+        _check_sleep(seconds)
+        nap = flavour.sleep(seconds)
+        assert nap is not None
+        await nap
+        await self.asettle()
+
+    def _flavour(self, method: str) -> Flavour:
+        self._running()
+        flavour = flavours.running()
+        if flavour is None:
+            raise RuntimeError(
+                f"{method}() was awaited in no task of {', '.join(flavours.registered())}\n"
+                f"call {method[1:]}() instead, or register a plugin with the flavour of your loop"
+            )
+        return flavour
 
     def checkpoint(self, label: str = "checkpoint") -> None:
         """Offer the other threads to run here, and mark the place in the trace."""
@@ -515,6 +544,13 @@ def _epoch_example(epoch: object) -> str:
         return "datetime(2024, 2, 29, 12, tzinfo=timezone.utc)"
     aware = read if read.tzinfo else read.replace(tzinfo=timezone.utc)
     return f"datetime.fromisoformat({aware.isoformat()!r})"
+
+
+def _check_sleep(seconds: float) -> None:
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(
+            f"cannot sleep for {seconds!r} seconds\ngive a number that is not negative"
+        )
 
 
 def _check_epoch(seconds: float) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import simclock
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,14 +26,18 @@ TABLE: dict[str, set[str]] = {
     "_core": set(),
     "_boundary": {"_core", "time_machine", "freezegun"},
     "_strategies": {"_core"},
-    "hookspecs": {"_core", "lowlevel", "pluggy"},
     "lowlevel": {"_core", "_boundary"},
-    "flavours": {"lowlevel", "hookspecs", "trio"},
-    "plugins": {"_core", "_boundary", "_strategies", "flavours", "hookspecs", "pluggy"},
+    "hookspecs": {"pluggy"},
+    "registry": {"hookspecs", "pluggy"},
+    "flavours": {"registry", "lowlevel", "hookspecs", "trio"},
+    "plugins": {
+        "_core", "_boundary", "_strategies", "flavours", "registry", "hookspecs", "lowlevel",
+    },
     "simulation": {
         "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "plugins",
     },
-    "simclock": {"_core", "flavours", "hookspecs", "plugins", "simulation", "_explore"},
+    "_lazy": set(),
+    "simclock": {"_core", "_lazy", "flavours", "hookspecs", "registry", "simulation", "_explore"},
     "__main__": {"simclock", "_boundary"},
     "_explore": {"simulation", "_strategies", "_core"},
     "_report": {"simulation", "_strategies", "_core"},
@@ -42,6 +48,23 @@ TABLE: dict[str, set[str]] = {
 
 # The systems are ordinary programs: any distribution, but nothing of the simulator.
 UNITS_WITHOUT_SIMULATOR = {"systems"}
+# But for this, through which they find flavours; it and what it is made of know no simulator.
+SYSTEMS_FACE = "simclock.flavours"
+WITHOUT_SIMULATOR = {
+    "simclock.flavours",
+    "simclock.flavours.contract",
+    "simclock.flavours.finding",
+    "simclock.flavours.loops",
+    "simclock.flavours.asyncio",
+    "simclock.flavours.threading",
+    "simclock.flavours.trio",
+    "simclock.registry",
+    "simclock.hookspecs",
+    "simclock.errors",
+    "simclock._lazy",
+}
+# What the docstrings of hooks speak of, in annotations.
+SPECIFIES = "hookspecs"
 
 # Standard library that the kernel knows nothing about (design, layout of ``_core``).
 NOT_IN_THE_KERNEL = {"asyncio", "multiprocessing", "socket", "ssl", "subprocess", "unittest"}
@@ -116,8 +139,10 @@ def objections(module: str) -> Iterator[str]:
         where = f"{module}:{line} imports {name}"
         if top == "simclock":
             if own in UNITS_WITHOUT_SIMULATOR:
-                if unit(name) != own:
+                if unit(name) != own and name != SYSTEMS_FACE:
                     yield f"{where}: the systems know nothing of the simulator"
+            elif own == SPECIFIES and in_annotations(module, line):
+                continue
             elif unit(name) not in {own, "errors"} | TABLE[own]:
                 yield f"{where}: not in the table for {own}"
         elif top in sys.stdlib_module_names:
@@ -125,6 +150,12 @@ def objections(module: str) -> Iterator[str]:
                 yield f"{where}: the kernel does not know it"
         elif own not in UNITS_WITHOUT_SIMULATOR and top not in TABLE[own]:
             yield f"{where}: not in the table for {own}"
+
+
+def in_annotations(module: str, line: int) -> bool:
+    """Return whether an import is for annotations only."""
+    at_start = [statement.lineno for statement in _run_at_import(TREES[module])]
+    return line not in at_start
 
 
 SIMCLOCK = [name for name in TREES if name.split(".")[0] == "simclock"]
@@ -153,6 +184,16 @@ def test_the_table_points_one_way():
 @pytest.mark.parametrize("module", SIMCLOCK)
 def test_imports_follow_the_table(module):
     assert not list(objections(module))
+
+
+@pytest.mark.parametrize("module", sorted(WITHOUT_SIMULATOR))
+def test_what_systems_may_import_knows_no_simulator(module):
+    at_start = set(_run_at_import(TREES[module]))
+
+    for name, line, statement in imported(module):
+        if name.split(".")[0] == "simclock" and statement in at_start:
+            home = name if name in TREES else name.rpartition(".")[0]
+            assert home in {*WITHOUT_SIMULATOR, "simclock"}, f"{module}:{line} imports {name}"
 
 
 @pytest.mark.parametrize("module", PLUGIN)
@@ -214,13 +255,23 @@ def exports(face: str) -> list[str]:
 
 
 def sources(face: str) -> dict[str, str]:
-    """Return the module that *face* imports each of its names from."""
+    """Return the module that *face* imports each of its names from, now or when it is used."""
+    tools = {"__future__", "typing", "simclock._lazy"}
+    body = [inner for node in TREES[face].body for inner in getattr(node, "body", [node])]
     return {
         alias.asname or alias.name: node.module or ""
-        for node in TREES[face].body
-        if isinstance(node, ast.ImportFrom)
+        for node in body
+        if isinstance(node, ast.ImportFrom) and node.module not in tools
         for alias in node.names
     }
+
+
+def test_a_face_loads_each_name_from_where_it_says():
+    lazy = simclock.__getattr__.__closure__
+    homes = next(cell.cell_contents for cell in lazy if isinstance(cell.cell_contents, dict))
+
+    assert homes == {name: home for name, home in sources("simclock").items() if name in homes}
+    assert set(simclock.__all__) == set(sources("simclock"))
 
 
 EXISTING_FACES = [face for face in FACES if face in TREES]
@@ -233,8 +284,19 @@ def test_a_face_only_re_exports(face):
     assert isinstance(docstring, ast.Expr)
     assert ast.get_docstring(TREES[face])
     for node in rest:
+        if _is_lazy(node):
+            continue
         is_all = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
         assert is_all or isinstance(node, ast.ImportFrom), f"{face}:{node.lineno}"
+
+
+def _is_lazy(node: ast.stmt) -> bool:
+    """Return whether *node* is what a face has for names that are loaded when they are used."""
+    if isinstance(node, ast.If):
+        return ast.unparse(node.test) == "TYPE_CHECKING" and all(
+            isinstance(inner, ast.ImportFrom) for inner in node.body
+        )
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__getattr__"
 
 
 @pytest.mark.parametrize("face", EXISTING_FACES)
@@ -289,7 +351,9 @@ def test_the_kernel_reads_the_real_clock_in_one_module_only():
     readers = {
         name: reads
         for name in SIMCLOCK
-        if unit(name) not in UNITS_WITHOUT_SIMULATOR and (reads := clock_reads(name))
+        if unit(name) not in UNITS_WITHOUT_SIMULATOR
+        and name not in WITHOUT_SIMULATOR
+        and (reads := clock_reads(name))
     }
 
     assert len(readers) <= 1, readers

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 import pytest
 
 import simclock
-from simclock._boundary import _native, activation, entropy, identity, signals, wallclock
+from simclock._boundary import _native, activation, entropy, overlays, signals, wallclock
 from simclock._boundary.active import kernels
 from simclock._boundary.rows import originals
 
@@ -58,7 +58,7 @@ def fails(*_):
         (activation.Collector, "start"),
         (signals, "start"),
         (entropy, "start"),
-        (identity, "start"),
+        (overlays, "start"),
         (activation.watchdog, "watch"),
         (_native, "open"),
     ],
@@ -79,7 +79,7 @@ def test_after_an_error_in_a_step_of_opening(monkeypatch, module, step):
 
 @pytest.mark.parametrize(
     ("module", "step"),
-    [(wallclock.Provided, "stop"), (entropy, "stop"), (identity, "stop"), (signals, "stop")],
+    [(wallclock.Provided, "stop"), (entropy, "stop"), (overlays, "stop"), (signals, "stop")],
     ids=lambda place: getattr(place, "__name__", str(place)).rpartition(".")[2],
 )
 def test_an_error_in_a_step_of_closing_is_raised_and_the_other_steps_are_done(

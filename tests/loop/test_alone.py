@@ -252,7 +252,7 @@ def test_what_can_never_go_on_is_a_deadlock(loop):
     assert str(caught.value).splitlines() == [
         "deadlock: no task can ever run again and no timer is armed, at virtual +1.5 s",
         f"  task Task-1 waits at test_alone.py:{line + 3} wait",
-        f"  task other waits at test_alone.py:{line - 2} acquire",
+        f"    task other waits at test_alone.py:{line - 2} acquire",
         "let something end the wait, or give it a timeout; each run ends here again",
     ]
     end(loop)

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from simclock import Simulation, run
+from simclock._core.choices import Canonical
 
 pytestmark = pytest.mark.usefixtures("each_loop")
 
@@ -308,26 +309,38 @@ def test_trio_in_the_root_while_threads_run(log):
     assert log == [(0.0, 0), (1.0, 1), (2.0, 2), (3.0, "joined")]
 
 
-def test_trio_schedules_equal_deadlines_the_same_way_for_one_seed():
-    def program():
-        order = []
+def trio_order():
+    """Return the order in which trio wakes twelve tasks with one deadline."""
+    order = []
 
-        async def child(number):
-            await trio.sleep(1)
-            order.append(number)
+    async def child(number):
+        await trio.sleep(1)
+        order.append(number)
 
-        async def main():
-            async with trio.open_nursery() as nursery:
-                for number in range(12):
-                    nursery.start_soon(child, number)
+    async def main():
+        async with trio.open_nursery() as nursery:
+            for number in range(12):
+                nursery.start_soon(child, number)
 
-        trio.run(main)
-        return order
+    trio.run(main)
+    return order
 
-    orders = [tuple(run(program, seed=seed)) for seed in (0, 0, 1, 2, 3, 0)]
 
-    assert orders[0] == orders[1] == orders[5]
-    assert len(set(orders)) > 1
+def test_trio_runs_what_is_ready_at_once_in_the_order_of_creation_whatever_the_seed():
+    assert [run(trio_order, seed=seed) for seed in (0, 0, 7)] == [list(range(12))] * 3
+
+
+def test_the_order_of_a_batch_of_trio_is_from_the_schedule(monkeypatch):
+    asked = []
+
+    def last(_self, bound, label):
+        asked.append((bound, label))
+        return bound - 1
+
+    monkeypatch.setattr(Canonical, "choose", last)
+
+    assert run(trio_order)[-12:] == list(reversed(range(12)))
+    assert (12, "trio batch") in asked
 
 
 # -------------------------------------------------------------------------- all mixed

@@ -5,14 +5,14 @@ from __future__ import annotations
 import _thread
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simclock._boundary import (
     _native,
     databases,
     entropy,
-    identity,
     libraries,
+    overlays,
     platforms,
     signals,
     wallclock,
@@ -41,7 +41,6 @@ def prepare() -> None:
     global _prepared  # noqa: PLW0603
     if not _prepared:
         platforms.check()
-        identity.prepare()
         os.register_at_fork(after_in_child=forget)
         _prepared = True
 
@@ -61,9 +60,12 @@ def open_boundary(
     kernel: Kernel,
     seed: int,
     clock: wallclock.WallClock,
-    new_event_loop: Callable[[], Any],
+    change: Callable[[overlays.Overlay], None],
 ) -> None:
-    """Make the calling thread the root of *kernel* and switch everything on."""
+    """Make the calling thread the root of *kernel* and switch everything on.
+
+    *change* is what plugins do to their libraries.
+    """
     undo: list[Callable[[], None]] = []
     is_main = _thread.get_ident() == threading.main_thread().ident
     try:
@@ -88,8 +90,8 @@ def open_boundary(
             _begin(undo, databases.start, databases.stop)
         entropy.start(seed)
         undo.append(entropy.stop)
-        identity.start(seed, new_event_loop)
-        undo.append(identity.stop)
+        overlays.start(seed, change)
+        undo.append(overlays.stop)
         _begin(undo, libraries.start, libraries.stop)
         kernel.adopt_root(_thread.get_ident())
         kernels.append(kernel)

@@ -12,12 +12,12 @@ import sys
 from types import BuiltinFunctionType, MethodDescriptorType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from simclock._boundary import _native, databases, rows
+from simclock._boundary import _native, databases, overlays, rows
 from simclock._boundary.active import kernel, kernels
 from simclock._boundary.held import announce, refuse
 from simclock._boundary.rows import Row, originals
 from simclock._core import report
-from simclock.errors import Escape, Unsupported
+from simclock.errors import Escape, PluginError, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -308,7 +308,8 @@ def _release_lock() -> None:
     originals["_imp.release_lock"]()
     try:
         rows.redirect_loaded()
-    except Unsupported as error:
+        overlays.apply_loaded()
+    except (Unsupported, PluginError) as error:
         kernel().fail(error)
     _guard_loaded()
     databases.start()

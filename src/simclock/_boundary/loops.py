@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import select
 import selectors
-import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simclock._boundary import _native, realtime, signals
@@ -23,7 +22,7 @@ from simclock._core.trace import Trace
 TURN_STEPS = 2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from simclock._boundary.outside import Debtor
 
@@ -82,12 +81,11 @@ class LoopKernel:
         self,
         ready: Collection[Any],
         selector: LoopSelector,
-        details: Callable[[], list[str]],
     ) -> None:
         """Serve a loop.
 
-        *ready* is empty while the loop has nothing to do, *selector* has its
-        descriptors, and *details* says what it waits for, a line each.
+        *ready* is empty while the loop has nothing to do, and *selector* has
+        its descriptors.
         """
         self._kernel = current = kernel()
         self._signals_wanted = current.port.signals_wanted
@@ -97,8 +95,6 @@ class LoopKernel:
         if type(current.trace) is not Trace:
             # Somebody else's code hears of each record.
             self.record = functools.partial(_native.call_kernel, current.trace.add)
-        # Weakly: a loop that is done with is not to live as long as its thread.
-        current.current.details = functools.partial(_tell, weakref.WeakMethod(details))
         self._ready = ready
         self._registered = selector.registered
         self._selector = selector
@@ -158,11 +154,6 @@ class LoopKernel:
         """Let the loop look whether something is ready. May be called from any thread."""
         if not _native.simulated():
             _native.kick()
-
-
-def _tell(details: weakref.WeakMethod[Callable[[], list[str]]]) -> list[str]:
-    tell = details()
-    return [] if tell is None else tell()
 
 
 class LoopGate(DebtorGate):

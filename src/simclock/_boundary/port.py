@@ -156,9 +156,17 @@ def _worker_frame(thread: SimThread) -> FrameType | None:
 
 
 def _report_unless_unwound(report: Callable[[Any], None], thread: Any) -> None:
-    # Stalled: the simulation raises that itself.
-    if not isinstance(sys.exc_info()[1], (Unwind, Stalled)):
+    if not _is_ours(sys.exc_info()[1]):
         report(thread)
+
+
+def _is_ours(error: Any) -> bool:
+    """Return whether nothing but the end of the simulation has raised *error*."""
+    within = getattr(error, "exceptions", None)  # of a group, such as trio makes
+    if within:
+        return all(map(_is_ours, within))
+    # Stalled: the simulation raises that itself.
+    return isinstance(error, (Unwind, Stalled))
 
 
 def _never() -> bool:

@@ -125,6 +125,10 @@ class Kernel:
         self._all_ended = _AllEnded(self)
         # What others have to say about a deadlock; raises only what is to end the program.
         self.describe_deadlock: Callable[[list[SimThread]], list[str]] = _nothing_to_say
+        # What else waits in a thread: an event loop's tasks, a line each.
+        self.describe_thread: Callable[[SimThread], list[str]] = _nothing_to_say
+        # Lets a task in the current thread raise an error instead; returns whether one does.
+        self.tell_task: Callable[[BaseException], bool] = _tell_nobody
         self.begin_stretch("")
 
     # --------------------------------------------------------------- stretches
@@ -442,7 +446,9 @@ class Kernel:
                 raise Unwind(
                     "the simulation has failed and its error was swallowed again and again"
                 )
-            raise error
+            # Once: who has swallowed it there gets it here.
+            if self._deliveries > 1 or not self.tell_task(error):
+                raise error
         if self.unwinding and thread is not self.root:
             self._unwind(thread)
         if thread is self.root and self.port.signals_wanted():
@@ -790,7 +796,11 @@ class Kernel:
         raise Unwind("the simulation that this thread belongs to has ended")
 
 
-def _nothing_to_say(_threads: list[SimThread]) -> list[str]:
+def _tell_nobody(_error: BaseException) -> bool:
+    return False
+
+
+def _nothing_to_say(_subject: Any) -> list[str]:
     return []
 
 

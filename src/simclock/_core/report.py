@@ -95,7 +95,7 @@ def livelock(kernel: Kernel) -> str:
     limit = kernel.limits.steps_per_instant
     culprit = kernel.current
     lines = [f"livelock: more than {limit} steps at {_instant(kernel)}, running {culprit.name}"]
-    lines += _stack(culprit)
+    lines += _stack(kernel, culprit)
     lines += _blocked(kernel, [t for t in kernel.living.values() if t.wait is not None])
     lines.append("let it wait for something, or raise max_steps_per_instant")
     return "\n".join(lines)
@@ -170,7 +170,7 @@ def held_call(kernel: Kernel, what: str) -> str:
 def escaped_call(kernel: Kernel, what: str) -> str:
     """Describe a call that would run for real, where that is forbidden."""
     lines = [f"escape: {held_call(kernel, what)}, which runs in real time"]
-    lines += _stack(kernel.current)
+    lines += _stack(kernel, kernel.current)
     lines.append(
         'allow it with external="hold" (the clock waits), or only here: `with sim.real_time(): ...`'
     )
@@ -180,7 +180,7 @@ def escaped_call(kernel: Kernel, what: str) -> str:
 def refused_call(kernel: Kernel, what: str, advice: Iterable[str]) -> str:
     """Describe a call that would wait where nobody sees it."""
     lines = [f"escape: {held_call(kernel, what)}, which waits in C, outside the simulated clock"]
-    lines += _stack(kernel.current)
+    lines += _stack(kernel, kernel.current)
     return "\n".join([*lines, *advice])
 
 
@@ -194,7 +194,7 @@ def stall(kernel: Kernel, what: str, *, in_c: bool = False, advice: Sequence[str
             f"{what}{called and f', in {called}'}"
         )
     ]
-    lines += _stack(owner)
+    lines += _stack(kernel, owner)
     lines += _blocked(kernel, [t for t in kernel.living.values() if t.wait is not None])
     if advice:
         lines += advice
@@ -333,12 +333,12 @@ def _blocked(kernel: Kernel, chosen: Iterable[SimThread]) -> list[str]:
         lines += [f"  {line}" for line in threads([thread], kernel.origin_ns)]
         # Every thread is named; stacks beyond these say the same again.
         if number < STACKS:
-            lines += _stack(thread)
+            lines += _stack(kernel, thread)
     return lines
 
 
-def _stack(thread: SimThread) -> list[str]:
-    lines = [f"    {line}" for line in thread.details()]
+def _stack(kernel: Kernel, thread: SimThread) -> list[str]:
+    lines = [f"    {line}" for line in kernel.describe_thread(thread)]
     for frame in _frames(thread)[:STACK_LINES]:
         code = frame.f_code
         lines.append(f"    {code.co_filename}:{frame.f_lineno} in {code.co_name}")

@@ -7,13 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from simclock._core.waits import Wait
-
-
-def _nothing() -> list[str]:
-    return []
 
 
 class ThreadState(enum.Enum):
@@ -44,7 +38,6 @@ class SimThread:
         "baton",
         "children",
         "daemon",
-        "details",
         "error",
         "finished",
         "handle",
@@ -75,8 +68,6 @@ class SimThread:
         # An error found by the kernel, to be raised at this thread's wait.
         self.error: BaseException | None = None
         self.unwinds = 0
-        # Says, a line each, what else waits in it: an event loop's tasks.
-        self.details: Callable[[], list[str]] = _nothing
         # Releases to come that release nothing, by lock: of locks that it could not have back.
         self.owed: dict[int, int] = {}
         # What a join waits for: a lock up to 3.12, a thread handle from 3.13 on.

@@ -1,1 +1,33 @@
-"""What simclock gives to one way of running code each: event loops of its own."""
+"""Concurrency libraries as plugins: found here, by programs as by the simulator.
+
+    runner = flavours.get("trio").start()
+    future = runner.adopt(fetch)       # in the background, from any thread
+    value = runner.execute(compute)    # wait for it
+    runner.close()
+
+A flavour is named by its library's module. ``asyncio``, ``threading`` and
+``trio`` are built in; others come by the hook ``simclock_flavours``. To import
+this loads no simulator.
+"""
+
+from simclock.flavours.contract import (
+    Flavour,
+    PayloadFuture,
+    Runner,
+    WaitingTask,
+    stop_requested,
+    tree,
+)
+from simclock.flavours.finding import get, registered, running
+
+__all__ = [
+    "Flavour",
+    "PayloadFuture",
+    "Runner",
+    "WaitingTask",
+    "get",
+    "registered",
+    "running",
+    "stop_requested",
+    "tree",
+]

@@ -6,7 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simclock.errors import Deadlock, Livelock
-from simclock.flavours.aio.tasks import described
+from simclock.flavours.aio.waiting import waiting_in
+from simclock.flavours.contract import tree
 from simclock.lowlevel import (
     FREE_READS,
     GLANCE,
@@ -188,7 +189,7 @@ class Alone:
 
     def _describe(self, happened: str, advice: str) -> str:
         instant = f"at virtual {(self.now_ns - START_NS) / SECOND:+g} s"
-        tasks = [f"  {line}" for line in described(self._loop)]
+        tasks = [f"  {line}" for line in tree(waiting_in(self._loop))]
         return "\n".join([f"{happened}, {instant}", *tasks, advice])
 
     def wake(self) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from simclock.flavours.aio import drivers
 from simclock.flavours.aio.durations import FINE, NEVER, duration_ns, instant_ns
 from simclock.flavours.aio.handles import SleepHandle, Timers, new_handle, new_timer
-from simclock.flavours.aio.tasks import KEEPING, Future, Sites, Task, described, name_of, stepped
-from simclock.lowlevel import NOISE_NS, LoopKernel, monotonic, simulated, task_names
+from simclock.flavours.aio.tasks import KEEPING, Future, Sites, Task, name_of, stepped
+from simclock.lowlevel import NOISE_NS, LoopKernel, counter, monotonic, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,8 @@ _DEFAULT_NAME = r"Task-\d+|None"
 # Handles of one turn from which on the turn is a crowd: what each may do at one instant is a lot
 # together.
 CROWD = 100
+# What counts tasks in a simulation, for their names.
+TASKS = "asyncio tasks"
 
 
 class Selector(selectors.DefaultSelector):
@@ -91,7 +93,7 @@ class SimEventLoop(_StockLoop):
         self._alone: drivers.Alone | None = None
         self._foreign: drivers.Foreign | None = None
         super().__init__(Selector())
-        self._next_name = task_names() if self._at_home else itertools.count(1).__next__
+        self._next_name = counter(TASKS) if self._at_home else itertools.count(1).__next__
         self._sites = Sites()
         self._in_run_forever = False
         self._driver: Any = None
@@ -105,7 +107,7 @@ class SimEventLoop(_StockLoop):
         selector: Any = self._selector
         is_replaced = self._is_replaced(selector)
         if simulated() and not is_replaced:
-            driver: Any = LoopKernel(self._ready, selector, self._details)
+            driver: Any = LoopKernel(self._ready, selector)
         elif self._at_home or is_replaced:
             driver = self._foreign = self._foreign or drivers.Foreign(self, self._read_foreign)
         else:
@@ -345,9 +347,6 @@ class SimEventLoop(_StockLoop):
                 logger: Any = base_events.logger  # type: ignore[attr-defined]
                 logger.warning("Executing %s took %.3f seconds", text, seconds)
         handle = None
-
-    def _details(self) -> list[str]:
-        return described(self) if self.is_running() else []
 
     def _watches(self) -> bool:
         """Return whether somebody outside may make something ready: by a descriptor or a signal."""

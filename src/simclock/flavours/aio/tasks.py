@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import asyncio.locks
 import asyncio.queues
+import functools
+import importlib.util
 import os.path
 import re
 from types import BuiltinFunctionType, CodeType, CoroutineType
 from typing import Any
-
-_LIBRARY = os.path.dirname(asyncio.__file__) + os.sep  # noqa: PTH120 - prefix of code's file names
 
 _ADDRESS = re.compile(r"(?: at)? ?0x[0-9a-f]+")
 # What asyncio, in C, has the loop call: the type of a step, the name of the end of a wait.
@@ -70,32 +70,47 @@ _KEEPING = tuple(
 KEEPING = frozenset(map(id, _KEEPING))
 
 
+@functools.cache
+def _folder(library: str) -> tuple[str, ...]:
+    """Return what the file names of a library's code begin with, if it is there."""
+    # Not by the module: it may be loaded in the middle of a first run, and only there.
+    spec = importlib.util.find_spec(library)
+    if spec is None or spec.origin is None:
+        return ()
+    return (os.path.dirname(spec.origin) + os.sep,)  # noqa: PTH120 - as code has it
+
+
 class _Code:
-    """What is known of some code: whether it is asyncio's, and the texts of its lines.
+    """What is known of some code: whether it is a library's, and the texts of its lines.
 
     It keeps the code, so that its id stays its own.
     """
 
     __slots__ = ("code", "is_library", "texts")
 
-    def __init__(self, code: CodeType) -> None:
+    def __init__(self, code: CodeType, folders: tuple[str, ...]) -> None:
         self.code = code
-        self.is_library = code.co_filename.startswith(_LIBRARY)
-        # By the last instruction, and the part of asyncio that was called.
+        self.is_library = code.co_filename.startswith(folders)
+        # By the last instruction, and the part of the library that was called.
         self.texts: dict[tuple[int, str], str] = {}
 
 
 class Sites:
-    """Where tasks wait, as texts; each is made once."""
+    """Where tasks wait, as texts; each is made once.
 
-    def __init__(self) -> None:
+    Args:
+        library: Whose tasks these are. What anyio does for them is its part, too.
+    """
+
+    def __init__(self, library: str = "asyncio") -> None:
+        self._folders = (*_folder(library), *_folder("anyio"))
         # By the code's id: to hash code is to hash all of it.
         self._known: dict[int, _Code] = {}
 
     def of(self, task: Any) -> str:
-        """Return the file and line at which *task* waits, or is, and for which part of asyncio.
+        """Return the file and line at which *task* waits, or is, and for which part of the library.
 
-        The innermost frame outside asyncio itself, such as ``app.py:12 sleep``.
+        The innermost frame outside the library itself, such as ``app.py:12 sleep``.
         """
         return self.of_coroutine(task.get_coro())
 
@@ -125,7 +140,7 @@ class Sites:
         return text
 
     def _learn(self, code: CodeType) -> _Code:
-        known = self._known[id(code)] = _Code(code)
+        known = self._known[id(code)] = _Code(code, self._folders)
         return known
 
 
@@ -143,28 +158,3 @@ def name_of(task: Any) -> str:
     """Return a task's name without the addresses that names made from a repr have."""
     name: str = task.get_name()
     return _ADDRESS.sub("", name) if "0x" in name else name
-
-
-# So many tasks that wait at one place get a line each.
-APART = 3
-
-
-def described(loop: Any) -> list[str]:
-    """Return lines about the tasks of *loop* that have not ended, in order of creation."""
-    sites = Sites()
-    waiting: dict[str, list[str]] = {}
-    tasks: Any = sorted(asyncio.all_tasks(loop), key=_order)
-    for task in tasks:
-        waiting.setdefault(sites.of(task), []).append(name_of(task))
-    lines = []
-    for site, names in waiting.items():
-        if len(names) > APART:
-            some = ", ".join(names[:APART])
-            lines.append(f"{len(names)} tasks wait at {site}: {some} and {len(names) - APART} more")
-        else:
-            lines += [f"task {name} waits at {site}" for name in names]
-    return lines
-
-
-def _order(task: Any) -> Any:
-    return getattr(task, "_simclock_number", 0)

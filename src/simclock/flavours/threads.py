@@ -1,0 +1,40 @@
+"""Threads and pools in a simulation: names that count from 1, sets that have an order."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from simclock.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from simclock.lowlevel import Overlay
+
+
+class Threading:
+    """The plugin."""
+
+    @hookimpl
+    def simclock_simulate(self, overlay: Overlay) -> None:
+        """Let names and order be the same in each run."""
+        overlay.replace(threading, "_counter", overlay.counter("threads"))
+        base = overlay.module("concurrent.futures._base")
+        # `as_completed` and `wait` go through sets of futures, and sort them by `id`.
+        overlay.replace(base, "Future", overlay.numbered(base.Future))
+        overlay.replace(base, "id", overlay.number_of)
+        pool = overlay.module("concurrent.futures.thread")
+        overlay.replace(pool.ThreadPoolExecutor, "_counter", overlay.counter("pools", 0))
+        # The set of its threads, which it joins in the set's order.
+        overlay.replace(pool, "set", _InOrder)
+
+
+class _InOrder(dict[Any, None]):
+    """What a pool uses a set for, in the order in which things were added."""
+
+    def add(self, item: Any) -> None:
+        self[item] = None
+
+    def discard(self, item: Any) -> None:
+        self.pop(item, None)
+
+    remove = dict.__delitem__

@@ -1,0 +1,104 @@
+"""The flavour ``trio``. The library is imported when it is needed: it may not be installed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from simclock.flavours.contract import Flavour
+from simclock.flavours.loops import LoopRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import trio
+
+    from simclock.flavours.contract import PayloadFuture
+
+
+class Trio(Flavour):
+    """Tasks of trio's loops."""
+
+    name = "trio"
+
+    def start(self) -> TrioRunner:
+        """See `Flavour.start`."""
+        return TrioRunner(self)
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Flavour.sleep`."""
+        import trio
+
+        await trio.sleep(seconds)
+
+    def is_running(self) -> bool:
+        """See `Flavour.is_running`."""
+        loaded: Any = sys.modules.get("trio")
+        return loaded is not None and bool(loaded.lowlevel.in_trio_task())
+
+    async def in_thread(self, function: Callable[[], Any]) -> Any:
+        """See `Flavour.in_thread`."""
+        import trio
+
+        # Not the loop's own limiter: all its threads may be at work.
+        return await trio.to_thread.run_sync(function, limiter=trio.CapacityLimiter(1))
+
+
+class TrioRunner(LoopRunner):
+    """Runs payloads as tasks of a loop that ``trio.run`` makes."""
+
+    _token: trio.lowlevel.TrioToken
+    _nursery: trio.Nursery
+    _scopes: dict[PayloadFuture, trio.CancelScope]
+
+    def _run(self) -> None:
+        import trio
+
+        trio.run(self._serve)
+
+    async def _serve(self) -> None:
+        import trio
+
+        self._token, self._scopes = trio.lowlevel.current_trio_token(), {}
+        async with trio.open_nursery() as self._nursery:
+            self._began()
+            await trio.sleep_forever()
+
+    def _soon(self, function: Callable[..., object], *args: Any) -> None:
+        self._token.run_sync_soon(function, *args)
+
+    def _spawn(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
+        import trio
+
+        scope = self._scopes[future] = trio.CancelScope()
+        self._nursery.start_soon(self._payload, payload, future, scope, name=future.name)
+
+    async def _payload(
+        self, payload: Callable[[], Any], future: PayloadFuture, scope: trio.CancelScope
+    ) -> None:
+        import trio
+
+        try:
+            with scope:
+                value = await payload()
+        except trio.Cancelled:
+            future.end_cancelled()
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is the caller's
+            future.set_exception(error)
+        else:
+            if scope.cancelled_caught:
+                future.end_cancelled()
+            else:
+                future.set_result(value)
+        finally:
+            del self._scopes[future]
+            self._ended(future)
+
+    def _cancel(self, future: PayloadFuture) -> None:
+        scope = self._scopes.get(future)
+        if scope is not None:
+            scope.cancel()
+
+    def _stop(self) -> None:
+        self._nursery.cancel_scope.cancel()

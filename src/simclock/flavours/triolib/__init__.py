@@ -1,0 +1,1 @@
+"""trio in simulated time."""

@@ -1,0 +1,146 @@
+"""trio in a simulation: what goes by chance or by address, and what is kept between runs."""
+
+from __future__ import annotations
+
+import functools
+from math import inf
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from simclock.errors import Unwind
+from simclock.flavours.triolib import clocks, waiting
+from simclock.hookspecs import hookimpl
+from simclock.lowlevel import simulated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simclock.flavours import WaitingTask
+    from simclock.lowlevel import Overlay
+
+
+class Trio:
+    """The plugin."""
+
+    @hookimpl
+    def simclock_simulate(self, overlay: Overlay) -> None:
+        """Let order be the same in each run, threads be ours, and clocks be exact."""
+        for module, put in (
+            ("_run", _put_run),
+            ("_thread_cache", _put_threads),
+            ("_mock_clock", clocks.put_mock_clock),
+            ("_io_epoll", _put_waits),
+        ):
+            overlay.when_loaded(f"trio._core.{module}", functools.partial(put, overlay))
+
+    @hookimpl
+    def simclock_waiting_tasks(self, ident: int) -> list[WaitingTask]:
+        """Return the tasks of the loop that runs in a thread."""
+        return waiting.waiting(ident)
+
+    @hookimpl
+    def simclock_tell_task(self, error: BaseException, ident: int) -> bool:
+        """Let the main task raise *error*: trio's loop does not survive one of its own."""
+        return waiting.tell(error, ident)
+
+
+def _put_run(overlay: Overlay, run: Any) -> None:
+    # A tie-break of heaps: numbers that grow put equal deadlines in arming order.
+    number = overlay.counter("trio ties")
+    overlay.replace(run, "id", lambda subject: number() if simulated() else id(subject))
+    overlay.replace(run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
+    overlay.replace(run, "_r", _Order(overlay, run._r))
+    overlay.replace(run, "_MAX_TIMEOUT", _Most(run._MAX_TIMEOUT))
+    overlay.replace(run, "setup_runner", waiting.noting(run.setup_runner))
+    overlay.at_end(waiting.forget)
+    clocks.put_system_clock(overlay, run)
+
+
+class _Order:
+    """Trio's random numbers: the order of a batch is from the schedule instead."""
+
+    def __init__(self, overlay: Overlay, original: Any) -> None:
+        self._choose = overlay.choose
+        self._original = original
+
+    def shuffle(self, batch: list[Any]) -> None:
+        """Order the tasks that are to run next; the last one is run first.
+
+        Canonical is the order of their creation, in which *batch* is.
+        """
+        if not simulated():
+            self._original.shuffle(batch)
+            return
+        left, order = list(batch), []
+        while len(left) > 1:
+            order.append(left.pop(self._choose(len(left), "trio batch")))
+        batch[:] = [*left, *reversed(order)]
+
+    def uniform(self, least: float, most: float) -> float:
+        """Return where a clock starts: whole, so that differences of its readings are exact."""
+        return least if simulated() else float(self._original.uniform(least, most))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+
+def _put_waits(overlay: Overlay, io: Any) -> None:
+    """Let a loop that has no deadline wait for ever, not a day at a time; and end in its own way.
+
+    What is raised here passes by its tasks, and leaves them as they are.
+    """
+    manager = io.EpollIOManager
+    usual = manager.get_events
+
+    @functools.wraps(usual)
+    def get_events(self: Any, timeout: float) -> Any:
+        if not simulated():
+            return usual(self, timeout)
+        try:
+            return usual(self, -1 if timeout == inf else timeout)
+        except Unwind as end:
+            if not waiting.tell(end, get_ident()):
+                raise
+            return []
+
+    overlay.replace(manager, "get_events", get_events)
+
+
+def _put_threads(overlay: Overlay, cache: Any) -> None:
+    overlay.replace(cache, "THREAD_CACHE", _Threads(cache.THREAD_CACHE, cache.ThreadCache()))
+    start = overlay.counter("trio threads", 0)
+    overlay.replace(cache, "name_counter", _Names(cache.name_counter, start))
+
+
+class _Most(float):
+    """The longest wait, compared with each: there is none for a simulated thread."""
+
+    def __lt__(self, other: float) -> bool:
+        return not simulated() and super().__lt__(other)
+
+
+class _Threads:
+    """Two caches of idle threads: a simulated thread is for its simulation only."""
+
+    def __init__(self, usual: Any, ours: Any) -> None:
+        self._usual = usual
+        self._ours = ours
+
+    def start_thread_soon(self, *args: Any, **kwargs: Any) -> None:
+        cache = self._ours if simulated() else self._usual
+        cache.start_thread_soon(*args, **kwargs)
+
+    @property
+    def _idle_workers(self) -> Any:
+        return (self._ours if simulated() else self._usual)._idle_workers
+
+
+class _Names:
+    """Numbers for the names of threads."""
+
+    def __init__(self, usual: Any, ours: Callable[[], int]) -> None:
+        self._usual = usual
+        self._ours = ours
+
+    def __next__(self) -> int:
+        return self._ours() if simulated() else next(self._usual)
