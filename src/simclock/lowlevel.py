@@ -9,12 +9,13 @@ For event loops: `LoopKernel`; the kernel's rules for a busy wait (`FREE_READS`,
 whether the calling thread is a simulated one; `monotonic` is the clock that the
 calling thread has, virtual or real, whoever has replaced it in ``time``.
 
-For flavours: `Overlay` is what their ``simulate`` gets; `counter` returns what
-counts a kind of thing in the innermost simulation.
+For ``simclock_simulate``: `Overlay` is what it gets; `counter` returns what
+counts a kind of thing in the innermost simulation; `OrderedSet` is for modules
+that iterate over sets.
 """
 
 from simclock._boundary.loops import LoopKernel, LoopSelector, monotonic, simulated
-from simclock._boundary.overlays import Overlay, counter
+from simclock._boundary.overlays import OrderedSet, Overlay, counter
 from simclock._boundary.replacements import now_ns, park_until
 from simclock._boundary.rows import Row, originals
 from simclock._boundary.wallclock import WallClock
@@ -40,6 +41,7 @@ __all__ = [
     "START_NS",
     "LoopKernel",
     "LoopSelector",
+    "OrderedSet",
     "Overlay",
     "Row",
     "WallClock",

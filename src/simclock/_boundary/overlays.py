@@ -9,6 +9,7 @@ import itertools
 import sys
 import uuid
 from abc import ABCMeta
+from collections.abc import Iterable, Iterator, MutableSet
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from simclock._boundary.active import kernel
 from simclock.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _MISSING = object()
 # Of each open simulation, innermost last.
@@ -25,6 +26,35 @@ _open: list[Overlay] = []
 # Classes are made once: an object may outlive its simulation, and must stay what it is.
 _numbered: dict[type, type] = {}
 _numbers: Iterator[int] = itertools.count(1)
+
+
+class OrderedSet(MutableSet[Any]):
+    """A set in the order in which things were added, for modules that iterate over theirs."""
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        self._items = dict.fromkeys(items)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._items
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, value: Any) -> None:
+        """Add *value*, as the last one if it is new."""
+        self._items[value] = None
+
+    def discard(self, value: Any) -> None:
+        """Remove *value* if it is there."""
+        self._items.pop(value, None)
+
+    def update(self, *others: Iterable[Any]) -> None:
+        """Add the items of all *others*, in their order."""
+        for other in others:
+            self._items.update(dict.fromkeys(other))
 
 
 class Overlay:
@@ -38,8 +68,8 @@ class Overlay:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        # What to put back, and what to call then.
-        self._undo: list[Callable[[], None]] = []
+        # What to put back, and what to call then, as functions and arguments.
+        self._undo: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._counters: dict[str, Callable[[], int]] = {}
         # By module: what waits for its being loaded.
         self._waiting: dict[str, list[Callable[[Any], None]]] = {}
@@ -53,12 +83,12 @@ class Overlay:
         (`simclock.lowlevel.simulated` tells).
         """
         before = vars(owner).get(name, _MISSING)
-        self._undo.append(lambda: _put_back(owner, name, before))
+        self._undo.append((_put_back, (owner, name, before)))
         setattr(owner, name, value)
 
     def at_end(self, undo: Callable[[], None]) -> None:
         """Call *undo* when the simulation has ended, the last given first. It must not raise."""
-        self._undo.append(undo)
+        self._undo.append((undo, ()))
 
     def module(self, name: str) -> Any:
         """Return a module, imported if it is not yet."""
@@ -125,7 +155,8 @@ class Overlay:
     def undo(self) -> None:
         """Put everything back."""
         while self._undo:
-            self._undo.pop()()
+            function, arguments = self._undo.pop()
+            function(*arguments)
 
 
 def start(seed: int, change: Callable[[Overlay], None]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simclock.hookspecs import hookimpl
+from simclock.lowlevel import OrderedSet
 
 if TYPE_CHECKING:
     from simclock.lowlevel import Overlay
@@ -25,16 +26,4 @@ class Threading:
         pool = overlay.module("concurrent.futures.thread")
         overlay.replace(pool.ThreadPoolExecutor, "_counter", overlay.counter("pools", 0))
         # The set of its threads, which it joins in the set's order.
-        overlay.replace(pool, "set", _InOrder)
-
-
-class _InOrder(dict[Any, None]):
-    """What a pool uses a set for, in the order in which things were added."""
-
-    def add(self, item: Any) -> None:
-        self[item] = None
-
-    def discard(self, item: Any) -> None:
-        self.pop(item, None)
-
-    remove = dict.__delitem__
+        overlay.replace(pool, "set", OrderedSet)

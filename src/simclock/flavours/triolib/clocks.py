@@ -30,12 +30,30 @@ _due: dict[int, float] = {}
 
 def put_system_clock(overlay: Overlay, run: Any) -> None:
     """Make the usual clock exact."""
-    _replace(overlay, run.SystemClock, _always, lambda clock: clock.offset + monotonic())
+    _replace(overlay, run.SystemClock, _exact(run.SystemClock))
     overlay.at_end(_due.clear)
 
 
 def put_mock_clock(overlay: Overlay, module: Any) -> None:
     """Let each clock that jumps by itself, and stands still else, follow the virtual one."""
+    _replace(overlay, module.MockClock, _following(module))
+
+
+def _replace(overlay: Overlay, clock: Any, methods: dict[str, Any]) -> None:
+    for name, method in methods.items():
+        overlay.replace(clock, name, method)
+
+
+# Made once: a simulation is to be opened in no time.
+
+
+@functools.cache
+def _exact(clock: Any) -> dict[str, Any]:
+    return _methods(clock, lambda _: True, lambda self: self.offset + monotonic())
+
+
+@functools.cache
+def _following(module: Any) -> dict[str, Any]:
     clock = module.MockClock
     usual_resync = clock._try_resync_autojump_threshold
 
@@ -47,16 +65,15 @@ def put_mock_clock(overlay: Overlay, module: Any) -> None:
             if runner is not None and runner.clock is self:
                 runner.clock_autojump_threshold = inf
 
-    overlay.replace(clock, "_try_resync_autojump_threshold", resync)
-    _replace(overlay, clock, _follows, _followed)
+    return {
+        "_try_resync_autojump_threshold": resync,
+        **_methods(clock, _follows, _followed),
+    }
 
 
-def _replace(
-    overlay: Overlay,
-    clock: Any,
-    is_ours: Callable[[Any], bool],
-    read: Callable[[Any], float],
-) -> None:
+def _methods(
+    clock: Any, is_ours: Callable[[Any], bool], read: Callable[[Any], float]
+) -> dict[str, Any]:
     usual_time, usual_sleep = clock.current_time, clock.deadline_to_sleep_time
 
     @functools.wraps(usual_time)
@@ -73,12 +90,7 @@ def _replace(
         _due[threading.get_ident()] = deadline
         return max(0.0, deadline - current_time(self))
 
-    overlay.replace(clock, "current_time", current_time)
-    overlay.replace(clock, "deadline_to_sleep_time", deadline_to_sleep_time)
-
-
-def _always(_clock: Any) -> bool:
-    return True
+    return {"current_time": current_time, "deadline_to_sleep_time": deadline_to_sleep_time}
 
 
 def _follows(clock: Any) -> bool:

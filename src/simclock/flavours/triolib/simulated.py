@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simclock.errors import Unwind
 from simclock.flavours.triolib import clocks, waiting
 from simclock.hookspecs import hookimpl
-from simclock.lowlevel import simulated
+from simclock.lowlevel import OrderedSet, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +25,8 @@ class Trio:
     @hookimpl
     def simclock_simulate(self, overlay: Overlay) -> None:
         """Let order be the same in each run, threads be ours, and clocks be exact."""
-        for module, put in (
-            ("_run", _put_run),
-            ("_thread_cache", _put_threads),
-            ("_mock_clock", clocks.put_mock_clock),
-            ("_io_epoll", _put_waits),
-        ):
-            overlay.when_loaded(f"trio._core.{module}", functools.partial(put, overlay))
+        for module, put in PUTS:
+            overlay.when_loaded(module, functools.partial(put, overlay))
 
     @hookimpl
     def simclock_waiting_tasks(self, ident: int) -> list[WaitingTask]:
@@ -89,7 +84,12 @@ def _put_waits(overlay: Overlay, io: Any) -> None:
 
     What is raised here passes by its tasks, and leaves them as they are.
     """
-    manager = io.EpollIOManager
+    overlay.replace(io.EpollIOManager, "get_events", _get_events(io.EpollIOManager))
+
+
+# Made once, as all that does not change: a simulation is to be opened in no time.
+@functools.cache
+def _get_events(manager: Any) -> Any:
     usual = manager.get_events
 
     @functools.wraps(usual)
@@ -103,13 +103,18 @@ def _put_waits(overlay: Overlay, io: Any) -> None:
                 raise
             return []
 
-    overlay.replace(manager, "get_events", get_events)
+    return get_events
 
 
 def _put_threads(overlay: Overlay, cache: Any) -> None:
     overlay.replace(cache, "THREAD_CACHE", _Threads(cache.THREAD_CACHE, cache.ThreadCache()))
     start = overlay.counter("trio threads", 0)
     overlay.replace(cache, "name_counter", _Names(cache.name_counter, start))
+
+
+def _put_fixtures(overlay: Overlay, plugin: Any) -> None:
+    # pytest-trio starts fixtures in the order of a set of them.
+    overlay.replace(plugin, "set", OrderedSet)
 
 
 class _Most(float):
@@ -144,3 +149,13 @@ class _Names:
 
     def __next__(self) -> int:
         return self._ours() if simulated() else next(self._usual)
+
+
+# What is done to each module of trio.
+PUTS = (
+    ("trio._core._run", _put_run),
+    ("trio._core._thread_cache", _put_threads),
+    ("trio._core._mock_clock", clocks.put_mock_clock),
+    ("trio._core._io_epoll", _put_waits),
+    ("pytest_trio.plugin", _put_fixtures),
+)

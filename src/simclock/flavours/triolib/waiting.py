@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _runners: dict[int, weakref.ref[Any]] = {}
 
 
+@functools.cache
 def noting(setup_runner: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that notes which loop runs in which thread, also in guest mode."""
 
