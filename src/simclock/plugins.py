@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simclock import registry
 from simclock._boundary import freezing, rows, table, travelling
 from simclock._boundary.active import kernels
 from simclock.errors import PluginError, Unsupported
-from simclock.flavours import WaitingTask, tree
+from simclock.flavours import tree
 from simclock.flavours.aio.simulated import Asyncio
 from simclock.flavours.threads import Threading
 from simclock.flavours.triolib.simulated import Trio
@@ -21,7 +21,7 @@ from simclock.hookspecs import hookimpl
 from simclock.registry import answers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from simclock._boundary.rows import Row
     from simclock._boundary.wallclock import WallClock
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from simclock._core.trace import Observer
     from simclock.lowlevel import Overlay
 
-    Said = TypeVar("Said")
 
 BOUNDARY = "boundary"
 # What a `WallClock` has.
@@ -203,33 +202,34 @@ def simulate(overlay: Overlay) -> None:
 
 def describe_deadlock(simulation: object, threads: Sequence[SimThread]) -> list[str]:
     """Return what plugins say about a deadlock. Raises only what is to end the program."""
-    texts = _say("simclock_describe_deadlock", str, simulation=simulation, threads=threads)
-    return [line for text in texts for line in text.splitlines()]
+    return _say("simclock_describe_deadlock", _lines, simulation=simulation, threads=threads)
 
 
 def describe_thread(thread: SimThread) -> list[str]:
     """Return what the tasks in *thread* wait for. Raises only what is to end the program."""
-    return tree(_say("simclock_waiting_tasks", _task, ident=thread.ident))
+    return _say("simclock_waiting_tasks", tree, ident=thread.ident)
+
+
+def _lines(texts: Iterable[object]) -> list[str]:
+    return [line for text in texts for line in str(text).splitlines()]
+
+
+def _say(hook: str, show: Callable[[list[Any]], list[str]], **arguments: object) -> list[str]:
+    """Return what plugins say in an error; one that fails says that, and does not hide it."""
+    lines: list[str] = []
+    for name in registry.implementers(hook):
+        try:
+            lines += show([said for _, said in answers(hook, only=name, **arguments)])
+        except PluginError as error:
+            lines.append(str(error).partition("\n")[0])
+        except Exception as error:  # noqa: BLE001 - the first error is what must be told
+            lines.append(f"plugin {name!r} returned something else from {hook}: {error!r}")
+    return lines
 
 
 def tell_task(error: BaseException) -> bool:
     """Let a task in the calling thread raise *error*; return whether one does."""
     return registry.any_of("simclock_tell_task", error=error, ident=get_ident())
-
-
-def _task(said: Any) -> WaitingTask:
-    return said if isinstance(said, WaitingTask) else WaitingTask(repr(said), "no WaitingTask")
-
-
-def _say(hook: str, convert: Callable[[Any], Said], **arguments: object) -> list[Said]:
-    """Return what plugins say in an error; one that fails says that, and does not hide it."""
-    said: list[Said] = []
-    for name in registry.implementers(hook):
-        try:
-            said += [convert(item) for _, item in answers(hook, only=name, **arguments)]
-        except Exception as error:  # noqa: BLE001 - the first error is what must be told
-            said.append(convert(str(error).partition("\n")[0]))
-    return said
 
 
 for _name, _plugin in BUILT_IN.items():

@@ -26,8 +26,9 @@ def waiting(ident: int) -> list[WaitingTask]:
 
 
 def _all_tasks() -> Iterable[Any]:
-    known: Any = asyncio_tasks
-    return [*known._scheduled_tasks, *getattr(known, "_eager_tasks", ())]
+    # Up to 3.11 all are in one set.
+    sets = ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
+    return [task for name in sets for task in getattr(asyncio_tasks, name, ())]
 
 
 def waiting_in(loop: asyncio.AbstractEventLoop) -> list[WaitingTask]:
