@@ -19,9 +19,11 @@ from simclock.flavours.contract import (
     tree,
 )
 from simclock.flavours.finding import get, registered, running
+from simclock.flavours.loops import LoopRunner
 
 __all__ = [
     "Flavour",
+    "LoopRunner",
     "PayloadFuture",
     "Runner",
     "WaitingTask",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # In seconds: what is nearer to a deadline is what the arithmetic of floats has left.
 NOISE = 5e-10
+# What a clock that stands still, in seconds, has its loop wait.
+NEVER = 999999999
 # The deadline that the loop in each thread has asked for last.
 _due: dict[int, float] = {}
 
@@ -86,7 +88,9 @@ def _methods(
     @functools.wraps(usual_sleep)
     def deadline_to_sleep_time(self: Any, deadline: float) -> Any:
         if not (simulated() and is_ours(self)):
-            return usual_sleep(self, deadline)
+            seconds = usual_sleep(self, deadline)
+            # It says so much for never: then a loop without any other hope is a deadlock.
+            return inf if simulated() and seconds == NEVER else seconds
         _due[threading.get_ident()] = deadline
         return max(0.0, deadline - current_time(self))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import weakref
@@ -12,7 +13,10 @@ from simclock.flavours.contract import WaitingTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
+# How often a coroutine may await something after it was closed.
+PATIENCE = 10
 # By thread, the loop that was started there last.
 _runners: dict[int, weakref.ref[Any]] = {}
 
@@ -52,6 +56,38 @@ def tell(error: BaseException, ident: int) -> bool:
     return True
 
 
+def end(error: BaseException, caller: FrameType) -> None:
+    """End the loop that *caller* runs, which *error* will leave.
+
+    What it has in this thread would be in the way of the next one, and its
+    tasks would complain whenever they are collected.
+    """
+    loop, runner = caller.f_locals.get("gen"), _running(threading.get_ident())
+    if loop is None or runner is None:
+        return
+    tasks = sorted(runner.tasks, key=_age, reverse=True)
+    for task in tasks:
+        for nursery in task.child_nurseries:
+            nursery._children.clear()
+    for task in tasks:
+        _close(task.coro)
+    with contextlib.suppress(BaseException):
+        loop.throw(error)
+
+
+def _close(coroutine: Any) -> None:
+    """Close a task's coroutine, also one that awaits something on its way out."""
+    for _ in range(PATIENCE):
+        try:
+            coroutine.close()
+        except RuntimeError:
+            continue
+        except BaseException:  # noqa: BLE001 - of who will never be heard again
+            return
+        else:
+            return
+
+
 def _running(ident: int) -> Any:
     """Return the loop that runs in a thread, if its main task has not ended."""
     reference = _runners.get(ident)
@@ -89,4 +125,8 @@ def _of(task: Any, sites: Sites) -> WaitingTask:
 
 
 def _in_order(tasks: Any) -> list[Any]:
-    return sorted(tasks, key=lambda task: task._counter)
+    return sorted(tasks, key=_age)
+
+
+def _age(task: Any) -> int:
+    return task._counter  # type: ignore[no-any-return]
