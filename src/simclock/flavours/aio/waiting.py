@@ -91,8 +91,6 @@ def _in_frame(name: str, values: Any) -> Iterator[Any]:
         yield from values.get("fs", ())
     elif name == "wait_for":
         yield values.get("fut")
-    elif name == "shield":
-        yield values.get("inner")
 
 
 def _order(task: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from simclock.errors import Unwind
 from simclock.flavours.triolib import clocks, waiting
 from simclock.hookspecs import hookimpl
-from simclock.lowlevel import OrderedSet, simulated
+from simclock.lowlevel import OrderedSet, now_ns, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,13 +97,17 @@ def _get_events(manager: Any) -> Any:
     def get_events(self: Any, timeout: float) -> Any:
         if not simulated():
             return usual(self, timeout)
+        began_ns = now_ns()
         try:
-            return usual(self, -1 if timeout == inf else min(timeout, MOST))
+            events = usual(self, -1 if timeout == inf else min(timeout, MOST))
         except BaseException as error:
             if isinstance(error, Unwind) and waiting.tell(error, get_ident()):
                 return []
             waiting.end(error, sys._getframe(1))
             raise
+        if timeout > 0:
+            clocks.has_waited(waiting.clock_of(self), now_ns() - began_ns)
+        return events
 
     return get_events
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PATIENCE = 10
 # By thread, the loop that was started there last.
 _runners: dict[int, weakref.ref[Any]] = {}
+# The same by what it waits with, which may be in another thread.
+_by_manager: dict[Any, weakref.ref[Any]] = {}
 
 
 @functools.cache
@@ -28,7 +30,7 @@ def noting(setup_runner: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(setup_runner)
     def setup(*args: Any, **kwargs: Any) -> Any:
         runner = setup_runner(*args, **kwargs)
-        _runners[threading.get_ident()] = weakref.ref(runner)
+        _runners[threading.get_ident()] = _by_manager[runner.io_manager] = weakref.ref(runner)
         return runner
 
     return setup
@@ -37,6 +39,13 @@ def noting(setup_runner: Callable[..., Any]) -> Callable[..., Any]:
 def forget() -> None:
     """Forget all loops: the simulation has ended."""
     _runners.clear()
+    _by_manager.clear()
+
+
+def clock_of(manager: Any) -> Any:
+    """Return the clock of the loop that waits by *manager*."""
+    reference = _by_manager.get(manager)
+    return getattr(reference and reference(), "clock", None)
 
 
 def tell(error: BaseException, ident: int) -> bool:
