@@ -157,7 +157,7 @@ def test_the_page_has_a_line_for_each_project_and_its_remarks(tool, publish):
 
     table, _, remarks = page.partition("## ")
     assert table.splitlines()[-2] == (
-        "| tiny 1.0 | MIT | 3 | 2 | 1 | 2 | 4 | 20.0 s | 1.0 s | 2.0 s | 1.5 s | 10.0x |"
+        "| tiny 1.0 | MIT | threads | 3 | 2 | 1 | 2 | 4 | 20.0 s | 1.0 s | 2.0 s | 1.5 s | 10.0x |"
     )
     assert remarks == (
         "tiny 1.0\n\n"
@@ -186,3 +186,19 @@ def test_every_project_is_pinned_and_listed_on_the_page():
 
     assert [line for line in done.stdout.splitlines() if f"\n## {line}\n" not in page] == []
     assert len(done.stdout.splitlines()) >= 8
+
+
+@pytest.mark.parametrize(
+    "way",
+    ["anyio on asyncio and trio", "pytest-asyncio", "pytest-trio", "threads", "unittest's asyncio"],
+)
+def test_each_way_to_run_what_waits_is_in_two_projects_or_more(modules_of, way):
+    projects = modules_of("tools.compat", "projects").projects.PROJECTS
+
+    assert len([one for one in projects if way in one.kind.split(", ")]) >= 2
+
+
+def test_threads_and_event_loops_meet_in_two_projects_or_more(modules_of):
+    projects = modules_of("tools.compat", "projects").projects.PROJECTS
+
+    assert len([one for one in projects if one.kind.endswith(", threads")]) >= 2

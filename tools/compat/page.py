@@ -16,9 +16,10 @@ HEAD = """\
 
 Made by `./dev compat --markdown`. Each project's source distribution is fetched, pinned by its
 hash, and its tests are run twice as published: by plain pytest, then with `--simclock`. Nothing in
-them is changed, and nothing in them knows of simclock. *Same* counts the tests with the same
-outcome in both runs, *different* the others; none may differ, and none may fail. Times and
-processor times are those of the whole pytest process, its start and collection included.
+them is changed, and nothing in them knows of simclock. *Kind* says what waits in them: threads, or
+coroutines by the name of what runs them. *Same* counts the tests with the same outcome in both
+runs, *different* the others; none may differ, and none may fail. Times and processor times are
+those of the whole pytest process, its start and collection included.
 
 """
 
@@ -30,6 +31,7 @@ def cells(comparison: Comparison) -> dict[str, str]:
     return {
         "project": comparison.project.label,
         "licence": comparison.project.license,
+        "kind": comparison.project.kind,
         "tests": str(len(comparison.tests)),
         "same": str(len(comparison.tests) - differing),
         "different": str(differing),
@@ -64,7 +66,7 @@ def markdown(comparisons: list[Comparison]) -> str:
     )
     body = [
         where,
-        *([_row(lines[0]), _row(["---"] * 2 + ["---:"] * (len(lines[0]) - 2))] if lines else []),
+        *([_row(lines[0]), _row(["---"] * 3 + ["---:"] * (len(lines[0]) - 3))] if lines else []),
         *(_row(line.values()) for line in lines),
         "",
         *(part for comparison in comparisons for part in _remarks(comparison)),

@@ -29,6 +29,8 @@ class Project:
     files: tuple[str, ...]
     #: What the tests are about, in a few words.
     about: str = ""
+    #: What waits in the tests: threads, or coroutines by the name of what runs them.
+    kind: str = "threads"
     #: Options of both runs, each with its reason.
     options: dict[str, str] = field(default_factory=dict)
     #: Tests that are not run, each with its reason. A name may end where parameters would begin.
