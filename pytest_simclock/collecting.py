@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import enum
-import re
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_simclock.closure import definitions
+from pytest_simclock.neighbours import kept_loops
 from pytest_simclock.options import mode
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-# An event loop that several tests share: pytest-asyncio's, by the names of its versions.
-_SHARED_LOOP = re.compile(r"_(class|module|package|session)_(event_loop|scoped_runner)|event_loop")
 _kind = pytest.StashKey["Kind"]()
 # Why a test cannot be run as it asks for.
 complaints = pytest.StashKey[str]()
@@ -72,39 +67,10 @@ def needs_sim(item: pytest.Item) -> bool:
 
 
 def _is_ours(item: pytest.Item, name: str) -> bool:
-    for definition in reversed(list(_definitions(item, name))):
-        if getattr(definition.func, "__module__", "") == "pytest_simclock.fixtures":
-            return True
-        if name not in definition.argnames:
-            return False
-    return False
-
-
-def _definitions(item: pytest.Item, name: str | None = None) -> Iterable[Any]:
-    """Return the definitions of the fixtures that *item* uses: all, or those of one name."""
-    known: dict[str, Any] = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    if name is not None:
-        return list(known.get(name, ()))
-    return (definition for definitions in known.values() for definition in definitions)
-
-
-def wide_fixtures(item: pytest.Item) -> list[Any]:
-    """Return the definitions of the fixtures that *item* may share with other tests."""
-    return [found for found in _definitions(item) if found.scope != "function"]
-
-
-def requested_fixtures(item: pytest.Item) -> list[Any]:
-    """Return the definitions of the fixtures that *item* asks for: all but the autouse ones."""
-    info = getattr(item, "_fixtureinfo", None)
-    wanted = [*getattr(info, "argnames", ())]
-    wanted += [name for marker in item.iter_markers("usefixtures") for name in marker.args]
-    found: dict[Any, None] = {}
-    while wanted:
-        for definition in _definitions(item, wanted.pop()):
-            if definition not in found:
-                found[definition] = None
-                wanted += definition.argnames
-    return list(found)
+    return any(
+        getattr(definition.func, "__module__", "") == "pytest_simclock.fixtures"
+        for definition in definitions(item, name)
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -143,12 +109,12 @@ def _complaint(item: pytest.Item) -> str | None:
         )
     if kind is Kind.SUITE:
         return None
-    loops = [f for f in wide_fixtures(item) if _SHARED_LOOP.fullmatch(f.argname)]
-    if loops:
-        return (
-            f"the fixture {loops[0].argname!r} of {loops[0].scope} scope keeps an event loop from"
-            " test to test, and this test has a simulation, and so a clock, of its own\n"
-            "give the loop function scope, or run the suite with --simclock and this test without"
-            " sim and marker"
-        )
-    return None
+    loops = list(kept_loops(item))
+    if not loops:
+        return None
+    return (
+        f"{loops[0]} keeps an event loop from test to test, and this test has a simulation, and"
+        " so a clock, of its own\n"
+        "give the loop function scope, or run the suite with --simclock and this test without"
+        " sim and marker"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
+import random
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +27,14 @@ def apart(item: pytest.Item, run: TestRun) -> Generator[None, None, None]:
     """For a block, separate the engine from the examples, if *item* is a test with ``@given``."""
     test: Any = getattr(item, "obj", None)
     handle = getattr(test, "hypothesis", None)
-    inner = getattr(handle, "inner_test", None)
-    if handle is None or inner is None or inspect.iscoroutinefunction(inner):
+    if getattr(handle, "inner_test", None) is None:
         yield
         return
     _explain_without_ours()
-    handle.inner_test = _example(inner, run)
-    item.obj = _engine(test, run)  # type: ignore[attr-defined]
+    item.obj = _engine(test, handle, run)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        handle.inner_test = inner
         item.obj = test  # type: ignore[attr-defined]
 
 
@@ -50,26 +47,37 @@ def _explain_without_ours() -> None:
         scrutineer.UNHELPFUL_LOCATIONS = tuple(dict.fromkeys([*known, *ours]))
 
 
-def _engine(test: Any, run: TestRun) -> Any:
+def _engine(test: Any, handle: Any, run: TestRun) -> Any:
     @functools.wraps(test)
     def engine(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with run.worlds.inside(None):
+        # Not before: what runs coroutines puts in its own function when the test is called.
+        inner = handle.inner_test
+        found = run.synchronous(inner)
+        if found is None:
             return test(*args, **kwargs)
+        handle.inner_test = _example(inner, *found, run)
+        try:
+            with run.worlds.inside(None):
+                return test(*args, **kwargs)
+        finally:
+            handle.inner_test = inner
 
     return engine
 
 
-def _example(inner: Any, run: TestRun) -> Any:
+def _example(inner: Any, call: Any, alone: bool, run: TestRun) -> Any:
+    # By *inner* Hypothesis knows the test again, and its failures.
     @functools.wraps(inner)
     def example(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         of_test = run.simulation
-        with run.example() as simulation:
+        seeded = random.getstate()  # by Hypothesis, the same for each example or as it was drawn
+        with run.example(seeded, alone=alone) as simulation:
             # The fixture `sim` was set up once; each example gets its own.
             kwargs = {
                 name: simulation if value is of_test else value for name, value in kwargs.items()
             }
-            return inner(*args, **kwargs)
+            return call(*args, **kwargs)
 
     return example

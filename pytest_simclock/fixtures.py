@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from pytest_simclock.collecting import Kind, kind_of, requested_fixtures
+from pytest_simclock.closure import requested_fixtures
+from pytest_simclock.collecting import Kind, kind_of
+from pytest_simclock.neighbours import keeps_loop, kept_loops
 from pytest_simclock.options import mode
 
 if TYPE_CHECKING:
@@ -46,11 +48,12 @@ def sim(request: pytest.FixtureRequest) -> Simulation:
 
 
 class _Kept(NamedTuple):
-    """The threads that a fixture has started and keeps."""
+    """The threads that a fixture has started and keeps, and whether it keeps an event loop."""
 
     in_suite: bool
     first: str
     threads: tuple[Any, ...]
+    loop: bool
 
     @property
     def names(self) -> list[str]:
@@ -87,8 +90,9 @@ class WideFixtures:
             finally:
                 definition.addfinalizer(lambda: back.append(self._worlds.enter(world)))
                 started = tuple(t for t in self._living(world) if t not in before)
-                if started:
-                    self._kept[definition] = _Kept(in_suite, item.nodeid, started)
+                loop = keeps_loop(definition)
+                if started or loop:
+                    self._kept[definition] = _Kept(in_suite, item.nodeid, started, loop)
 
     def _left(self, definition: Any, back: list[World]) -> None:
         self._kept.pop(definition, None)
@@ -99,20 +103,25 @@ class WideFixtures:
         return tuple(threading.enumerate()) if world is None else world.simulation.threads
 
     def check(self, item: pytest.Item) -> None:
-        """Fail *item* if it uses a fixture whose threads live in a world that it cannot reach."""
+        """Fail *item* if it uses what lives in a world that it cannot reach: threads, loops."""
+        if not self._kept:
+            return
         in_suite = kind_of(item) is Kind.SUITE
-        for definition in requested_fixtures(item) if self._kept else ():
+        for definition in [*requested_fixtures(item), *kept_loops(item).values()]:
             kept = self._kept.get(definition)
-            if kept is not None and kept.in_suite is not in_suite and kept.names:
+            if kept is not None and kept.in_suite is not in_suite and (kept.names or kept.loop):
                 pytest.fail(_cannot_be_shared(definition, kept, item), pytrace=False)
 
 
 def _cannot_be_shared(definition: Any, kept: _Kept, item: pytest.Item) -> str:
     where = Kind.SUITE.value if kept.in_suite else Kind.REAL.value
+    what = "an event loop" if kept.loop else "threads"
+    names = "" if kept.loop else f": {', '.join(kept.names)}"
     return (
-        f"the fixture {definition.argname!r} of {definition.scope} scope runs threads {where}, for"
-        f" {kept.first}: {', '.join(kept.names)}\n"
-        f"this test runs {kind_of(item).value} and would wait for them in vain\n"
+        f"the fixture {definition.argname!r} of {definition.scope} scope runs {what} {where}, for"
+        f" {kept.first}{names}\n"
+        f"this test runs {kind_of(item).value} and would wait for"
+        f" {'it' if kept.loop else 'them'} in vain\n"
         "run both tests in the same way, or give the fixture function scope"
     )
 

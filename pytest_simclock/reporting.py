@@ -161,6 +161,19 @@ def shown_with(error: BaseException) -> Iterable[BaseException]:
     return shown.values()
 
 
+def wrapped_in(error: BaseException) -> Iterable[BaseException]:
+    """Return what loops have made *error* of: its parts, what was cancelled or not foreseen for it.
+
+    An exception that other code raises because of another one stands for itself.
+    """
+    parts = getattr(error, "exceptions", ())
+    if type(error).__name__ in ("Cancelled", "CancelledError", "TrioInternalError"):
+        parts = filter(None, [error.__cause__ or error.__context__])
+    for part in parts:
+        yield part
+        yield from wrapped_in(part)
+
+
 def _hide(ours: tuple[str, ...], entry: TracebackType | None) -> None:
     """Take entries out whole: pytest makes views of its own on what is linked here."""
     kept: list[TracebackType] = []

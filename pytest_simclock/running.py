@@ -9,6 +9,7 @@ import pytest
 
 from pytest_simclock import reporting
 from pytest_simclock.collecting import Kind, complaints, kind_of
+from pytest_simclock.coroutines import Coroutines
 from pytest_simclock.fixtures import WideFixtures
 from pytest_simclock.options import given, marked_options, mode, suite_options
 from pytest_simclock.testrun import TestRun
@@ -46,6 +47,8 @@ class Running:
         self.worlds = Worlds(suite)
         self._wide = WideFixtures(self.worlds)
         self._timing = RealTiming()
+        self.coroutines = Coroutines()
+        self._config.pluginmanager.register(self.coroutines, "simclock-coroutines")
         self.is_suite = mode(self._config) is True
         if self.is_suite:
             self._simulate_collectors(session)
@@ -116,12 +119,14 @@ class Running:
         if run is None:
             return (yield)
         run.prepare_teardown()
+        result = None
         try:
             result = yield
         except BaseException as error:
-            run.note(error)
-            run.finish()
-            raise
+            if not run.repeats(error):
+                run.note(error)
+                run.finish()
+                raise
         run.finish()
         return result
 

@@ -8,6 +8,7 @@ outside, where the time is real.
 from __future__ import annotations
 
 import contextlib
+import random
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,7 @@ class TestRun:
             if not (self._kind is Kind.OWN and self._running.is_suite):
                 self.begin()
             self._set_up_began = True
+            self._running.coroutines.begin(self._item)
             self._originals["setup"]()
             self.begin()
 
@@ -127,7 +129,16 @@ class TestRun:
     def _call(self) -> None:
         __tracebackhide__ = True
         with self._part(self._harness), self._balanced(), examples.apart(self._item, self):
-            self._originals["runtest"]()
+            try:
+                self._originals["runtest"]()
+            finally:
+                self._forget_repetitions()
+
+    def _forget_repetitions(self) -> None:
+        """Of the errors that unittest has noted, forget those that only came of the first."""
+        noted = getattr(self._item, "_excinfo", None) or []
+        if noted and self._is_failure(noted[0].value):
+            noted[1:] = [found for found in noted[1:] if not self._comes_of_failure(found.value)]
 
     def prepare_teardown(self) -> None:
         """See to it that what the test alone tears down is torn down in its world."""
@@ -159,13 +170,15 @@ class TestRun:
 
     @contextlib.contextmanager
     def _part(self, world: World) -> Generator[None, None, None]:
-        """Be in *world* for a block; raise what the kernel found, even if swallowed."""
+        """Be in *world* for a block; raise what the kernel found, even if swallowed or hidden."""
         with self.worlds.inside(world):
             try:
                 yield
             except BaseException as error:
-                self.note(error)
-                raise
+                # What a loop raises when it is cut off, and closed, says nothing more.
+                if self._told or not self._comes_of_failure(error):
+                    self.note(error)
+                    raise
         self._tell()
 
     @contextlib.contextmanager
@@ -188,18 +201,42 @@ class TestRun:
 
     def _tells(self, error: BaseException) -> bool:
         """Return whether the report of *error* shows what the kernel found."""
+        return any(self._is_failure(shown) for shown in reporting.shown_with(error))
+
+    def _is_failure(self, error: BaseException) -> bool:
         failure = None if self._harness is None else self.simulation.failure
-        return failure is not None and any(
-            # What the watchdog raises in a thread is a copy.
-            shown is failure or (isinstance(shown, type(failure)) and str(shown) == str(failure))
-            for shown in reporting.shown_with(error)
+        # What the watchdog raises in a thread is a copy.
+        return failure is not None and (
+            error is failure or (isinstance(error, type(failure)) and str(error) == str(failure))
         )
+
+    def repeats(self, error: BaseException) -> bool:
+        """Return whether *error* only came of what the kernel found, and that is told already."""
+        parts = getattr(error, "exceptions", None)
+        if parts is not None:
+            return all(map(self.repeats, parts))
+        return self._told and (self._is_failure(error) or self._comes_of_failure(error))
+
+    def _comes_of_failure(self, error: BaseException) -> bool:
+        """Return whether *error* only is what a loop made of what the kernel had found before."""
+        from simclock import Deadlock, LimitReached, Livelock, Stalled
+
+        if self._harness is None or self.simulation.failure is None or self._is_failure(error):
+            return False
+        # A kernel that has found something may go on to find more.
+        is_further = isinstance(error, (Deadlock, LimitReached, Livelock, Stalled))
+        return is_further or any(map(self._is_failure, reporting.wrapped_in(error)))
 
     def _tell(self) -> None:
         failure = None if self._harness is None else self.simulation.failure
         if failure is not None and not self._told:
             self.note(failure)
-            raise failure
+            before = failure.__context__
+            try:
+                raise failure
+            finally:
+                # Not what is being handled just now: that came of it.
+                failure.__context__ = before
 
     # -------------------------------------------------------------------- the end
 
@@ -211,6 +248,8 @@ class TestRun:
         try:
             if self._kind is Kind.SUITE:
                 self._elapsed += self.simulation.elapsed
+                if self.simulation.failure is not None:
+                    self.worlds.mend(self._harness)
                 self._tell()
                 self._check_leftovers()
             else:
@@ -316,28 +355,45 @@ class TestRun:
         now = () if self._harness is None else self.simulation.escapes
         return list(dict.fromkeys((*self._escapes, *now)))
 
-    @contextlib.contextmanager
-    def example(self) -> Generator[Simulation, None, None]:
-        """Be in the simulation of one example: the suite's, or one that is opened for it."""
-        with self.worlds.inside(self._harness):
-            if self._kind is Kind.SUITE:
-                self._begin_again()
-                try:
-                    yield self.simulation
-                    self._tell()
-                finally:
-                    self._begin_again()
-            else:
-                with self._own_example() as own:
-                    yield own
+    def synchronous(self, inner: Any) -> tuple[Any, bool] | None:
+        """Return how to run an example, and whether it can be in a simulation of its own.
+
+        None if it is to be run as it is, where the test is.
+        """
+        if self._harness is None:
+            return None
+        return self._running.coroutines.synchronous(self._item, inner)
 
     @contextlib.contextmanager
-    def _own_example(self) -> Generator[Simulation, None, None]:
+    def example(self, seeded: Any, *, alone: bool) -> Generator[Simulation, None, None]:
+        """Be in the simulation of one example: one that is opened for it, or a part of the test's.
+
+        There, `random` goes on from *seeded*. An example that is not to be
+        *alone* gets a part of the test's own simulation, as in a whole suite.
+        """
+        if alone and self._kind is Kind.OWN:
+            with self.worlds.inside(self._harness), self._own_example(seeded) as own:
+                yield own
+            return
+        with self.worlds.inside(self._harness):
+            self._begin_again()
+        # In real time: a test that did so itself would mean all those after it.
+        random.setstate(seeded)
+        with self.worlds.inside(self._harness):
+            try:
+                yield self.simulation
+                self._tell()
+            finally:
+                self._begin_again()
+
+    @contextlib.contextmanager
+    def _own_example(self, seeded: Any) -> Generator[Simulation, None, None]:
         from simclock import Leak
 
         own, _ = self._running.new_simulation(self._item)
         try:
             with own:
+                random.setstate(seeded)
                 try:
                     yield own
                 finally:

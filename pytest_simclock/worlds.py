@@ -11,6 +11,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from pytest_simclock.neighbours import Globals
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -40,6 +42,7 @@ class Worlds:
         self._suite: World = None
         self._own: World = None
         self._current: World = None
+        self._globals = Globals()
 
     def _check_process(self) -> None:
         if self._pid != os.getpid():
@@ -95,7 +98,10 @@ class Worlds:
             return
         self.enter(own)
         self._own = self._current = None
-        own.close(error)
+        try:
+            own.close(error)
+        finally:
+            self._forget_globals(own)
 
     def close_suite(self) -> None:
         """Close the suite's simulation, if it is open. Raises what that has found."""
@@ -105,7 +111,19 @@ class Worlds:
             suite.forget_failure()
             self.enter(suite)
             self._suite = self._current = None
-            suite.close(None)
+            try:
+                suite.close(None)
+            finally:
+                self._forget_globals(suite)
+
+    def _forget_globals(self, world: World) -> None:
+        self._globals.move(world, None)
+        self._globals.forget(world)
+
+    def mend(self, world: World) -> None:
+        """Take away what a test that was cut off has left of other plugins in *world*."""
+        with self.inside(world):
+            self._globals.mend()
 
     def enter(self, world: World) -> World:
         """Move the thread to *world*; return where it was."""
@@ -129,8 +147,13 @@ class Worlds:
         if before is not None:
             self._current = None
             before.leave(collect=before is self._suite)
+        self._globals.move(before, world)
         if world is not None:
-            world.come_back()
+            try:
+                world.come_back()
+            except BaseException:
+                self._globals.move(world, None)
+                raise
             self._current = world
 
     @contextlib.contextmanager

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import functools
 import threading
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import simclock
-from simclock.flavours import Flavour, LoopRunner, PayloadFuture, WaitingTask
+from simclock.flavours import Flavour, LoopRunner, PayloadFuture, WaitingTask, site_of
 
 import tinyloop
 
@@ -49,21 +48,24 @@ class Tinyloop(Flavour):
 class TinyloopRunner(LoopRunner):
     """Runs payloads as tasks of a loop that ``tinyloop.run`` makes."""
 
-    def _run(self) -> None:
+    def run_loop(self) -> None:
+        """See `LoopRunner.run_loop`."""
         tinyloop.run(self._serve())
 
     async def _serve(self) -> None:
         self._loop = tinyloop.loops[threading.get_ident()]
         self._stopping = tinyloop.Event()
         self._tasks: dict[PayloadFuture, tinyloop.Task] = {}
-        self._began()
+        self.began()
         # When this ends, tinyloop cancels all other tasks and waits for them.
         await self._stopping.wait()
 
-    def _soon(self, function: Callable[..., object], *args: Any) -> None:
+    def call_soon(self, function: Callable[..., object], *args: Any) -> None:
+        """See `LoopRunner.call_soon`."""
         self._loop.call_soon_threadsafe(functools.partial(function, *args))
 
-    def _spawn(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
+    def spawn(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
+        """See `LoopRunner.spawn`."""
         self._tasks[future] = self._loop.spawn(self._payload(payload, future), future.name)
 
     async def _payload(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
@@ -77,14 +79,16 @@ class TinyloopRunner(LoopRunner):
             future.set_result(value)
         finally:
             del self._tasks[future]
-            self._ended(future)
+            self.ended(future)
 
-    def _cancel(self, future: PayloadFuture) -> None:
+    def cancel(self, future: PayloadFuture) -> None:
+        """See `LoopRunner.cancel`."""
         task = self._tasks.get(future)
         if task is not None:
             task.cancel()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """See `LoopRunner.stop`."""
         self._stopping.set()
 
 
@@ -141,14 +145,8 @@ class Helpers:
 def simclock_waiting_tasks(ident: int) -> list[WaitingTask]:
     """Return the tasks of the loop that runs in a thread, in order of their creation."""
     loop = tinyloop.loops.get(ident)
-    return [] if loop is None else [WaitingTask(t.name, site(t.coroutine)) for t in loop.tasks]
-
-
-def site(coroutine: Any) -> str:
-    """Return the innermost place outside of the library, and what of the library is called."""
-    inner = coroutine.cr_await
-    while isinstance(inner, CoroutineType) and inner.cr_code.co_filename != tinyloop.__file__:
-        coroutine, inner = inner, inner.cr_await
-    frame = coroutine.cr_frame
-    file = frame.f_code.co_filename.rpartition("/")[2]
-    return f"{file}:{frame.f_lineno} {getattr(inner, '__name__', '')}".rstrip()
+    return (
+        []
+        if loop is None
+        else [WaitingTask(t.name, site_of(t.coroutine, "tinyloop")) for t in loop.tasks]
+    )

@@ -76,7 +76,8 @@ def simclock_flavours() -> list[Flavour] | None:
 
     Called once for each plugin, when somebody first looks for a flavour after
     its registration; plugins in order of their registration. No simulator need
-    be loaded then. What a flavour must have is
+    be loaded then, and should not be: what the other hooks need of
+    `simclock.lowlevel` is imported inside of them. What a flavour must have is
     said in `simclock.flavours.Flavour`. One that lacks some of it, or whose
     name is taken, raises `PluginError`.
     """
@@ -141,7 +142,8 @@ def simclock_tell_task(error: BaseException, ident: int) -> bool | None:
     would not survive that, or would leave behind the task that it is about. In
     the kernel, by that thread, whose ``threading.get_ident()`` is *ident*; the
     last registered plugin first, until one returns True. It must not wait, and
-    has to see to it that the loop goes on.
+    has to see to it that the loop goes on. Not needed for a loop that lets an
+    exception of its wait through and closes its tasks.
     """
 
 

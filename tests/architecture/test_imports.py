@@ -42,7 +42,7 @@ TABLE: dict[str, set[str]] = {
     "_explore": {"simulation", "_strategies", "_core"},
     "_report": {"simulation", "_strategies", "_core"},
     "harness": {"simulation", "_core", "_boundary"},
-    "testing": {"simclock"},
+    "testing": {"simclock", "flavours", "pytest"},
     "hypothesis": {"simclock", "hypothesis"},
 }  # fmt: skip
 
@@ -55,6 +55,7 @@ WITHOUT_SIMULATOR = {
     "simclock.flavours.contract",
     "simclock.flavours.finding",
     "simclock.flavours.loops",
+    "simclock.flavours.sites",
     "simclock.flavours.asyncio",
     "simclock.flavours.threading",
     "simclock.flavours.trio",
@@ -352,7 +353,7 @@ def test_the_kernel_reads_the_real_clock_in_one_module_only():
         name: reads
         for name in SIMCLOCK
         if unit(name) not in UNITS_WITHOUT_SIMULATOR
-        and name not in WITHOUT_SIMULATOR
+        and name not in {*WITHOUT_SIMULATOR, "simclock.testing"}
         and (reads := clock_reads(name))
     }
 

@@ -11,9 +11,10 @@ import pytest
 pytest.importorskip("hypothesis")
 
 SETUP = """
-    import threading, time, unittest
+    import asyncio, random, threading, time, unittest
     import pytest, simclock
     from hypothesis import HealthCheck, Phase, assume, example, find, given, note, settings
+    from hypothesis import reproduce_failure
     from hypothesis import strategies as st
 
     world = lambda test: test
@@ -271,3 +272,221 @@ def test_a_leak_in_an_example_is_a_failure_of_that_example(suite):
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*Leak*", "*forgotten*", "*number=17,*"])
+
+
+def test_a_test_in_real_time_in_a_whole_suite_is_as_ever(suite):
+    result = suite(
+        """
+        @quick
+        @pytest.mark.simclock(False)
+        @given(st.integers())
+        def test(number):
+            assert simclock.active() is None
+
+        def test_of_the_suite():
+            assert simclock.active() is not None
+        """,
+        "--simclock",
+    )
+
+    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_random_is_as_hypothesis_seeds_it_and_after_it_as_ever(suite, world):
+    program = """
+        @quick
+        @world
+        @given(st.integers(0, 5))
+        def test(number):
+            # It seeds with 0 before each example.
+            assert random.random() == random.Random(0).random()
+
+        @quick
+        @world
+        @given(st.random_module())
+        def test_module(chosen):
+            assert random.random() == random.Random(chosen.seed).random()
+
+        @world
+        def test_after():
+            print("AFTER", random.random())
+        """
+    result = suite(program, *WORLDS[world], "-rP")
+    alone = suite(program, *WORLDS[world], "-rP", "-k", "test_after")
+
+    result.assert_outcomes(passed=3)
+    after, after_alone = (
+        [line for line in found.stdout.lines if line.startswith("AFTER")]
+        for found in (result, alone)
+    )
+    assert after == after_alone != []
+
+
+# ---------------------------------------------------------------------------- coroutines
+
+# Who runs the test, and the loop's way to sleep.
+ASYNC = {
+    "none": ("", "asyncio"),
+    "anyio on asyncio": ("@pytest.mark.parametrize('anyio_backend', ['asyncio'])", "asyncio"),
+    "anyio on trio": ("@pytest.mark.parametrize('anyio_backend', ['trio'])", "trio"),
+}
+
+
+@pytest.fixture(params=ASYNC)
+def kind(request):
+    if "trio" in request.param:
+        pytest.importorskip("trio")
+    return request.param
+
+
+@pytest.mark.unclean("trio keeps idle threads for ten seconds")
+@pytest.mark.parametrize("world", WORLDS)
+def test_each_example_of_a_coroutine_test_has_a_loop_and_a_zero_of_its_own(suite, world, kind):
+    mark, library = ASYNC[kind]
+    result = suite(
+        f"""
+        import {library}
+        seen = []
+
+        @world
+        @settings(quick, deadline=200)
+        {mark or "# by nobody else"}
+        {"@pytest.mark.anyio" if mark else "# and so by us"}
+        @given(number=st.integers(0, 5))
+        async def test(number{", anyio_backend" if mark else ""}):
+            simulation = simclock.active()
+            assert simulation.elapsed == pytest.approx(0, abs=0.001)
+            begin = time.monotonic()
+            await {library}.sleep(number * 1000)
+            assert simulation.elapsed == pytest.approx(number * 1000, abs=0.001)
+            seen.append((simulation, simulation.seed, begin))
+
+        def test_seen():
+            simulations, seeds, begins = zip(*seen)
+            assert len(seen) > 1
+            assert len(set(seeds)) == 1
+            if {world == "marker"}:
+                assert len(set(map(id, simulations))) == len(seen)
+                assert set(begins) == {{1000.0}}
+            else:
+                assert len(set(map(id, simulations))) == 1
+        """,
+        *WORLDS[world],
+    )
+
+    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_deadlines_of_coroutine_tests_are_of_real_time(suite, world):
+    result = suite(
+        """
+        @settings(quick, deadline=50, phases=[Phase.explicit])
+        @example(1)
+        @world
+        @given(st.integers())
+        async def test(number):
+            with simclock.active().real_time():
+                time.sleep(0.1)
+        """,
+        *WORLDS[world],
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(r".*DeadlineExceeded: .* took 1\d\d\.\d+ms, which exceeds")
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_examples_share_the_loop_on_which_their_fixtures_live(suite, world):
+    result = suite(
+        """
+        @pytest.fixture
+        async def loop():
+            await asyncio.sleep(10)
+            yield asyncio.get_running_loop()
+
+        seen = []
+
+        @shared
+        @world
+        @given(number=st.integers(0, 5))
+        async def test(loop, number):
+            assert asyncio.get_running_loop() is loop
+            assert simclock.active().elapsed == pytest.approx(0, abs=0.001)
+            await asyncio.sleep(number * 1000)
+            assert simclock.active().elapsed == pytest.approx(number * 1000, abs=0.001)
+            assert random.random() == random.Random(0).random()
+            seen.append(id(simclock.active()))
+
+        def test_seen():
+            assert len(seen) > 1 == len(set(seen))
+        """,
+        *WORLDS[world],
+    )
+
+    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_failing_example_of_a_coroutine_test_is_shrunk_and_can_be_reproduced(suite, world):
+    failing = """
+        @settings(quick, print_blob=True)
+        {again}
+        @world
+        @given(st.integers())
+        async def test(number):
+            await asyncio.sleep(1)
+            if number >= 17:
+                await asyncio.Event().wait()
+        """
+    result = suite(failing.format(again="# the first time"), *WORLDS[world])
+
+    result.assert_outcomes(failed=1)
+    text = result.stdout.str()
+    assert text.count("Deadlock: deadlock: 1 thread can never run again, at virtual +1") == 1
+    assert re.findall(r"number=(\d+)", text) == ["17"]
+    (again,) = re.findall(r"@reproduce_failure\('.*'\)", text)
+
+    reproduced = suite(failing.format(again=again), *WORLDS[world])
+    # Found at once, not searched for.
+    assert re.findall(r"number=(\d+)", reproduced.stdout.str())[:1] == ["17"]
+    fixed = suite(failing.format(again=again).replace("number >= 17", "False"), *WORLDS[world])
+    fixed.assert_outcomes(failed=1)
+    fixed.stdout.fnmatch_lines("*DidNotReproduce*")
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_coroutine_of_a_test_case_is_what_hypothesis_says_it_is(suite, world):
+    result = suite(
+        """
+        @world
+        class TestCase(unittest.IsolatedAsyncioTestCase):
+            @quick
+            @given(st.integers())
+            async def test(self, number): pass
+
+            @quick
+            @given(st.integers(0, 9))
+            def test_plain(self, number):
+                assert simclock.active().elapsed == 0
+                time.sleep(number)
+
+        @world
+        class TestWithExecutor(unittest.IsolatedAsyncioTestCase):
+            def execute_example(self, function):
+                return asyncio.run(function())
+
+            @quick
+            @given(st.integers(0, 9))
+            async def test(self, number):
+                before = simclock.active().elapsed
+                await asyncio.sleep(number)
+                assert simclock.active().elapsed == pytest.approx(before + number, abs=0.001)
+        """,
+        *WORLDS[world],
+        "-Wignore",
+    )
+
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines("*Hypothesis doesn't know how to run async test functions*")

@@ -89,9 +89,6 @@ add(
     def test_parametrised(number, word):
         assert number == 1
 
-    async def test_is_a_coroutine():
-        pass
-
     def test_asks_for_an_unknown_fixture(unknown): pass
 
     def test_returns_a_value():

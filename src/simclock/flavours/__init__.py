@@ -20,6 +20,7 @@ from simclock.flavours.contract import (
 )
 from simclock.flavours.finding import get, registered, running
 from simclock.flavours.loops import LoopRunner
+from simclock.flavours.sites import site_of
 
 __all__ = [
     "Flavour",
@@ -30,6 +31,7 @@ __all__ = [
     "get",
     "registered",
     "running",
+    "site_of",
     "stop_requested",
     "tree",
 ]

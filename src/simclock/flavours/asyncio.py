@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simclock.flavours.contract import PayloadFuture
-
-# Seconds after which a payload that goes on is cancelled again.
-AGAIN = 1.0
 
 
 class Asyncio(Flavour):
@@ -40,9 +38,21 @@ class Asyncio(Flavour):
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
         """See `Flavour.in_thread`."""
+        context = contextvars.copy_context()
         # Not the loop's own executor: all its threads may be at work.
-        with ThreadPoolExecutor(1, self.name) as pool:
-            return await asyncio.get_running_loop().run_in_executor(pool, function)
+        pool = ThreadPoolExecutor(1, self.name)
+        loop = asyncio.get_running_loop()
+        call = loop.run_in_executor(pool, context.run, function)
+        cancelled: asyncio.CancelledError | None = None
+        while not call.done():
+            try:
+                await asyncio.wait([call])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        pool.shutdown()
+        if cancelled is not None:
+            raise cancelled
+        return call.result()
 
 
 class AsyncioRunner(LoopRunner):
@@ -52,22 +62,23 @@ class AsyncioRunner(LoopRunner):
     _stopping: asyncio.Event
     _tasks: dict[PayloadFuture, asyncio.Task[None]]
 
-    def _run(self) -> None:
+    def run_loop(self) -> None:
+        """See `LoopRunner.run_loop`."""
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
         self._loop, self._stopping, self._tasks = asyncio.get_running_loop(), asyncio.Event(), {}
-        self._began()
+        self.began()
         await self._stopping.wait()
         while self._tasks:
-            for task in self._tasks.values():
-                task.cancel()
-            await asyncio.wait(list(self._tasks.values()), timeout=AGAIN)
+            await asyncio.wait(list(self._tasks.values()))
 
-    def _soon(self, function: Callable[..., object], *args: Any) -> None:
+    def call_soon(self, function: Callable[..., object], *args: Any) -> None:
+        """See `LoopRunner.call_soon`."""
         self._loop.call_soon_threadsafe(function, *args)
 
-    def _spawn(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
+    def spawn(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
+        """See `LoopRunner.spawn`."""
         task = self._loop.create_task(self._payload(payload, future), name=future.name)
         self._tasks[future] = task
         task.add_done_callback(lambda _: self._forget(future))
@@ -87,12 +98,16 @@ class AsyncioRunner(LoopRunner):
         del self._tasks[future]
         if not future.done():
             future.end_cancelled()  # before its first step
-        self._ended(future)
+        self.ended(future)
 
-    def _cancel(self, future: PayloadFuture) -> None:
+    def cancel(self, future: PayloadFuture) -> None:
+        """See `LoopRunner.cancel`."""
         task = self._tasks.get(future)
         if task is not None:
             task.cancel()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """See `LoopRunner.stop`."""
         self._stopping.set()
+        for task in self._tasks.values():
+            task.cancel()

@@ -5,7 +5,10 @@ Nothing of a simulator is imported here: a program uses it in production.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import inspect
+import logging
 import time
 from abc import ABC, abstractmethod
 from concurrent.futures import Future
@@ -58,9 +61,11 @@ class Flavour(ABC):
         """Return whether the caller is a task of this flavour."""
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
-        """Call *function* in another thread, while the calling task waits.
+        """Call *function* in another thread, with the caller's context variables; wait for it.
 
-        Not for flavours whose payloads are plain functions.
+        It is waited for even if the calling task is cancelled meanwhile, while
+        the other tasks go on. Not for flavours whose payloads are plain
+        functions.
         """
         raise NotImplementedError(f"flavour {self.name!r} has no in_thread")
 
@@ -68,7 +73,7 @@ class Flavour(ABC):
 class Runner(ABC):
     """Runs payloads of one flavour. All of it may be used from any thread.
 
-    A context manager, which closes it.
+    A context manager, which closes it; one that is not closed keeps its threads.
     """
 
     def __init__(self, flavour: Flavour) -> None:
@@ -111,8 +116,9 @@ class Runner(ABC):
     def close(self, timeout: float | None = None) -> None:
         """Take no more payloads, cancel those that run, and wait until all have ended.
 
-        Waits for at most *timeout* seconds; may be called again. A payload
-        that closes its own runner is not waited for.
+        Waits for at most *timeout* seconds. May be called again: who has not
+        ended by then is cancelled once more. A payload that closes its own
+        runner is not waited for.
 
         Raises:
             TimeoutError: Some have not ended; it names them.
@@ -167,6 +173,10 @@ class PayloadFuture(Future):  # type: ignore[type-arg]
         """
         return not self.done() and self._ask()
 
+    def add_done_callback(self, fn: Callable[[PayloadFuture], object]) -> None:
+        """Call *fn* with this future when the payload has ended; what it raises is logged."""
+        super().add_done_callback(functools.partial(_guarded, fn))
+
     def running(self) -> bool:
         """Return whether the payload has not ended."""
         return not self.done()
@@ -175,6 +185,14 @@ class PayloadFuture(Future):  # type: ignore[type-arg]
         """Note that the payload has ended because it was cancelled; for runners."""
         super().cancel()
         self.set_running_or_notify_cancel()
+
+
+def _guarded(callback: Callable[[Any], object], future: Any) -> None:
+    """Call a callback; not even an interrupt may reach the loop of all the payloads."""
+    try:
+        callback(future)
+    except BaseException:
+        logging.getLogger("concurrent.futures").exception("callback of %r failed", future.name)
 
 
 def stop_requested(timeout: float = 0.0) -> bool:
@@ -194,14 +212,21 @@ def stop_requested(timeout: float = 0.0) -> bool:
     return stop.wait(timeout)
 
 
-def stopped_by(stop: threading.Event) -> None:
-    """Let `stop_requested` in this thread ask *stop*; for runners."""
-    _stop.set(stop)
+@contextlib.contextmanager
+def stopped_by(stop: threading.Event) -> Iterator[None]:
+    """Let `stop_requested` ask *stop* in a block; for runners."""
+    before = _stop.set(stop)
+    try:
+        yield
+    finally:
+        _stop.reset(before)
 
 
-def name_of(payload: Callable[[], Any]) -> str:
-    """Return what to call a payload in reports."""
-    return str(getattr(payload, "__qualname__", None) or repr(payload))
+def name_of(payload: Any) -> str:
+    """Return what to call a payload in reports, without addresses."""
+    while isinstance(payload, functools.partial):
+        payload = payload.func
+    return str(getattr(payload, "__qualname__", None) or type(payload).__qualname__)
 
 
 class WaitingTask(NamedTuple):

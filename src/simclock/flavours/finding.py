@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,9 @@ class BuiltIn:
         return [Asyncio(), Threading(), Trio()]
 
 
-# What `registered` found, and who was registered then.
-_found: dict[str, Flavour] = {}
-_asked: dict[str, int] = {}
+# By plugin and the number of its coming: what it gave.
+_given: dict[tuple[str, int], list[Flavour]] = {}
+_lock = threading.RLock()
 _NEEDED = ("name", "is_async", "start", "sleep", "is_running", "in_thread")
 
 
@@ -38,22 +39,17 @@ def registered() -> dict[str, Flavour]:
         PluginError: A plugin returned what is none, or a name is taken.
     """
     registry.load()
-    if _asked != registry.comings():
-        present = dict(registry.comings())
-        found = _ask()
-        _found.clear()
-        _found.update(found)
-        _asked.clear()
-        _asked.update(present)
-    return dict(_found)
-
-
-def _ask() -> dict[str, Flavour]:
     found: dict[str, Flavour] = {}
-    for plugin in list(registry.comings()):
-        for _, flavour in registry.answers("simclock_flavours", only=plugin):
-            _check(plugin, flavour, found)
-            found[flavour.name] = flavour
+    with _lock:
+        present = list(registry.comings().items())
+        for gone in _given.keys() - set(present):
+            del _given[gone]
+        for key in present:
+            if key not in _given:
+                _given[key] = [f for _, f in registry.answers("simclock_flavours", only=key[0])]
+            for flavour in _given[key]:
+                _check(key[0], flavour, found)
+                found[flavour.name] = flavour
     return found
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class LoopRunner(Runner):
     """Runs payloads as tasks of one event loop, in a thread of its own.
 
-    A subclass runs the loop and calls `_began` in it.
+    A subclass has the loop: it implements the abstract methods, calls `began`
+    when the loop runs, and `ended` when a task has.
     """
 
     def __init__(self, flavour: Flavour) -> None:
@@ -35,39 +36,57 @@ class LoopRunner(Runner):
         self._thread.start()
         self._ready.result()
 
-    # ------------------------------------------------------------------- its loop
+    # ------------------------------------------------------------- for a subclass
 
     @abstractmethod
-    def _run(self) -> None:
-        """Run the loop until `_stop` was called and all payloads have ended."""
+    def run_loop(self) -> None:
+        """Run the loop until `stop` was called and all payloads have ended."""
 
     @abstractmethod
-    def _soon(self, function: Callable[..., object], *args: Any) -> None:
-        """Call a function in the loop; from any thread. May raise RuntimeError at its end."""
+    def call_soon(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function in the loop, in the order of these calls; from any thread.
+
+        Raises:
+            RuntimeError: The loop has ended.
+        """
 
     @abstractmethod
-    def _spawn(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
-        """In the loop, start a task for a payload; it is to end with `_ended`."""
+    def spawn(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
+        """In the loop, start a task for a payload.
+
+        Whatever becomes of it, also if it is cancelled before its first step:
+        it says so to *future* and then calls `ended`.
+        """
 
     @abstractmethod
-    def _cancel(self, future: PayloadFuture) -> None:
+    def cancel(self, future: PayloadFuture) -> None:
         """In the loop, cancel the task of a payload, unless that has ended."""
 
     @abstractmethod
-    def _stop(self) -> None:
-        """In the loop, cancel all tasks, and let `_run` return when they have ended."""
+    def stop(self) -> None:
+        """In the loop, cancel all tasks, and let `run_loop` return when they have ended.
+
+        Called again, cancel once more those that have not.
+        """
+
+    def began(self) -> None:
+        """Take payloads from now on; to be called in the loop."""
+        self._ready.set_result(None)
+
+    def ended(self, future: PayloadFuture) -> None:
+        """Forget a payload whose *future* is done; to be called in the loop."""
+        with self._lock:
+            self._payloads.pop(future, None)
+
+    # ------------------------------------------------------------------ its thread
 
     def _main(self) -> None:
         try:
-            self._run()
+            self.run_loop()
         except BaseException as error:  # noqa: BLE001 - told to who waits
             self._fail(error)
         else:
             self._fail(RuntimeError(f"the {self.flavour.name} loop has ended"))
-
-    def _began(self) -> None:
-        """Take payloads from now on; called in the loop."""
-        self._ready.set_result(None)
 
     def _fail(self, error: BaseException) -> None:
         """Let nobody wait for a loop that is gone."""
@@ -78,11 +97,9 @@ class LoopRunner(Runner):
         if not self._ready.done():
             self._ready.set_exception(error)
         for future in left:
-            future.set_exception(error)
-
-    def _ended(self, future: PayloadFuture) -> None:
-        with self._lock:
-            self._payloads.pop(future, None)
+            ended = RuntimeError(f"the {self.flavour.name} loop has ended: {error!r}")
+            ended.__cause__ = error
+            future.set_exception(ended)
 
     # ------------------------------------------------------------------ for callers
 
@@ -91,19 +108,23 @@ class LoopRunner(Runner):
         self.check(payload)
         future = PayloadFuture(name_of(payload), lambda: self._ask(future))
         with self._lock:
-            if self._is_closed:
+            if self._is_closed or not self._reached(self.spawn, payload, future):
                 raise RuntimeError(
                     f"the runner of flavour {self.flavour.name!r} is closed\nstart another one"
                 )
-            self._soon(self._spawn, payload, future)
             self._payloads[future] = None
         return future
 
     def _ask(self, future: PayloadFuture) -> bool:
         with self._lock:
-            if future not in self._payloads:
-                return False
-            self._soon(self._cancel, future)
+            return future in self._payloads and self._reached(self.cancel, future)
+
+    def _reached(self, function: Callable[..., object], *args: Any) -> bool:
+        """Call a function in the loop; return whether there still is one."""
+        try:
+            self.call_soon(function, *args)
+        except RuntimeError:
+            return False
         return True
 
     def is_inside(self) -> bool:
@@ -113,15 +134,15 @@ class LoopRunner(Runner):
     def close(self, timeout: float | None = None) -> None:
         """See `Runner.close`."""
         with self._lock:
-            if not self._is_closed:
-                self._is_closed = True
-                self._soon(self._stop)
+            self._is_closed = True
+            self._reached(self.stop)
         if self.is_inside():
             return
         self._thread.join(timeout)
         if self._thread.is_alive():
             with self._lock:
                 names = [future.name for future in self._payloads]
+            names = names or ["tasks that they have started"]
             raise TimeoutError(
                 f"payloads of flavour {self.flavour.name!r} have not ended {timeout:g} s after "
                 f"they were cancelled: {', '.join(names)}\n"

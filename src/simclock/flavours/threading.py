@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import wait
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from simclock.errors import Unwind
 from simclock.flavours.contract import Flavour, PayloadFuture, Runner, name_of, stopped_by
 
 if TYPE_CHECKING:
@@ -32,6 +34,17 @@ class Threading(Flavour):
         return False
 
 
+class _Work(NamedTuple):
+    """A payload that has not ended: the thread in which it is, and what asks it to end.
+
+    *is_own*: The thread is its own, not the one of who has called `execute`.
+    """
+
+    thread: threading.Thread
+    stop: threading.Event
+    is_own: bool
+
+
 class ThreadRunner(Runner):
     """Runs each payload in a daemon thread of its own.
 
@@ -42,29 +55,34 @@ class ThreadRunner(Runner):
         super().__init__(flavour)
         self._lock = threading.RLock()  # a signal may come while it is owned
         self._is_closed = False
-        self._stops: dict[PayloadFuture, threading.Event] = {}
-        self._threads: dict[PayloadFuture, threading.Thread] = {}
+        # Those that have not ended.
+        self._work: dict[PayloadFuture, _Work] = {}
 
     def adopt(self, payload: Callable[[], Any]) -> PayloadFuture:
         """See `Runner.adopt`."""
-        self.check(payload)
-        stop = threading.Event()
-        future = PayloadFuture(name_of(payload), functools.partial(_ask, stop))
+        future, stop = self._accept(payload)
         thread = threading.Thread(
             target=self._main, args=(payload, future, stop), name=future.name, daemon=True
         )
         with self._lock:
             self._check_open()
             thread.start()
-            self._stops[future], self._threads[future] = stop, thread
+            self._work[future] = _Work(thread, stop, is_own=True)
         return future
 
     def execute(self, payload: Callable[[], Any]) -> Any:
         """See `Runner.execute`; the payload is called in the calling thread."""
-        self.check(payload)
+        future, stop = self._accept(payload)
         with self._lock:
             self._check_open()
-        return payload()
+            self._work[future] = _Work(threading.current_thread(), stop, is_own=False)
+        self._main(payload, future, stop)
+        return future.result()
+
+    def _accept(self, payload: Callable[[], Any]) -> tuple[PayloadFuture, threading.Event]:
+        self.check(payload)
+        stop = threading.Event()
+        return PayloadFuture(name_of(payload), functools.partial(_ask, stop)), stop
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -73,16 +91,22 @@ class ThreadRunner(Runner):
     def _main(
         self, payload: Callable[[], Any], future: PayloadFuture, stop: threading.Event
     ) -> None:
-        stopped_by(stop)
         try:
-            value = payload()
+            with stopped_by(stop):
+                value = payload()
+        except Unwind:
+            future.end_cancelled()
+            raise
         except BaseException as error:  # noqa: BLE001 - it is the caller's
             future.set_exception(error)
         else:
             future.set_result(value)
         finally:
-            with self._lock:
-                del self._stops[future], self._threads[future]
+            self._forget(future)
+
+    def _forget(self, future: PayloadFuture) -> None:
+        with self._lock:
+            self._work.pop(future, None)
 
     def is_inside(self) -> bool:
         """See `Runner.is_inside`: each payload has its own thread."""
@@ -90,22 +114,18 @@ class ThreadRunner(Runner):
 
     def close(self, timeout: float | None = None) -> None:
         """See `Runner.close`."""
+        me = threading.current_thread()
         with self._lock:
             self._is_closed = True
-            left = dict(self._threads)
-            stops = list(self._stops.values())
-        for stop in stops:
-            stop.set()
-        end = None if timeout is None else time.monotonic() + timeout
-        for thread in left.values():
-            if thread is not threading.current_thread():
-                thread.join(None if end is None else max(0.0, end - time.monotonic()))
-        names = [
-            future.name
-            for future, thread in left.items()
-            if thread.is_alive() and thread is not threading.current_thread()
-        ]
-        if names:
+            for work in self._work.values():
+                work.stop.set()
+            left = {future: work for future, work in self._work.items() if work.thread is not me}
+        _, unfinished = wait(left, timeout)
+        for future, work in left.items():
+            if work.is_own and future not in unfinished:
+                work.thread.join()
+        if unfinished:
+            names = [future.name for future in left if future in unfinished]
             raise TimeoutError(
                 f"payloads of flavour 'threading' have not ended {timeout:g} s after they were "
                 f"asked to: {', '.join(names)}\n"

@@ -33,15 +33,18 @@ class Trio(Flavour):
 
     def is_running(self) -> bool:
         """See `Flavour.is_running`."""
-        loaded: Any = sys.modules.get("trio")
-        return loaded is not None and bool(loaded.lowlevel.in_trio_task())
+        # It may be half imported by another thread.
+        lowlevel: Any = getattr(sys.modules.get("trio"), "lowlevel", None)
+        return lowlevel is not None and bool(lowlevel.in_trio_task())
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
         """See `Flavour.in_thread`."""
         import trio
 
         # Not the loop's own limiter: all its threads may be at work.
-        return await trio.to_thread.run_sync(function, limiter=trio.CapacityLimiter(1))
+        value = await trio.to_thread.run_sync(function, limiter=trio.CapacityLimiter(1))
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return value
 
 
 class TrioRunner(LoopRunner):
@@ -51,7 +54,8 @@ class TrioRunner(LoopRunner):
     _nursery: trio.Nursery
     _scopes: dict[PayloadFuture, trio.CancelScope]
 
-    def _run(self) -> None:
+    def run_loop(self) -> None:
+        """See `LoopRunner.run_loop`."""
         import trio
 
         trio.run(self._serve)
@@ -61,29 +65,32 @@ class TrioRunner(LoopRunner):
 
         self._token, self._scopes = trio.lowlevel.current_trio_token(), {}
         async with trio.open_nursery() as self._nursery:
-            self._began()
-            await trio.sleep_forever()
+            self.began()
+            try:
+                await trio.sleep_forever()
+            finally:
+                for scope in self._scopes.values():
+                    scope.cancel()
 
-    def _soon(self, function: Callable[..., object], *args: Any) -> None:
+    def call_soon(self, function: Callable[..., object], *args: Any) -> None:
+        """See `LoopRunner.call_soon`."""
         self._token.run_sync_soon(function, *args)
 
-    def _spawn(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
+    def spawn(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
+        """See `LoopRunner.spawn`."""
         import trio
 
-        scope = self._scopes[future] = trio.CancelScope()
+        # Shielded, and cancelled by itself: it is its own scope that takes the Cancelled away, and
+        # leaves what else a payload raises.
+        scope = self._scopes[future] = trio.CancelScope(shield=True)
         self._nursery.start_soon(self._payload, payload, future, scope, name=future.name)
 
     async def _payload(
         self, payload: Callable[[], Any], future: PayloadFuture, scope: trio.CancelScope
     ) -> None:
-        import trio
-
         try:
             with scope:
                 value = await payload()
-        except trio.Cancelled:
-            future.end_cancelled()
-            raise
         except BaseException as error:  # noqa: BLE001 - it is the caller's
             future.set_exception(error)
         else:
@@ -93,12 +100,14 @@ class TrioRunner(LoopRunner):
                 future.set_result(value)
         finally:
             del self._scopes[future]
-            self._ended(future)
+            self.ended(future)
 
-    def _cancel(self, future: PayloadFuture) -> None:
+    def cancel(self, future: PayloadFuture) -> None:
+        """See `LoopRunner.cancel`."""
         scope = self._scopes.get(future)
         if scope is not None:
             scope.cancel()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """See `LoopRunner.stop`."""
         self._nursery.cancel_scope.cancel()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from simclock.flavours.aio import drivers
 from simclock.flavours.aio.durations import FINE, NEVER, duration_ns, instant_ns
 from simclock.flavours.aio.handles import SleepHandle, Timers, new_handle, new_timer
-from simclock.flavours.aio.tasks import KEEPING, Future, Sites, Task, name_of, stepped
+from simclock.flavours.aio.tasks import KEEPING, Future, Task, name_of, stepped
+from simclock.flavours.sites import Sites
 from simclock.lowlevel import NOISE_NS, LoopKernel, counter, monotonic, simulated
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from asyncio import tasks as asyncio_tasks
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from simclock.flavours.aio.tasks import Sites, name_of
+from simclock.flavours.aio.tasks import name_of
 from simclock.flavours.contract import WaitingTask
+from simclock.flavours.sites import Sites
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,8 +8,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from simclock.flavours.aio.tasks import Sites
 from simclock.flavours.contract import WaitingTask
+from simclock.flavours.sites import Sites
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
