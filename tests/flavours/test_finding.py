@@ -104,6 +104,7 @@ def test_what_is_no_flavour_is_refused(plug_in):
 
 def test_nobody_runs_in_a_flavour_outside_of_tasks():
     assert flavours.running() is None
+    assert not flavours.get(threading).is_running()
 
 
 def test_one_without_threads_to_wait_for_says_so():
@@ -125,7 +126,8 @@ with flavours.get(asyncio).start() as runner:
     print(runner.execute(payload))
 with flavours.get(threading).start() as runner:
     print(runner.execute(lambda: 7))
-print([name for name in sys.modules if "_boundary" in name or "_core" in name or "time_machine" in name])
+simulator = ("simclock._boundary", "simclock._core", "simclock.simulation", "time_machine")
+print([name for name in sys.modules if name.startswith(simulator)])
 print("trio" in sys.modules)
 print(simclock.Simulation.__name__, simclock.SimThread.__name__)
 print("simclock._boundary._native" in sys.modules)

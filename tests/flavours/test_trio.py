@@ -7,11 +7,10 @@ import functools
 import json
 import math
 import queue
-import socket
-import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 import trio
@@ -20,6 +19,7 @@ from trio._core import _run, _thread_cache
 
 import simclock
 from simclock import Deadlock, Simulation, flavours
+from simclock.flavours.triolib import waiting
 
 # ----------------------------------------------------------------------- its clocks
 
@@ -518,6 +518,38 @@ def test_a_system_task_of_the_program_is_in_the_report():
     ]
 
 
+def test_a_guest_that_is_left_behind_harms_nobody(capsys):
+    async def in_asyncio():
+        as_guest(trio.sleep_forever, asyncio.get_running_loop())
+        await asyncio.Event().wait()
+
+    with Simulation(drain=1):
+        threading.Thread(target=asyncio.run, args=(in_asyncio(),), daemon=True).start()
+        time.sleep(1)
+    with Simulation(drain=1):
+        loop = asyncio.new_event_loop()
+        as_guest(trio.sleep_forever, loop)
+        loop.run_until_complete(asyncio.sleep(1))
+        loop.close()
+
+    trio.run(trio.sleep, 0)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_coroutine_that_never_lets_go_is_let_go():
+    class Stubborn:
+        asked = 0
+
+        def close(self):
+            self.asked += 1
+            raise RuntimeError("coroutine ignored GeneratorExit")
+
+    coroutine = Stubborn()
+    waiting._close(coroutine)
+
+    assert coroutine.asked == waiting.PATIENCE
+
+
 # ------------------------------------------------------------------------- afterwards
 
 
@@ -540,6 +572,17 @@ def test_all_is_as_it_was():
         assert state() != before
 
     assert state() == before
+
+
+def test_fixtures_of_pytest_trio_are_in_order(monkeypatch):
+    """It may not be installed here: it goes by a set of them."""
+    plugin = types.ModuleType("pytest_trio.plugin")
+    monkeypatch.setitem(sys.modules, "pytest_trio.plugin", plugin)
+
+    with Simulation():
+        assert list(plugin.set("cab")) == ["c", "a", "b"]
+
+    assert not hasattr(plugin, "set")
 
 
 def test_a_foreign_thread_s_trio_is_the_usual_one():
@@ -577,10 +620,3 @@ def test_a_random_number_of_trio_s_own_is_still_there():
     with Simulation():
         assert 0 <= _run._r.random() < 1
         assert functools.reduce(lambda total, _: total + _run._r.uniform(1, 2), range(2), 0) == 2
-
-
-def test_sockets_of_the_test_are_closed():
-    """The guard of this suite would say so: here the suite's own tools are tried."""
-    with socket.socket() as plain:
-        assert plain.fileno() > 0
-    assert subprocess.run([sys.executable, "-c", ""], check=True).returncode == 0

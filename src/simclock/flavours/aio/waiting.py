@@ -78,9 +78,8 @@ def _candidates(task: Any) -> Iterator[Any]:
     yield from getattr(future, "_children", ())  # of a gather
     coroutine = task.get_coro()
     while coroutine.__class__ is CoroutineType:
-        frame = coroutine.cr_frame
-        if frame is not None:
-            yield from _in_frame(frame.f_code.co_name, frame.f_locals)
+        frame: Any = coroutine.cr_frame
+        yield from _in_frame(frame.f_code.co_name, frame.f_locals)
         coroutine = coroutine.cr_await
 
 

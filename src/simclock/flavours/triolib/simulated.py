@@ -48,7 +48,7 @@ def _put_run(overlay: Overlay, run: Any) -> None:
     overlay.replace(run, "_r", _Order(overlay, run._r))
     overlay.replace(run, "_MAX_TIMEOUT", _Most(run._MAX_TIMEOUT))
     overlay.replace(run, "setup_runner", waiting.noting(run.setup_runner))
-    overlay.at_end(waiting.forget)
+    overlay.at_end(functools.partial(waiting.forget, run))
     clocks.put_system_clock(overlay, run)
 
 

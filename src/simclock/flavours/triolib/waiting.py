@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import signal
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,7 +13,7 @@ from simclock.flavours.contract import WaitingTask
 from simclock.flavours.sites import Sites
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import FrameType
 
 # How often a coroutine may await something after it was closed.
@@ -36,8 +37,14 @@ def noting(setup_runner: Callable[..., Any]) -> Callable[..., Any]:
     return setup
 
 
-def forget() -> None:
-    """Forget all loops: the simulation has ended."""
+def forget(run: Any) -> None:
+    """Forget all loops: the simulation has ended. What a guest has left in this thread goes."""
+    left = getattr(run.GLOBAL_RUN_CONTEXT, "runner", None)
+    if left is not None and left.io_manager in _by_manager:
+        run.GLOBAL_RUN_CONTEXT.__dict__.clear()
+        if left.ki_manager.handler is not None:
+            # What it was, or trio would not have replaced it.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     _runners.clear()
     _by_manager.clear()
 
@@ -71,9 +78,12 @@ def end(error: BaseException, caller: FrameType) -> None:
     What it has in this thread would be in the way of the next one, and its
     tasks would complain whenever they are collected.
     """
-    loop, runner = caller.f_locals.get("gen"), _running(threading.get_ident())
-    if loop is None or runner is None:
-        return
+    guest = caller.f_locals.get("self")
+    if guest is None:
+        loop, runner = caller.f_locals["gen"], _running(threading.get_ident())
+    else:
+        loop, runner = guest.unrolled_run_gen, guest.runner
+        guest.run_sync_soon_threadsafe = _do_nothing  # the host has gone before
     tasks = sorted(runner.tasks, key=_age, reverse=True)
     for task in tasks:
         for nursery in task.child_nurseries:
@@ -82,6 +92,10 @@ def end(error: BaseException, caller: FrameType) -> None:
         _close(task.coro)
     with contextlib.suppress(BaseException):
         loop.throw(error)
+
+
+def _do_nothing(_function: object) -> None:
+    pass
 
 
 def _close(coroutine: Any) -> None:
@@ -112,15 +126,9 @@ def waiting(ident: int) -> list[WaitingTask]:
     if runner is None:
         return []
     sites = Sites("trio")
-    return [_of(task, sites) for task in (runner.main_task, *_system_tasks(runner))]
-
-
-def _system_tasks(runner: Any) -> Iterator[Any]:
-    """Yield those that somebody else than trio has started."""
-    nursery = runner.system_nursery
-    for task in _in_order(nursery.child_tasks if nursery is not None else ()):
-        if not str(getattr(task.coro, "__module__", task.name)).startswith("trio."):
-            yield task
+    # What programs have started beside the main task; trio's own system tasks are elsewhere.
+    others = _in_order(runner.system_nursery.child_tasks)
+    return [_of(task, sites) for task in (runner.main_task, *others)]
 
 
 def _of(task: Any, sites: Sites) -> WaitingTask:

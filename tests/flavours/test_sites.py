@@ -1,0 +1,68 @@
+"""Where tasks wait, as a text."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+
+import pytest
+
+from simclock.flavours import site_of
+
+
+async def user():
+    await asyncio.Event().wait()
+
+
+async def outer():
+    await user()
+
+
+def suspended(coroutine):
+    with contextlib.suppress(StopIteration):
+        coroutine.send(None)
+    return coroutine
+
+
+@pytest.fixture
+def line():
+    return user.__code__.co_firstlineno + 1
+
+
+def test_it_is_the_innermost_line_outside_of_the_library_and_what_that_called(line):
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(outer(), name="outer")
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+
+    assert site_of(task.get_coro(), "asyncio") == f"test_sites.py:{line} wait"
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()
+    assert site_of(task.get_coro(), "asyncio") == "ended"
+
+
+def test_what_is_no_coroutine_is_said_by_its_type():
+    assert site_of(iter([]), "asyncio") == "list_iterator"
+
+
+def test_a_library_may_be_one_module_or_not_be_there(tmp_path, monkeypatch):
+    (tmp_path / "small_library.py").write_text(
+        "import types\n\n@types.coroutine\ndef pause():\n    yield\n\nasync def nap():\n    await pause()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import small_library
+
+    async def program():
+        await small_library.nap()
+
+    coroutine = suspended(program())
+    own = program.__code__.co_firstlineno + 1
+    assert site_of(coroutine, "small_library") == f"test_sites.py:{own} nap"
+    assert site_of(coroutine, "no_such_library") == "small_library.py:8"
+    assert site_of(coroutine, "sys") == "small_library.py:8"
+    coroutine.close()
+    del sys.modules["small_library"]
