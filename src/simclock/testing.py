@@ -351,6 +351,25 @@ class FlavourContract:
 
     # ------------------------------------------------------------------ simulated
 
+    def test_sleep_is_exact(self) -> None:
+        flavour = flavours.get(self.flavour)
+
+        def plain() -> float:
+            flavour.sleep(0.1)
+            return time.monotonic() - start
+
+        async def coroutine() -> float:
+            nap = flavour.sleep(0.1)
+            assert nap is not None
+            await nap
+            return time.monotonic() - start
+
+        with simclock.Simulation(), flavour.start() as runner:
+            start = time.monotonic()
+            slept = runner.execute(coroutine if flavour.is_async else plain)
+
+        assert round(slept, 9) == 0.1
+
     def _interleaved(self) -> list[tuple[float, str]]:
         log: list[tuple[float, str]] = []
         start = time.monotonic()

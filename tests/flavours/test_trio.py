@@ -526,12 +526,19 @@ def test_a_guest_that_is_left_behind_harms_nobody(capsys):
     with Simulation(drain=1):
         threading.Thread(target=asyncio.run, args=(in_asyncio(),), daemon=True).start()
         time.sleep(1)
-    with Simulation(drain=1):
-        loop = asyncio.new_event_loop()
-        as_guest(trio.sleep_forever, loop)
-        loop.run_until_complete(asyncio.sleep(1))
-        loop.close()
 
+    def in_the_opening_thread():
+        with Simulation(drain=1):
+            loop = asyncio.new_event_loop()
+            as_guest(trio.sleep_forever, loop)
+            loop.run_until_complete(asyncio.sleep(1))
+            loop.close()
+        trio.run(trio.sleep, 0)
+
+    in_the_opening_thread()
+    thread = threading.Thread(target=in_the_opening_thread)
+    thread.start()
+    thread.join()
     trio.run(trio.sleep, 0)
     assert capsys.readouterr() == ("", "")
 
