@@ -137,8 +137,14 @@ def _of(task: Any, sites: Sites) -> WaitingTask:
         for nursery in task.child_nurseries
         for child in _in_order(nursery.child_tasks)
     ]
-    name = task.name.rpartition(".<locals>.")[2]
-    return WaitingTask(name, sites.of_coroutine(task.coro), children)
+    return WaitingTask(_name_of(task), sites.of_coroutine(task.coro), children)
+
+
+def _name_of(task: Any) -> str:
+    """Return the name of a task without where its function is."""
+    frame = getattr(task.coro, "cr_frame", None)
+    module = "" if frame is None else f"{frame.f_globals.get('__name__')}."
+    return str(task.name).removeprefix(module).rpartition(".<locals>.")[2]
 
 
 def _in_order(tasks: Any) -> list[Any]:
