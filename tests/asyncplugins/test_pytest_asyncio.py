@@ -442,3 +442,33 @@ def test_a_failing_test_fails_alike_in_each_world(suite, world):
 
     assert ran.outcomes == {"failed": 1, "skipped": 1, "xfailed": 1}
     ran.shows("E * assert {'found': 1} == {'found': 2}")
+
+
+def test_loops_of_the_users_own_factories_are_in_virtual_time(
+    suite, simulated, pytester, asyncio_version
+):
+    """By the hook that came with 1.4: a loop that is named is what was asked for."""
+    if asyncio_version < (1, 4):
+        pytest.skip("this pytest-asyncio has no such hook")
+    pytester.makeconftest(
+        """
+        import asyncio
+
+        def pytest_asyncio_loop_factories(config, item):
+            return {"usual": asyncio.new_event_loop, "stock": asyncio.SelectorEventLoop}
+        """
+    )
+
+    ran = suite(
+        """
+        pytestmark = [*MARKS, pytest.mark.asyncio]
+
+        async def test_loop():
+            await asyncio.sleep(3600)
+            log(type(asyncio.get_running_loop()).__name__)
+        """,
+        world=simulated,
+    )
+
+    assert ran.outcomes == {"passed": 2}
+    assert ran.log == [(3600, "SimEventLoop"), (3600, "_UnixSelectorEventLoop")]
