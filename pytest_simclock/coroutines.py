@@ -58,8 +58,9 @@ class Loop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_closing = False
-        # How to undo what fixtures have done to the thread's context.
-        self._undo: list[Callable[[], None]] = []
+        # By variable, what it was before: in the thread, and in the task.
+        self._of_thread: dict[contextvars.ContextVar[Any], contextvars.Token[Any]] = {}
+        self._of_task: dict[contextvars.ContextVar[Any], contextvars.Token[Any]] = {}
 
     def run(self, awaitable: Awaitable[Any], *, keep_context: bool = False) -> Any:
         """Await *awaitable*; return what it returns, or raise what it raises.
@@ -85,7 +86,7 @@ class Loop:
                 self._cut_off(done)
             raise
         if keep_context:
-            self._undo += _take_over(context)
+            _take_over(context, self._of_thread)
         if error is not None:
             raise error
         return result
@@ -114,7 +115,7 @@ class Loop:
     async def _serve_one(
         self, awaitable: Awaitable[Any], context: contextvars.Context, done: asyncio.Future[Any]
     ) -> None:
-        _take_over(context)
+        _take_over(context, self._of_task)
         result = error = None
         try:
             result = await awaitable
@@ -155,17 +156,19 @@ class Loop:
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:
             loop.close()
-            while self._undo:
-                self._undo.pop()()
+            _take_over(contextvars.Context(), self._of_thread)
 
 
-def _take_over(context: contextvars.Context) -> list[Callable[[], None]]:
-    """Set each variable that is other in *context*; return how to undo that, first one first."""
-    return [
-        functools.partial(variable.reset, variable.set(value))
-        for variable, value in context.items()
-        if variable.get(_NOTHING) is not value
-    ]
+def _take_over(
+    context: contextvars.Context,
+    taken: dict[contextvars.ContextVar[Any], contextvars.Token[Any]],
+) -> None:
+    """Set each variable that is other in *context*; put back those *taken* that are gone there."""
+    for variable in [each for each in taken if each not in context]:
+        variable.reset(taken.pop(variable))
+    for variable, value in context.items():
+        if variable.get(_NOTHING) is not value:
+            taken.setdefault(variable, variable.set(value))
 
 
 def in_loop_of_its_own(function: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:

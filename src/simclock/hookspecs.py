@@ -127,9 +127,10 @@ def simclock_waiting_tasks(ident: int) -> list[WaitingTask] | None:
     """Return the tasks that have not ended in a thread, each a `simclock.flavours.WaitingTask`.
 
     Called for each thread that an error shows. *ident* is what
-    ``threading.get_ident()`` returns in it; it stands still meanwhile. In the
-    kernel, by the thread that has found the error: it must not wait. The same
-    order in each run. One that raises is named in the report.
+    ``threading.get_ident()`` returns in it. It stands still meanwhile, but in a
+    report of `Stalled`, which the watchdog's thread makes. In the kernel, by the
+    thread that has found the error: it must not wait. The same order in each
+    run. One that raises is named in the report.
     """
 
 
@@ -141,7 +142,8 @@ def simclock_tell_task(error: BaseException, ident: int) -> bool | None:
     kernel has found, for the first time, at a wait of its own: for loops that
     would not survive that, or would leave behind the task that it is about. In
     the kernel, by that thread, whose ``threading.get_ident()`` is *ident*; the
-    last registered plugin first, until one returns True. It must not wait, and
+    last registered plugin first, until one returns True; one that raises counts
+    as one that did not. It must not wait, and
     has to see to it that the loop goes on. Not needed for a loop that lets an
     exception of its wait through and closes its tasks.
     """

@@ -546,8 +546,8 @@ def _epoch_example(epoch: object) -> str:
     return f"datetime.fromisoformat({aware.isoformat()!r})"
 
 
-def _check_sleep(seconds: float) -> None:
-    if not 0 <= seconds < float("inf"):
+def _check_sleep(seconds: Any) -> None:
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds < float("inf"):
         raise ValueError(
             f"cannot sleep for {seconds!r} seconds\ngive a number that is not negative"
         )

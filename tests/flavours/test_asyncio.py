@@ -148,6 +148,57 @@ def test_who_waits_for_a_plain_future_has_its_task_told(log):
     assert log == [(1.0, "cleaned up")]
 
 
+def test_a_task_that_blocks_the_thread_is_who_is_told():
+    told = []
+
+    async def other():
+        try:
+            await asyncio.Event().wait()
+        except Deadlock:
+            told.append("another")
+
+    async def worker():
+        task = asyncio.create_task(other())
+        await asyncio.sleep(0)
+        try:
+            threading.Event().wait()
+        except Deadlock:
+            told.append("who blocks")
+        task.cancel()
+
+    def program():
+        loop = asyncio.new_event_loop()
+        try:
+            run_for(loop, worker)
+        finally:
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+
+    with pytest.raises(Deadlock), Simulation():
+        program()
+
+    assert told == ["who blocks"]
+
+
+def test_names_of_the_program_s_own_are_not_taken_for_asyncio_s():
+    class Group:
+        @property
+        def _tasks(self):
+            raise AssertionError("it is the program's")
+
+        async def __aenter__(self):
+            pass
+
+        async def __aexit__(self, *_):
+            await stuck()
+
+    async def main():
+        async with Group():
+            pass
+
+    assert tree_of(main) == ["task Task waits at wait"]
+
+
 def test_it_is_the_innermost_that_is_told():
     """A task that waits for a task cannot be told by itself."""
 

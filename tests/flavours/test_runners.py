@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import gc
 import threading
 import time
-from concurrent.futures import CancelledError
+import weakref
+from concurrent.futures import CancelledError, as_completed, wait
 
+import anyio
 import pytest
 import trio
 
@@ -221,6 +224,109 @@ def _error(future):
         return error
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_call_in_a_thread_is_waited_for_in_a_cancelled_scope_of_anyio(backend, log):
+    async def main():
+        with anyio.move_on_after(0.5):
+            await flavours.get(backend).in_thread(lambda: time.sleep(1))
+        log("moved on")
+
+    with Simulation():
+        anyio.run(main, backend=backend)
+
+    assert log == [(1.0, "moved on")]
+
+
+def test_an_error_in_a_thread_is_raised_even_if_the_task_was_cancelled(flavour):
+    def fails():
+        time.sleep(1)
+        raise ValueError("in the thread")
+
+    async def payload():
+        await flavour.in_thread(fails)
+
+    with Simulation(), flavour.start() as runner:
+        future = runner.adopt(payload)
+        time.sleep(0.5)
+        future.cancel()
+        with pytest.raises(ValueError, match="in the thread"):
+            future.result()
+
+
+def test_they_are_completed_in_the_same_order_each_time():
+    def program():
+        async def payload():
+            await asyncio.sleep(1)
+
+        with flavours.get("asyncio").start() as runner:
+            futures = {runner.adopt(payload): number for number in range(20)}
+            wait(futures)
+            return [futures[future] for future in as_completed(futures)]
+
+    assert run(program) == run(program)
+
+
+def test_payloads_leave_no_cycles(flavour):
+    async def payload():
+        return Kept()
+
+    async def fails():
+        raise Broken
+
+    class Kept:
+        pass
+
+    class Broken(Exception):
+        pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        with flavour.start() as runner:
+            left = [weakref.ref(runner.execute(payload)), weakref.ref(runner.adopt(payload))]
+            try:
+                runner.execute(fails)
+            except Broken as error:
+                left.append(weakref.ref(error))
+        assert [reference() for reference in left] == [None] * 3
+    finally:
+        gc.enable()
+
+
+def test_a_forked_child_has_no_runner(child):
+    lines = child("""
+import asyncio, os, sys, warnings
+from simclock import flavours
+warnings.simplefilter("ignore")  # 3.12 and later warn of threads
+
+async def payload(): ...
+
+runner = flavours.get("asyncio").start()
+pid = os.fork()
+if not pid:
+    try:
+        runner.adopt(payload)
+    except RuntimeError as error:
+        print(str(error).partition(chr(10))[0], flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+runner.close()
+""")
+
+    assert lines == ["the runner of flavour 'asyncio' is closed"]
+
+
+def test_who_adds_a_callback_to_what_is_done_hears_its_interrupt():
+    def interrupt(_future):
+        raise KeyboardInterrupt
+
+    with flavours.get(threading).start() as runner:
+        future = runner.adopt(int)
+        future.result()
+        with pytest.raises(KeyboardInterrupt):
+            future.add_done_callback(interrupt)
+
+
 def test_context_goes_along_into_a_thread(flavour):
     variable = contextvars.ContextVar("variable", default=0)
 
@@ -373,3 +479,15 @@ def test_a_thread_that_closes_its_runner_does_not_wait_for_itself():
     runner = flavours.get(threading).start()
 
     assert runner.adopt(lambda: runner.close(timeout=10)).result() is None
+
+
+def test_what_cannot_be_awaited_is_said(flavour):
+    with flavour.start() as runner, pytest.raises(TypeError, match="returned 7, which cannot be"):
+        runner.execute(lambda: 7)
+
+
+def test_a_runner_with_a_name_of_ours_is_refused():
+    with pytest.raises(TypeError, match="Mine overrides _main of LoopRunner, which is private"):
+
+        class Mine(flavours.LoopRunner):
+            def _main(self): ...

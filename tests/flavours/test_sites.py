@@ -66,3 +66,60 @@ def test_a_library_may_be_one_module_or_not_be_there(tmp_path, monkeypatch):
     assert site_of(coroutine, "sys") == "small_library.py:8"
     coroutine.close()
     del sys.modules["small_library"]
+
+
+def test_a_generator_that_was_asked_for_an_item_is_looked_into():
+    async def items():
+        await user()
+        yield 1
+
+    async def more():
+        async for item in items():
+            yield item
+
+    async def other():
+        await asyncio.sleep(1)
+        yield 1
+
+    async def program(generator):
+        async for _ in generator:
+            pass
+
+    def site(generator):
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(program(generator))
+        loop.call_soon(loop.call_soon, loop.stop)
+        loop.run_forever()
+        found = site_of(task.get_coro(), "asyncio")
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+        return found
+
+    line = user.__code__.co_firstlineno + 1
+    assert site(items()) == f"test_sites.py:{line} wait"
+    assert site(more()) == f"test_sites.py:{line} wait"
+    assert site(other()) == f"test_sites.py:{other.__code__.co_firstlineno + 1} sleep"
+
+
+def test_of_one_that_runs_it_is_the_innermost_coroutine():
+    async def inner():
+        return site_of(task.get_coro(), "asyncio"), sys._getframe().f_lineno
+
+    async def outer_one():
+        return await inner()
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(outer_one())
+    found, line = loop.run_until_complete(task)
+    loop.close()
+
+    assert found == f"test_sites.py:{line}"
+
+
+def test_something_made_up_in_a_librarys_place_is_no_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "made_up_double", object())
+
+    assert site_of(iter([]), "made_up_double") == "list_iterator"

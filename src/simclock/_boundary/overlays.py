@@ -25,7 +25,6 @@ _MISSING = object()
 _open: list[Overlay] = []
 # Classes are made once: an object may outlive its simulation, and must stay what it is.
 _numbered: dict[type, type] = {}
-_numbers: Iterator[int] = itertools.count(1)
 
 
 class OrderedSet(MutableSet[Any]):
@@ -71,6 +70,8 @@ class Overlay:
         # What to put back, and what to call then, as functions and arguments.
         self._undo: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._counters: dict[str, Callable[[], int]] = {}
+        # Of objects whose classes are numbered.
+        self.next_number = itertools.count(1).__next__
         # By module: what waits for its being loaded.
         self._waiting: dict[str, list[Callable[[Any], None]]] = {}
 
@@ -147,13 +148,14 @@ class Overlay:
 
     def apply_loaded(self) -> None:
         """Make the changes that wait for modules which are loaded by now."""
-        for name in self._waiting.keys() & sys.modules.keys():
+        for name in [name for name in self._waiting if name in sys.modules]:
             if rows.loaded(name):
                 for change in self._waiting.pop(name):
                     _change(change, name)
 
     def undo(self) -> None:
         """Put everything back."""
+        self._waiting.clear()  # changes have the overlay in turn
         while self._undo:
             function, arguments = self._undo.pop()
             function(*arguments)
@@ -161,8 +163,6 @@ class Overlay:
 
 def start(seed: int, change: Callable[[Overlay], None]) -> None:
     """Make the *change* of all who have one; a simulation is being opened."""
-    global _numbers  # noqa: PLW0603 - one sequence for each simulation
-    _numbers = itertools.count(1)
     overlay = Overlay(seed)
     _open.append(overlay)
     try:
@@ -226,7 +226,7 @@ def _make_numbered(base: Any, default_name: Callable[[], str] | None) -> type:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             simulated = _native.simulated()
             # A foreign thread's objects must not take numbers: when it makes them is chance.
-            self._simclock_number = next(_numbers) if simulated else id(self)
+            self._simclock_number = _open[-1].next_number() if simulated else id(self)
             if default_name is not None and simulated and kwargs.get("name") is None:
                 kwargs["name"] = default_name()
             super().__init__(*args, **kwargs)

@@ -15,7 +15,10 @@ from simclock.flavours.contract import (
     PayloadFuture,
     Runner,
     WaitingTask,
+    awaited,
+    name_of,
     stop_requested,
+    stopped_by,
     tree,
 )
 from simclock.flavours.finding import get, registered, running
@@ -28,10 +31,13 @@ __all__ = [
     "PayloadFuture",
     "Runner",
     "WaitingTask",
+    "awaited",
     "get",
+    "name_of",
     "registered",
     "running",
     "site_of",
     "stop_requested",
+    "stopped_by",
     "tree",
 ]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from simclock.flavours.contract import Flavour
+from simclock.flavours.contract import Flavour, awaited
 from simclock.flavours.loops import LoopRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from simclock.flavours.contract import PayloadFuture
 
@@ -43,16 +46,27 @@ class Asyncio(Flavour):
         pool = ThreadPoolExecutor(1, self.name)
         loop = asyncio.get_running_loop()
         call = loop.run_in_executor(pool, context.run, function)
-        cancelled: asyncio.CancelledError | None = None
-        while not call.done():
-            try:
-                await asyncio.wait([call])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        pool.shutdown()
-        if cancelled is not None:
-            raise cancelled
-        return call.result()
+        is_cancelled = False
+        try:
+            with _shield():
+                while not call.done():
+                    try:
+                        await asyncio.wait([call])
+                    except asyncio.CancelledError:
+                        is_cancelled = True
+        finally:
+            pool.shutdown(wait=call.done())
+        value = call.result()  # what it raises matters more, as with trio
+        if is_cancelled:
+            raise asyncio.CancelledError
+        return value
+
+
+def _shield() -> AbstractContextManager[Any]:
+    """Keep cancel scopes of anyio away: they cancel again in each turn who goes on to wait."""
+    # It may be half imported by another thread.
+    scope = getattr(sys.modules.get("anyio"), "CancelScope", None)
+    return contextlib.nullcontext() if scope is None else scope(shield=True)
 
 
 class AsyncioRunner(LoopRunner):
@@ -85,7 +99,7 @@ class AsyncioRunner(LoopRunner):
 
     async def _payload(self, payload: Callable[[], Any], future: PayloadFuture) -> None:
         try:
-            value = await payload()
+            value = await awaited(payload)
         except asyncio.CancelledError:
             future.end_cancelled()
             raise
@@ -93,6 +107,8 @@ class AsyncioRunner(LoopRunner):
             future.set_exception(error)
         else:
             future.set_result(value)
+        finally:
+            del future  # it has the error, whose traceback has this frame
 
     def _forget(self, future: PayloadFuture) -> None:
         del self._tasks[future]

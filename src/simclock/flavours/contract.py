@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # Set in the thread of a payload that cannot be cancelled from outside.
 _stop: ContextVar[threading.Event] = ContextVar("simclock_stop")
+# By these futures hash, not by addresses: sets of them have the same order in each run. A
+# simulation has its own.
+_numbers = itertools.count(1)
 # So many tasks that wait at one place get a line each.
 APART = 3
 
@@ -67,7 +71,10 @@ class Flavour(ABC):
         the other tasks go on. Not for flavours whose payloads are plain
         functions.
         """
-        raise NotImplementedError(f"flavour {self.name!r} has no in_thread")
+        raise NotImplementedError(
+            f"flavour {self.name!r} has no in_thread, which asettle() needs\n"
+            "let its plugin call a function in a thread there, and await its end"
+        )
 
 
 class Runner(ABC):
@@ -107,6 +114,8 @@ class Runner(ABC):
         except BaseException:
             future.cancel()
             raise
+        finally:
+            del future  # it has the error, whose traceback has this frame
 
     @abstractmethod
     def is_inside(self) -> bool:
@@ -152,6 +161,17 @@ class Runner(ABC):
         self.close()
 
 
+async def awaited(payload: Callable[[], Any]) -> Any:
+    """Call a payload of an async flavour and await it; for runners."""
+    value = payload()
+    if not inspect.isawaitable(value):
+        raise TypeError(
+            f"payload {name_of(payload)} returned {value!r}, which cannot be awaited\n"
+            "give a coroutine function, or use the flavour 'threading'"
+        )
+    return await value
+
+
 class PayloadFuture(Future):  # type: ignore[type-arg]
     """What becomes of a payload: done when that has ended.
 
@@ -160,10 +180,14 @@ class PayloadFuture(Future):  # type: ignore[type-arg]
         ask: Asks the payload to end; returns whether it can be asked.
     """
 
-    def __init__(self, name: str, ask: Callable[[], bool]) -> None:
+    def __init__(self, name: str, ask: Callable[[PayloadFuture], bool]) -> None:
+        self._simclock_number = next(_numbers)
         super().__init__()
         self.name = name
         self._ask = ask
+
+    def __hash__(self) -> int:
+        return self._simclock_number
 
     def cancel(self) -> bool:
         """Ask the payload to end; return whether it can be asked.
@@ -171,11 +195,12 @@ class PayloadFuture(Future):  # type: ignore[type-arg]
         Unlike with a plain future it has not ended yet when this returns: it
         may clean up, and may even go on.
         """
-        return not self.done() and self._ask()
+        return not self.done() and self._ask(self)
 
     def add_done_callback(self, fn: Callable[[PayloadFuture], object]) -> None:
         """Call *fn* with this future when the payload has ended; what it raises is logged."""
-        super().add_done_callback(functools.partial(_guarded, fn))
+        # Of one that is called now, the caller hears itself.
+        super().add_done_callback(fn if self.done() else functools.partial(_guarded, fn))  # type: ignore[arg-type]
 
     def running(self) -> bool:
         """Return whether the payload has not ended."""

@@ -86,7 +86,8 @@ def get(flavour: str | ModuleType) -> Flavour:
 
 def running() -> Flavour | None:
     """Return the flavour that the caller is a task of, or None."""
-    return next((each for each in registered().values() if each.is_running()), None)
+    known = registered().values()
+    return next((each for each in known if each.is_async and each.is_running()), None)
 
 
 registry.register(BuiltIn(), "flavours")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import abstractmethod
 from concurrent.futures import Future
@@ -22,12 +23,22 @@ class LoopRunner(Runner):
     when the loop runs, and `ended` when a task has.
     """
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        taken = [name for name in vars(cls) if name in _PRIVATE]
+        if taken:
+            raise TypeError(
+                f"{cls.__name__} overrides {', '.join(taken)} of LoopRunner, which is private\n"
+                "give it another name"
+            )
+
     def __init__(self, flavour: Flavour) -> None:
         super().__init__(flavour)
         self._lock = threading.RLock()  # a signal may come while it is owned
         # Those that have not ended, in order of adoption.
         self._payloads: dict[PayloadFuture, None] = {}
         self._is_closed = False
+        self._pid = os.getpid()
         # Done when the loop can take payloads, or could not be started.
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(
@@ -97,6 +108,8 @@ class LoopRunner(Runner):
         if not self._ready.done():
             self._ready.set_exception(error)
         for future in left:
+            if future.done():
+                continue  # its task has ended, and the loop could not say so any more
             ended = RuntimeError(f"the {self.flavour.name} loop has ended: {error!r}")
             ended.__cause__ = error
             future.set_exception(ended)
@@ -106,9 +119,11 @@ class LoopRunner(Runner):
     def adopt(self, payload: Callable[[], Any]) -> PayloadFuture:
         """See `Runner.adopt`."""
         self.check(payload)
-        future = PayloadFuture(name_of(payload), lambda: self._ask(future))
+        future = PayloadFuture(name_of(payload), self._ask)
         with self._lock:
-            if self._is_closed or not self._reached(self.spawn, payload, future):
+            # In a forked child its thread is not there.
+            closed = self._is_closed or self._pid != os.getpid()
+            if closed or not self._reached(self.spawn, payload, future):
                 raise RuntimeError(
                     f"the runner of flavour {self.flavour.name!r} is closed\nstart another one"
                 )
@@ -148,3 +163,10 @@ class LoopRunner(Runner):
                 f"they were cancelled: {', '.join(names)}\n"
                 "let them end when they are cancelled, or wait longer"
             )
+
+
+_PRIVATE = {
+    name
+    for name, value in vars(LoopRunner).items()
+    if callable(value) and name.startswith("_") and not name.startswith("__")
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 from concurrent.futures import wait
@@ -77,12 +76,15 @@ class ThreadRunner(Runner):
             self._check_open()
             self._work[future] = _Work(threading.current_thread(), stop, is_own=False)
         self._main(payload, future, stop)
-        return future.result()
+        try:
+            return future.result()
+        finally:
+            del future
 
     def _accept(self, payload: Callable[[], Any]) -> tuple[PayloadFuture, threading.Event]:
         self.check(payload)
         stop = threading.Event()
-        return PayloadFuture(name_of(payload), functools.partial(_ask, stop)), stop
+        return PayloadFuture(name_of(payload), lambda _: _ask(stop)), stop
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -103,6 +105,7 @@ class ThreadRunner(Runner):
             future.set_result(value)
         finally:
             self._forget(future)
+            del future  # it has the error, whose traceback has this frame
 
     def _forget(self, future: PayloadFuture) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from simclock.flavours.contract import Flavour
+from simclock.flavours.contract import Flavour, awaited
 from simclock.flavours.loops import LoopRunner
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class TrioRunner(LoopRunner):
     ) -> None:
         try:
             with scope:
-                value = await payload()
+                value = await awaited(payload)
         except BaseException as error:  # noqa: BLE001 - it is the caller's
             future.set_exception(error)
         else:
@@ -101,6 +101,7 @@ class TrioRunner(LoopRunner):
         finally:
             del self._scopes[future]
             self.ended(future)
+            del future  # it has the error, whose traceback has this frame
 
     def cancel(self, future: PayloadFuture) -> None:
         """See `LoopRunner.cancel`."""

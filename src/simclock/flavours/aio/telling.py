@@ -23,6 +23,8 @@ def tell(error: BaseException, ident: int) -> bool:
     if run is None or isinstance(run.f_locals.get("future"), asyncio.Task):
         return False
     loop = run.f_locals["self"]
+    if asyncio.current_task(loop) is not None:
+        return False  # it is a task of its own that waits, and not the loop
     future = next((found for task in tasks_of(loop) if (found := _waits_for(task))), None)
     if future is None:
         return False

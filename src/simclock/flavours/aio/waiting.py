@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from asyncio import tasks as asyncio_tasks
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from simclock.flavours.sites import Sites
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+PATIENCE = 100
 
 
 def waiting(ident: int) -> list[WaitingTask]:
@@ -29,7 +32,15 @@ def waiting(ident: int) -> list[WaitingTask]:
 def _all_tasks() -> Iterable[Any]:
     # Up to 3.11 all are in one set.
     sets = ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
-    return [task for name in sets for task in getattr(asyncio_tasks, name, ())]
+    return [task for name in sets for task in _listed(getattr(asyncio_tasks, name, ()))]
+
+
+def _listed(tasks: Iterable[Any]) -> list[Any]:
+    for _ in range(PATIENCE):
+        # Another thread may make tasks meanwhile, if a watchdog asks.
+        with contextlib.suppress(RuntimeError):
+            return list(tasks)
+    return []
 
 
 def waiting_in(loop: asyncio.AbstractEventLoop) -> list[WaitingTask]:
@@ -79,7 +90,10 @@ def _candidates(task: Any) -> Iterator[Any]:
     coroutine = task.get_coro()
     while coroutine.__class__ is CoroutineType:
         frame: Any = coroutine.cr_frame
-        yield from _in_frame(frame.f_code.co_name, frame.f_locals)
+        if frame is None:
+            return  # it was closed
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in ("asyncio", "anyio"):
+            yield from _in_frame(frame.f_code.co_name, frame.f_locals)
         coroutine = coroutine.cr_await
 
 

@@ -16,7 +16,7 @@ import threading
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from simclock.lowlevel import SECOND, monotonic, simulated
+from simclock.lowlevel import SECOND, monotonic, now_ns, simulated
 
 if TYPE_CHECKING:
     from simclock.lowlevel import Overlay
@@ -30,6 +30,7 @@ _due: dict[int, float] = {}
 def put_system_clock(overlay: Overlay, run: Any) -> None:
     """Make the usual clock exact."""
     _replace(overlay, run.SystemClock, _exact(run.SystemClock))
+    overlay.replace(run.Runner, "current_time", _reading(run.Runner))
     overlay.at_end(_due.clear)
 
 
@@ -54,7 +55,8 @@ def _exact(clock: Any) -> dict[str, Any]:
     def current_time(self: Any) -> Any:
         if not simulated():
             return usual_time(self)
-        time, due = self.offset + monotonic(), _due.get(threading.get_ident(), 0.0)
+        # No reading of the clock: the loop asks in each turn, and one that spins must not move it.
+        time, due = self.offset + now_ns() / SECOND, _due.get(threading.get_ident(), 0.0)
         return due if abs(due - time) < NOISE else time
 
     @functools.wraps(usual_sleep)
@@ -65,6 +67,19 @@ def _exact(clock: Any) -> dict[str, Any]:
         return deadline - current_time(self)
 
     return {"current_time": current_time, "deadline_to_sleep_time": deadline_to_sleep_time}
+
+
+@functools.cache
+def _reading(runner: Any) -> Any:
+    usual = runner.current_time
+
+    @functools.wraps(usual)
+    def current_time(self: Any) -> Any:
+        if simulated():
+            monotonic()  # it is the program that reads the clock: if it goes on so, time passes
+        return usual(self)
+
+    return current_time
 
 
 @functools.cache
@@ -105,4 +120,5 @@ def has_waited(clock: Any, duration_ns: int) -> None:
         time = clock._virtual_base + duration_ns / SECOND
         due = vars(clock).get("_simclock_due", inf)
         # No further than to the deadline: what tasks read is what they have asked for.
-        clock._virtual_base = due if time > due - NOISE else time
+        # Never back: another thread may have jumped meanwhile.
+        clock._virtual_base = max(clock._virtual_base, due) if time > due - NOISE else time

@@ -47,9 +47,25 @@ def _put_run(overlay: Overlay, run: Any) -> None:
     overlay.replace(run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
     overlay.replace(run, "_r", _Order(overlay, run._r))
     overlay.replace(run, "_MAX_TIMEOUT", _Most(run._MAX_TIMEOUT))
+    overlay.replace(run.CancelStatus, "__init__", _in_order(run.CancelStatus))
     overlay.replace(run, "setup_runner", waiting.noting(run.setup_runner))
+    waiting.begin()
     overlay.at_end(functools.partial(waiting.forget, run))
     clocks.put_system_clock(overlay, run)
+
+
+@functools.cache
+def _in_order(status: Any) -> Any:
+    usual = status.__init__
+
+    # A cancellation goes through these sets; what it aborts runs right away.
+    @functools.wraps(usual)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        usual(self, *args, **kwargs)
+        if simulated():
+            self._tasks, self._children = OrderedSet(self._tasks), OrderedSet(self._children)
+
+    return init
 
 
 class _Order:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import signal
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from simclock.flavours.contract import WaitingTask
 from simclock.flavours.sites import Sites
+from simclock.lowlevel import simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,10 +20,27 @@ if TYPE_CHECKING:
 
 # How often a coroutine may await something after it was closed.
 PATIENCE = 10
-# By thread, the loop that was started there last.
-_runners: dict[int, weakref.ref[Any]] = {}
-# The same by what it waits with, which may be in another thread.
-_by_manager: dict[Any, weakref.ref[Any]] = {}
+
+
+class _Loops:
+    """The loops of one simulation."""
+
+    def __init__(self) -> None:
+        # By thread, the one that was started there last.
+        self.by_thread: dict[int, weakref.ref[Any]] = {}
+        # The same by what it waits with, which may be in another thread.
+        self.by_manager: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+
+# Of each simulation, innermost last; the first is of nobody's.
+_open = [_Loops()]
+
+
+def begin() -> None:
+    """Note loops from now on for a simulation that is being opened."""
+    _open.append(_Loops())
 
 
 @functools.cache
@@ -31,27 +50,30 @@ def noting(setup_runner: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(setup_runner)
     def setup(*args: Any, **kwargs: Any) -> Any:
         runner = setup_runner(*args, **kwargs)
-        _runners[threading.get_ident()] = _by_manager[runner.io_manager] = weakref.ref(runner)
+        if simulated():
+            loops = _open[-1]
+            reference = weakref.ref(runner)
+            loops.by_thread[threading.get_ident()] = reference
+            loops.by_manager[runner.io_manager] = reference
         return runner
 
     return setup
 
 
 def forget(run: Any) -> None:
-    """Forget all loops: the simulation has ended. What a guest has left in this thread goes."""
+    """Forget the simulation's loops: it has ended. What a guest has left in this thread goes."""
+    ended = _open.pop()
     left = getattr(run.GLOBAL_RUN_CONTEXT, "runner", None)
-    if left is not None and left.io_manager in _by_manager:
+    if left is not None and left.io_manager in ended.by_manager:
         run.GLOBAL_RUN_CONTEXT.__dict__.clear()
         if left.ki_manager.handler is not None:
             # What it was, or trio would not have replaced it.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-    _runners.clear()
-    _by_manager.clear()
 
 
 def clock_of(manager: Any) -> Any:
     """Return the clock of the loop that waits by *manager*."""
-    reference = _by_manager.get(manager)
+    reference = _open[-1].by_manager.get(manager)
     return getattr(reference and reference(), "clock", None)
 
 
@@ -60,6 +82,8 @@ def tell(error: BaseException, ident: int) -> bool:
     runner = _running(ident)
     if runner is None or runner.main_task._abort_func is None:
         return False
+    if hasattr(sys.modules["trio._core._run"].GLOBAL_RUN_CONTEXT, "task"):
+        return False  # it is a task of its own that waits, and not the loop
     task = runner.main_task
 
     def raise_error() -> NoReturn:
@@ -80,7 +104,7 @@ def end(error: BaseException, caller: FrameType) -> None:
     """
     guest = caller.f_locals.get("self")
     if guest is None:
-        loop, runner = caller.f_locals["gen"], _running(threading.get_ident())
+        loop, runner = caller.f_locals["gen"], caller.f_locals["runner"]
     else:
         loop, runner = guest.unrolled_run_gen, guest.runner
         guest.run_sync_soon_threadsafe = _do_nothing  # the host has gone before
@@ -113,7 +137,7 @@ def _close(coroutine: Any) -> None:
 
 def _running(ident: int) -> Any:
     """Return the loop that runs in a thread, if its main task has not ended."""
-    reference = _runners.get(ident)
+    reference = _open[-1].by_thread.get(ident)
     runner = None if reference is None else reference()
     if runner is None or runner.main_task not in runner.tasks:
         return None
