@@ -8,7 +8,7 @@ SETUP = """
 from hypothesis import given, settings, strategies as st
 from told import now
 
-quick = settings(max_examples=5, database=None, derandomize=True)
+quick = settings(max_examples=5, database=None, derandomize=True, deadline=5000)
 seen = []
 pytestmark = MARKS
 

@@ -476,7 +476,7 @@ GIVEN = """
 from hypothesis import HealthCheck, Phase, example, given, reproduce_failure, settings
 from hypothesis import strategies as st
 
-quick = settings(max_examples=10, database=None)
+quick = settings(max_examples=10, database=None, deadline=5000)
 shared = settings(quick, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """
 KINDS = [
@@ -494,7 +494,7 @@ def test_each_example_has_a_loop_and_a_zero_of_its_own(suite, world, kind):
         import {kind}
         seen, loops = [], []
 
-        @settings(quick, deadline=200)
+        @settings(quick, deadline=5000)
         @world
         @pytest.mark.{kind}
         @given(number=st.integers(0, 5))

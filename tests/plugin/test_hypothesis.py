@@ -19,7 +19,7 @@ SETUP = """
 
     world = lambda test: test
     # A database would remember the failures of the run before.
-    quick = settings(max_examples=10, database=None)
+    quick = settings(max_examples=10, database=None, deadline=5000)
     shared = settings(quick, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """
 
@@ -120,7 +120,7 @@ def test_examples_of_the_whole_suite_are_stretches_of_its_simulation(suite):
 def test_a_deadline_is_one_of_real_time(suite, world):
     result = suite(
         """
-        @settings(quick, deadline=200)
+        @settings(quick, deadline=5000)
         @world
         @given(st.integers())
         def test_long_virtual_time(number):
@@ -350,7 +350,7 @@ def test_each_example_of_a_coroutine_test_has_a_loop_and_a_zero_of_its_own(suite
         seen = []
 
         @world
-        @settings(quick, deadline=200)
+        @settings(quick, deadline=5000)
         {mark or "# by nobody else"}
         {"@pytest.mark.anyio" if mark else "# and so by us"}
         @given(number=st.integers(0, 5))
