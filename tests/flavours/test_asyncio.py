@@ -260,10 +260,10 @@ def test_where_nobody_can_be_told_the_loop_raises():
 
 
 def test_a_task_that_runs_is_not_told():
-    """Who spins is told at its next wait, by its loop."""
+    """Who spins is told at its next wait, by its loop; the stock loop's turns are cheap steps."""
 
     def program():
-        loop = asyncio.new_event_loop()
+        loop = simclock.SimEventLoop()
 
         async def spin():
             while True:
