@@ -11,6 +11,7 @@ import pytest
 
 import simclock
 from simclock import Deadlock, Simulation
+from simclock.flavours.aio import waiting
 
 pytestmark = pytest.mark.usefixtures("each_loop")
 FILE = "test_asyncio.py"
@@ -291,3 +292,24 @@ def test_a_task_that_runs_is_not_told():
 
     with pytest.raises(simclock.Livelock), Simulation(max_steps_per_instant=100):
         program()
+
+
+# ----------------------------------------------------- what a report may meet, and must survive
+
+
+def test_a_coroutine_that_was_closed_waits_for_nobody():
+    class Closed:
+        def get_coro(self):
+            coroutine = stuck()
+            coroutine.close()
+            return coroutine
+
+    assert waiting.awaited_by(Closed()) == []
+
+
+def test_tasks_that_are_made_all_the_time_are_left_out():
+    class Changing:
+        def __iter__(self):
+            raise RuntimeError("Set changed size during iteration")
+
+    assert waiting._listed(Changing()) == []

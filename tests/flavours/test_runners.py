@@ -128,6 +128,23 @@ def test_a_loop_that_dies_takes_its_payloads_along(flavour):
     runner.close()
 
 
+def test_a_loop_that_dies_leaves_alone_what_has_ended(flavour):
+    """Its task has ended, and the loop could not say so any more."""
+    runner = flavour.start()
+
+    async def payload():
+        await LOOPS[flavour.name](1e6)
+
+    ended, other = flavours.PayloadFuture("ended", lambda _: False), runner.adopt(payload)
+    ended.set_result(7)
+    runner._payloads = {ended: None, **runner._payloads}
+    runner._fail(ValueError("of the loop"))
+
+    assert ended.result() == 7
+    assert "the loop" in str(other.exception())
+    runner.close()
+
+
 def test_a_loop_that_ends_by_itself_is_closed(flavour):
     runner = flavour.start()
     runner.call_soon(runner.stop)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from simclock.flavours import site_of
+from simclock.flavours.sites import Sites, _innermost
 
 
 async def user():
@@ -123,3 +124,17 @@ def test_something_made_up_in_a_librarys_place_is_no_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "made_up_double", object())
 
     assert site_of(iter([]), "made_up_double") == "list_iterator"
+
+
+def test_a_step_that_has_no_generator_any_more_says_nothing():
+    assert Sites()._of_generator(object()) == ""
+
+
+def test_a_frame_that_no_thread_is_in_is_its_own_innermost():
+    def items():
+        yield 1
+
+    suspended = items()
+    next(suspended)
+
+    assert _innermost(suspended.gi_frame) is suspended.gi_frame
