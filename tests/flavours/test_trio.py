@@ -19,7 +19,7 @@ from trio._core import _io_epoll, _run, _thread_cache
 
 import simclock
 from simclock import Deadlock, Simulation, flavours
-from simclock.flavours.triolib import waiting
+from simclock.flavours.triolib import loops
 
 # ----------------------------------------------------------------------- its clocks
 
@@ -673,9 +673,9 @@ def test_a_coroutine_that_never_lets_go_is_let_go():
             raise RuntimeError("coroutine ignored GeneratorExit")
 
     coroutine = Stubborn()
-    waiting._close(coroutine)
+    loops._close(coroutine)
 
-    assert coroutine.asked == waiting.PATIENCE
+    assert coroutine.asked == loops.PATIENCE
 
 
 # ------------------------------------------------------------------------- afterwards

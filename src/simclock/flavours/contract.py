@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _stop: ContextVar[threading.Event] = ContextVar("simclock_stop")
 # By these futures hash, not by addresses: sets of them have the same order in each run. A
 # simulation has its own.
-_numbers = itertools.count(1)
+_next_number = itertools.count(1).__next__
 # So many tasks that wait at one place get a line each.
 APART = 3
 
@@ -181,7 +181,7 @@ class PayloadFuture(Future):  # type: ignore[type-arg]
     """
 
     def __init__(self, name: str, ask: Callable[[PayloadFuture], bool]) -> None:
-        self._simclock_number = next(_numbers)
+        self._simclock_number = _next_number()
         super().__init__()
         self.name = name
         self._ask = ask

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ class Threading:
         # `as_completed` and `wait` go through sets of futures, and sort them by `id`.
         overlay.replace(base, "Future", overlay.numbered(base.Future))
         overlay.replace(base, "id", overlay.number_of)
-        overlay.replace(contract, "_numbers", itertools.count(1))
+        overlay.replace(contract, "_next_number", overlay.counter("payloads"))
         pool = overlay.module("concurrent.futures.thread")
         overlay.replace(pool.ThreadPoolExecutor, "_counter", overlay.counter("pools", 0))
         # The set of its threads, which it joins in the set's order.

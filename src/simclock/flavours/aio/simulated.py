@@ -11,8 +11,6 @@ from simclock.hookspecs import hookimpl
 from simclock.lowlevel import counter
 
 if TYPE_CHECKING:
-    import asyncio
-
     from simclock.flavours import WaitingTask
     from simclock.lowlevel import Overlay
 
@@ -23,7 +21,18 @@ class Asyncio:
     @hookimpl
     def simclock_simulate(self, overlay: Overlay) -> None:
         """Let order be the same in each run, and the default event loop be ours."""
-        _put(overlay)
+        package = overlay.module("asyncio")
+        tasks = overlay.module("asyncio.tasks")
+        futures = overlay.module("asyncio.futures")
+        task = overlay.numbered(tasks.Task, _default_name)
+        future = overlay.numbered(futures.Future)
+        for module in (package, tasks):
+            overlay.replace(module, "Task", task)
+        for module in (package, futures):
+            overlay.replace(module, "Future", future)
+        policy = overlay.module("asyncio.unix_events")._UnixDefaultEventLoopPolicy
+        overlay.replace(policy, "_loop_factory", staticmethod(new_event_loop))
+        overlay.when_loaded("anyio._backends._asyncio", lambda anyio: _put_anyio(overlay, anyio))
 
     @hookimpl
     def simclock_waiting_tasks(self, ident: int) -> list[WaitingTask]:
@@ -36,27 +45,8 @@ class Asyncio:
         return tell(error, ident)
 
 
-def _put(overlay: Overlay) -> None:
-    package = overlay.module("asyncio")
-    tasks = overlay.module("asyncio.tasks")
-    futures = overlay.module("asyncio.futures")
-    task = overlay.numbered(tasks.Task, _default_name)
-    future = overlay.numbered(futures.Future)
-    for module in (package, tasks):
-        overlay.replace(module, "Task", task)
-    for module in (package, futures):
-        overlay.replace(module, "Future", future)
-    policy = overlay.module("asyncio.unix_events")._UnixDefaultEventLoopPolicy
-    overlay.replace(policy, "_loop_factory", staticmethod(_new_event_loop))
-    overlay.when_loaded("anyio._backends._asyncio", lambda anyio: _put_anyio(overlay, anyio))
-
-
 def _default_name() -> str:
     return f"Task-{counter(TASKS)()}"
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    return new_event_loop()
 
 
 def _put_anyio(overlay: Overlay, backend: Any) -> None:

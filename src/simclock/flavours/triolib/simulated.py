@@ -9,7 +9,8 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from simclock.errors import Unwind
-from simclock.flavours.triolib import clocks, waiting
+from simclock.flavours.triolib import clocks, loops
+from simclock.flavours.triolib.waiting import waiting
 from simclock.hookspecs import hookimpl
 from simclock.lowlevel import OrderedSet, now_ns, simulated
 
@@ -32,12 +33,12 @@ class Trio:
     @hookimpl
     def simclock_waiting_tasks(self, ident: int) -> list[WaitingTask]:
         """Return the tasks of the loop that runs in a thread."""
-        return waiting.waiting(ident)
+        return waiting(ident)
 
     @hookimpl
     def simclock_tell_task(self, error: BaseException, ident: int) -> bool:
         """Let the main task raise *error*: trio's loop does not survive one of its own."""
-        return waiting.tell(error, ident)
+        return loops.tell(error, ident)
 
 
 def _put_run(overlay: Overlay, run: Any) -> None:
@@ -48,9 +49,9 @@ def _put_run(overlay: Overlay, run: Any) -> None:
     overlay.replace(run, "_r", _Order(overlay, run._r))
     overlay.replace(run, "_MAX_TIMEOUT", _Most(run._MAX_TIMEOUT))
     overlay.replace(run.CancelStatus, "__init__", _in_order(run.CancelStatus))
-    overlay.replace(run, "setup_runner", waiting.noting(run.setup_runner))
-    waiting.begin()
-    overlay.at_end(functools.partial(waiting.forget, run))
+    overlay.replace(run, "setup_runner", loops.noting(run.setup_runner))
+    loops.begin()
+    overlay.at_end(functools.partial(loops.forget, run))
     clocks.put_system_clock(overlay, run)
 
 
@@ -117,12 +118,12 @@ def _get_events(manager: Any) -> Any:
         try:
             events = usual(self, -1 if timeout == inf else min(timeout, MOST))
         except BaseException as error:
-            if isinstance(error, Unwind) and waiting.tell(error, get_ident()):
+            if isinstance(error, Unwind) and loops.tell(error, get_ident()):
                 return []
-            waiting.end(error, sys._getframe(1))
+            loops.end(error, sys._getframe(1))
             raise
         if timeout > 0:
-            clocks.has_waited(waiting.clock_of(self), now_ns() - began_ns)
+            clocks.has_waited(loops.clock_of(self), now_ns() - began_ns)
         return events
 
     return get_events
