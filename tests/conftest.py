@@ -303,7 +303,7 @@ def child():
             env={**os.environ, **environment},
             check=False,
         )
-        assert (done.returncode, done.stderr) == (returncode, "")
+        assert (done.returncode, done.stderr) == (returncode, ""), done.stderr
         return done.stdout.splitlines()
 
     return run

@@ -216,14 +216,24 @@ def ask(port, by_future=False):
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         say = channel.unary_unary("/test/Say")
         if by_future:
-            return say.future(b"hello", timeout=5).result()
-        return say(b"hello", timeout=5)
+            return say.future(b"hello", timeout=60).result()
+        return say(b"hello", timeout=60)
 """
 
 
+@pytest.fixture
+def prepared_grpc(child):
+    """Return a function that runs a program with gRPC, without the complaints and the proxies of its C core."""
+
+    def run(program):
+        return child(PREPARED + program, GRPC_VERBOSITY="NONE", no_grpc_proxy="127.0.0.1")
+
+    return run
+
+
 @needs("grpc")
-def test_channels_and_servers_of_grpc_are_refused(prepared):
-    lines = prepared(
+def test_channels_and_servers_of_grpc_are_refused(prepared_grpc):
+    lines = prepared_grpc(
         GRPC
         + """
 told(lambda: ask(1))
@@ -244,8 +254,8 @@ server.stop(None).wait()
 
 
 @needs("grpc")
-def test_a_call_on_a_channel_that_was_made_before_is_refused(prepared):
-    lines = prepared("""
+def test_a_call_on_a_channel_that_was_made_before_is_refused(prepared_grpc):
+    lines = prepared_grpc("""
 import grpc
 channel = grpc.insecure_channel("127.0.0.1:1")
 say = channel.unary_unary("/test/Say")
@@ -264,8 +274,8 @@ channel.close()
 
 
 @needs("grpc")
-def test_calls_of_grpc_run_in_real_time_where_that_is_asked_for(prepared):
-    lines = prepared(
+def test_calls_of_grpc_run_in_real_time_where_that_is_asked_for(prepared_grpc):
+    lines = prepared_grpc(
         GRPC
         + """
 server, port = serve()
@@ -279,8 +289,8 @@ server.stop(None).wait()
 
 
 @needs("grpc")
-def test_a_future_of_grpc_is_waited_for_where_that_is_asked_for(prepared):
-    lines = prepared(
+def test_a_future_of_grpc_is_waited_for_where_that_is_asked_for(prepared_grpc):
+    lines = prepared_grpc(
         GRPC
         + """
 server, port = serve()
@@ -296,8 +306,8 @@ server.stop(None).wait()
 
 
 @needs("grpc")
-def test_a_server_of_grpc_that_is_started_inside_runs_in_real_time_too(prepared):
-    lines = prepared(
+def test_a_server_of_grpc_that_is_started_inside_runs_in_real_time_too(prepared_grpc):
+    lines = prepared_grpc(
         GRPC
         + """
 def both():
