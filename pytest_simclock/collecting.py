@@ -8,7 +8,7 @@ import pytest
 
 from pytest_simclock.closure import definitions
 from pytest_simclock.neighbours import kept_loops
-from pytest_simclock.options import mode
+from pytest_simclock.options import is_searched, mode
 
 _kind = pytest.StashKey["Kind"]()
 # Why a test cannot be run as it asks for.
@@ -40,7 +40,15 @@ def _decide(item: pytest.Item) -> Kind:
         return Kind.OWN if enabled(marker) else Kind.REAL
     if needs_sim(item):
         return Kind.OWN
-    return Kind.SUITE if chosen else Kind.REAL
+    if not chosen:
+        return Kind.REAL
+    # Each run that is to be compared with others begins anew.
+    return Kind.OWN if is_searched(item.config) else Kind.SUITE
+
+
+def is_of_suite(item: pytest.Item) -> bool:
+    """Return whether *item* did not ask for simulated time: ``--simclock`` has, for the suite."""
+    return item.get_closest_marker("simclock") is None and not needs_sim(item)
 
 
 def enabled(marker: pytest.Mark) -> bool:

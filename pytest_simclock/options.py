@@ -16,7 +16,8 @@ MARKER = (
     "simclock(enabled=True, /, **options): run the test in simulated time, in a simulation of its"
     " own; False: in real time. Options are those of simclock.Simulation: seed, epoch, external,"
     " max_time, max_steps, max_steps_per_instant, watchdog, drain, step_cost, wall_clock,"
-    " real_packages; and leaks='fail' or 'warn'."
+    " real_packages, lines, opcodes; leaks='fail' or 'warn'; and those of a search: runs, strategy,"
+    " fidelity, latency, budget."
 )
 EXTERNAL = ("hold", "strict", "ignore")
 LEAKS = ("fail", "warn")
@@ -27,9 +28,12 @@ SUITE_MAX_STEPS = 1_000_000
 
 WORKER_INPUT = "simclock"
 
+STRICT, TOLERANT = "strict", "tolerant"
+
 # A test's own simulation needs no words for what it does not set, so none are given here.
 _given = pytest.StashKey["dict[str, Any]"]()
 _suite_epoch = pytest.StashKey[float]()
+_searched = pytest.StashKey["dict[str, Any]"]()
 
 
 class Option(NamedTuple):
@@ -158,11 +162,65 @@ OPTIONS = (
         listed=True,
     ),
     Option(
+        "lines",
+        "MODULES",
+        _names,
+        "modules of which each line is a place where another thread may run, such as"
+        " 'shop.stock,shop.cart'; in the ini file a list (default: none)",
+        listed=True,
+    ),
+    Option(
+        "opcodes",
+        "MODULES",
+        _names,
+        "the same for each instruction (default: none)",
+        listed=True,
+    ),
+    Option(
         "leaks",
         "VERDICT",
         choice(*LEAKS),
         "threads and holds that are left behind: 'fail' or 'warn' (default: fail; with"
         " --simclock, for tests that did not ask for it: warn)",
+    ),
+)
+
+
+# How the schedules of a test are searched, each run in a simulation of its own.
+SEARCH_OPTIONS = (
+    Option(
+        "runs",
+        "N",
+        _whole,
+        "run each simulated test up to so many times, each time under another schedule, until one"
+        " fails (default: 1, under the canonical one)",
+    ),
+    Option(
+        "strategy",
+        "NAME",
+        str,
+        "what chooses the schedules: 'portfolio', 'random', 'pct', 'pos', 'urw', 'dfs', 'clock',"
+        " 'canonical' or a plugin's; with options: 'pct:depth=5' (default: portfolio)",
+    ),
+    Option(
+        "fidelity",
+        "WHICH",
+        choice("legal", "chaos"),
+        "'legal': schedules that real threads, timers and executors may have; 'chaos': also orders"
+        " of asyncio tasks that asyncio does not have (default: legal)",
+    ),
+    Option(
+        "latency",
+        "SECONDS",
+        _seconds,
+        "virtual seconds for which threads that could run may be kept from it in a search, so that"
+        " a timer comes first; 0 for tests that count on exact times (default: 0.1)",
+    ),
+    Option(
+        "budget",
+        "SECONDS",
+        _seconds,
+        "real seconds after which no other run of a test is begun (default: none)",
     ),
 )
 
@@ -183,7 +241,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run everything in real time, also what is marked; tests that need sim are skipped",
     )
     parser.addini("simclock", "the same as --simclock", type="bool", default=False)
-    for option in OPTIONS:
+    group.addoption(
+        "--simclock-replay",
+        metavar="TOKEN|FILE",
+        default=None,
+        help="run one test under the schedule that its failure has printed, or that is in FILE",
+    )
+    group.addoption(
+        "--simclock-replay-mode",
+        metavar="MODE",
+        type=_argument(choice(STRICT, TOLERANT)),
+        default=STRICT,
+        help="a replay that comes to other choices: 'strict' is an error, 'tolerant' leaves out"
+        " what does not fit (default: strict)",
+    )
+    group.addoption(
+        "--simclock-check",
+        action="store_true",
+        default=False,
+        help="run each simulated test three times under one schedule; it fails if the runs differ",
+    )
+    for option in (*OPTIONS, *SEARCH_OPTIONS):
         group.addoption(
             f"--simclock-{option.name}",
             metavar=option.metavar,
@@ -217,18 +295,14 @@ def _key(option: Option) -> str:
 def configure(config: pytest.Config) -> None:
     """Register the marker, and read the options, so that a bad one ends the session at once."""
     config.addinivalue_line("markers", MARKER)
-    found = {}
-    for option in OPTIONS:
-        value = config.getoption(_ini_name(option))
-        if value is None and config.getini(_ini_name(option)):
-            value = _from_ini(config, option)
-        if value is not None:
-            found[_key(option)] = value
+    found = _read(config, OPTIONS)
     # A worker of pytest-xdist reads the same options, later: `now` is when the session began.
     told = getattr(config, "workerinput", {}).get(WORKER_INPUT, {})
     if "epoch" in found:
         found["epoch"] = told.get("epoch", found["epoch"])
     config.stash[_given] = found
+    searched = config.stash[_searched] = _read(config, SEARCH_OPTIONS)
+    _check_search(searched)
     # Whole seconds: it is shown, to be given again.
     config.stash[_suite_epoch] = told.get("suite_epoch", float(int(time.time())))
     _check(found)
@@ -242,6 +316,17 @@ def pytest_configure_node(node: Any) -> None:
         "suite_epoch": config.stash[_suite_epoch],
         **{key: value for key, value in given(config).items() if key == "epoch"},
     }
+
+
+def _read(config: pytest.Config, options: tuple[Option, ...]) -> dict[str, Any]:
+    found = {}
+    for option in options:
+        value = config.getoption(_ini_name(option))
+        if value is None and config.getini(_ini_name(option)):
+            value = _from_ini(config, option)
+        if value is not None:
+            found[_key(option)] = value
+    return found
 
 
 def _from_ini(config: pytest.Config, option: Option) -> Any:
@@ -264,6 +349,19 @@ def _check(found: dict[str, Any]) -> None:
         raise pytest.UsageError(f"simclock: {error}") from None
 
 
+def _check_search(found: dict[str, Any]) -> None:
+    if not found:
+        return
+    from simclock.searching import Search, settings_of
+
+    options = dict(found)
+    try:
+        settings = {key: options.pop(key) for key in ("fidelity", "latency") if key in options}
+        Search(options.pop("strategy", "portfolio"), settings_of(**settings), **options)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"simclock: {error}") from None
+
+
 def mode(config: pytest.Config) -> bool | None:
     """Return True for the whole suite in simulated time, False for none of it, else None."""
     chosen: bool | None = config.getoption("simclock")
@@ -273,21 +371,49 @@ def mode(config: pytest.Config) -> bool | None:
 
 
 def marked_options(item: pytest.Item) -> dict[str, Any]:
-    """Return what the marker of *item* says, by name.
+    """Return what the marker of *item* says of its simulation, by name.
 
     Raises:
         ValueError: There is no such option, or it cannot have that value.
     """
+    options = _marked(item)
+    for option in SEARCH_OPTIONS:
+        options.pop(_key(option), None)
+    return options
+
+
+def search_options(item: pytest.Item) -> dict[str, Any]:
+    """Return how the schedules of *item* are to be searched, as far as that is said, by name.
+
+    Raises:
+        ValueError: The marker has no such option, or it cannot have that value.
+    """
+    names = {_key(option) for option in SEARCH_OPTIONS}
+    marked = {name: value for name, value in _marked(item).items() if name in names}
+    given_: dict[str, Any] = item.config.stash[_searched]
+    return {**given_, **marked}
+
+
+def _marked(item: pytest.Item) -> dict[str, Any]:
     marker = item.get_closest_marker("simclock")
     options = {} if marker is None else dict(marker.kwargs)
     options.pop("enabled", None)
-    allowed = {_key(option): option.parse for option in OPTIONS}
+    allowed = {_key(option): option.parse for option in (*OPTIONS, *SEARCH_OPTIONS)}
     for name, value in options.items():
         if name not in allowed:
             raise ValueError(f"the marker has no option {name!r}\nchoose of {', '.join(allowed)}")
-        if name == "leaks" or (name == "epoch" and isinstance(value, str)):
+        if name in ("leaks", "fidelity") or (name == "epoch" and isinstance(value, str)):
             options[name] = allowed[name](value)
     return options
+
+
+def is_searched(config: pytest.Config) -> bool:
+    """Return whether the session looks at schedules: a search, a check or a replay."""
+    return bool(
+        config.stash[_searched].get("runs", 1) > 1
+        or config.getoption("simclock_check")
+        or config.getoption("simclock_replay")
+    )
 
 
 def given(config: pytest.Config) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_simclock.collecting import Kind, kind_of
+from pytest_simclock.collecting import Kind, is_of_suite, kind_of
 from pytest_simclock.options import given, mode, said, suite_options
 
 if TYPE_CHECKING:
@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_simclock.testrun import TestRun
+    from simclock import Report
 
 SEED = "simclock_seed"
 SECONDS = "simclock_seconds"
 ESCAPES = "simclock_escapes"
+# Of a search.
+RUNS = "simclock_runs"
+DISTINCT = "simclock_distinct"
+DOUBTS = "simclock_doubts"
 # Lines of these that the summary shows.
 SHOWN = 5
 
@@ -40,6 +45,7 @@ class Reporting:
         self._real = 0.0
         # For what tests have waited in real time, by test.
         self._escapes: dict[str, list[str]] = {}
+        self._searches = _Searches()
 
     def pytest_report_header(self) -> str | None:
         """Say what is on, if anything is that was asked for here."""
@@ -63,6 +69,7 @@ class Reporting:
             return
         self._real += report.duration
         if report.when == "teardown":
+            self._searches.add(report)
             escapes: Any = dict(report.user_properties).get(ESCAPES)
             if escapes:
                 self._escapes[report.nodeid] = escapes.splitlines()
@@ -77,6 +84,8 @@ class Reporting:
                 f"simclock: {tests} in simulated time, {_readable(self._virtual)} of it"
                 f" in {self._real:.2f} s of real time"
             )
+            for line in self._searches.lines():
+                terminalreporter.write_line(line)
             self._tell_escapes(terminalreporter)
 
     def _tell_escapes(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -90,6 +99,34 @@ class Reporting:
             terminalreporter.write_line(line)
         if len(lines) > SHOWN:
             terminalreporter.write_line(f"  and {len(lines) - SHOWN} more; sim.escapes tells all")
+
+
+class _Searches:
+    """What the searches of a session have done together."""
+
+    def __init__(self) -> None:
+        self._tests = self._runs = self._distinct = 0
+        # Of those that are inconclusive.
+        self._doubts: list[str] = []
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Add the search of one test, if it was one."""
+        found: dict[str, Any] = dict(report.user_properties)
+        if RUNS not in found:
+            return
+        self._tests += 1
+        self._runs += found[RUNS]
+        self._distinct += found[DISTINCT]
+        if found.get(DOUBTS):
+            self._doubts.append(f"{report.nodeid}: {found[DOUBTS]}")
+
+    def lines(self) -> Iterable[str]:
+        """Return what there is to say."""
+        if self._tests:
+            tests = f"{self._tests} test{'' if self._tests == 1 else 's'}"
+            yield f"simclock: {tests} searched, {self._runs} runs, {self._distinct} different"
+        for doubt in self._doubts:
+            yield f"  inconclusive: {doubt}"
 
 
 def _readable(seconds: float) -> str:
@@ -106,7 +143,7 @@ def _readable(seconds: float) -> str:
 
 def complete(item: pytest.Item, report: pytest.TestReport, run: TestRun) -> None:
     """Add the seed and the virtual time to *report*, and what to do to see a failure again."""
-    names = (SEED, SECONDS, ESCAPES)
+    names = (SEED, SECONDS, ESCAPES, RUNS, DISTINCT, DOUBTS)
     own = [(name, value) for name, value in item.user_properties if name not in names]
     elapsed, escapes = run.elapsed, run.escapes
     item.user_properties[:] = [*own, (SEED, run.seed), (SECONDS, round(elapsed, 9))]
@@ -116,20 +153,40 @@ def complete(item: pytest.Item, report: pytest.TestReport, run: TestRun) -> None
     if report.failed:
         lines = [f"failed at virtual +{elapsed:g} s, with its own seed {run.seed}"]
         lines += [f"held for what is outside: {line}" for line in escapes]
-        _add_section(report, "\n".join([*lines, f"again: {_command(item)}"]))
+        if not run.is_chosen:
+            lines.append(f"again: {command(item)}")
+        add_section(report, "\n".join(lines))
 
 
-def _command(item: pytest.Item) -> str:
-    """Return what to type to run *item* again in the same way."""
+def set_seconds(report: pytest.TestReport, seconds: float) -> None:
+    """Say how much virtual time all the runs of a test have taken."""
+    own = [(name, value) for name, value in report.user_properties if name != SECONDS]
+    if len(own) < len(report.user_properties):
+        report.user_properties = [*own, (SECONDS, round(seconds, 9))]
+
+
+def set_search(report: pytest.TestReport, search: Report) -> None:
+    """Say what the search has done that *report* is of."""
+    evidence = search.evidence
+    report.user_properties += [(RUNS, evidence.runs), (DISTINCT, evidence.distinct)]
+    if search.verdict == "inconclusive":
+        doubts = (*evidence.differences, *evidence.limits, *evidence.uncontrolled)
+        report.user_properties.append((DOUBTS, doubts[0].replace("\n", "; ")))
+
+
+def command(item: pytest.Item, *more: str) -> str:
+    """Return what to type to run *item* again in the same way, with *more* options."""
     options = {"seed": 0, **given(item.config)}
+    if any(option.startswith("--simclock-replay=") for option in more):
+        del options["seed"]  # the schedule has that of the test
     words = ["pytest", shlex.quote(item.nodeid)]
-    if kind_of(item) is Kind.SUITE:
+    if kind_of(item) is Kind.SUITE or (mode(item.config) and is_of_suite(item)):
         words.append("--simclock")
         options = {**options, "epoch": suite_options(item.config)["epoch"]}
     words += [
         f"--simclock-{name.replace('_', '-')}={said(name, options[name])}" for name in options
     ]
-    return " ".join(words)
+    return " ".join([*words, *more])
 
 
 def hide_ours(config: pytest.Config, error: BaseException) -> None:
@@ -196,7 +253,8 @@ def _is_in(folders: tuple[str, ...], entry: TracebackType) -> bool:
     return entry.tb_frame.f_code.co_filename.startswith(folders)
 
 
-def _add_section(report: pytest.TestReport, text: str) -> None:
+def add_section(report: pytest.TestReport, text: str) -> None:
+    """Add *text* to what is shown of *report*."""
     addsection: Any = getattr(report.longrepr, "addsection", None)
     if addsection is not None:
         addsection("simclock", text)

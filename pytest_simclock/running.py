@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_simclock import reporting
-from pytest_simclock.collecting import Kind, complaints, kind_of
+from pytest_simclock.collecting import Kind, complaints, is_of_suite, kind_of
 from pytest_simclock.coroutines import Coroutines
 from pytest_simclock.fixtures import WideFixtures
 from pytest_simclock.options import given, marked_options, mode, suite_options
-from pytest_simclock.testrun import TestRun
+from pytest_simclock.searching import Searching, chosen_for, is_series
+from pytest_simclock.testrun import TestRun, test_run
 from pytest_simclock.timing import RealTiming
 from pytest_simclock.worlds import Worlds
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from simclock import Simulation
     from simclock.harness import Harness
-
-_run = pytest.StashKey["TestRun"]()
 
 
 def seed_of(run_seed: int, nodeid: str) -> int:
@@ -49,6 +48,7 @@ class Running:
         self._timing = RealTiming()
         self.coroutines = Coroutines()
         self._config.pluginmanager.register(self.coroutines, "simclock-coroutines")
+        self._config.pluginmanager.register(Searching(self._config), "simclock-searching")
         self.is_suite = mode(self._config) is True
         if self.is_suite:
             self._simulate_collectors(session)
@@ -96,12 +96,13 @@ class Running:
         """See to it that the parts of *item* are run in its world."""
         if kind_of(item) is Kind.REAL and not self.is_suite:
             return (yield)
-        run = item.stash[_run] = TestRun(item, self)
+        run = item.stash[test_run] = TestRun(item, self)
+        run.is_chosen = is_series(item)
         try:
             with run.attached():
                 return (yield)
         finally:
-            del item.stash[_run]
+            del item.stash[test_run]
             run.give_up()
 
     @pytest.hookimpl(tryfirst=True)
@@ -115,7 +116,7 @@ class Running:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         """Tear *item* down in its world; say what that found and nobody has seen."""
-        run = item.stash.get(_run, None)
+        run = item.stash.get(test_run, None)
         if run is None:
             return (yield)
         run.prepare_teardown()
@@ -138,7 +139,7 @@ class Running:
         item = getattr(request, "_pyfuncitem", None)
         if item is None:
             return (yield)
-        run = item.stash.get(_run, None)
+        run = item.stash.get(test_run, None)
         if fixturedef.scope != "function":
             result = yield from self._wide.set_up(fixturedef, item)
             return result
@@ -153,11 +154,13 @@ class Running:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Add to a report what is needed to run the test again, and its virtual time."""
-        run = item.stash.get(_run, None)
+        run = item.stash.get(test_run, None)
         if run is not None and call.excinfo is not None:
             reporting.hide_ours(item.config, call.excinfo.value)
         report = yield
         if run is not None and run.seed is not None:
+            if report.failed and call.excinfo is not None:
+                run.raised = run.raised or call.excinfo.value
             reporting.complete(item, report, run)
         return report
 
@@ -187,11 +190,14 @@ class Running:
         """Return a simulation for *item* alone, not open yet, and whether a leak fails it."""
         from simclock import Simulation
 
+        of_suite = suite_options(self._config) if is_of_suite(item) else {}
         options = {
+            **of_suite,
             "seed": seed_of(self._run_seed, item.nodeid),
-            "leaks": self._leaks or "fail",
+            "leaks": self._leaks or ("warn" if of_suite else "fail"),
             **self._given,
             **marked_options(item),
+            **chosen_for(item),
         }
         leaks = options.pop("leaks")
         return Simulation(**options), leaks == "fail"

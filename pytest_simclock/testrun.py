@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from simclock import Leak, Simulation
     from simclock.harness import Harness
 
+# The test while it is run.
+test_run = pytest.StashKey["TestRun"]()
+
 LEFT_OPEN = (
     "the test has opened a simulation, or a block of real time, and left it open\n"
     "use it in a with statement"
@@ -46,6 +49,8 @@ class TestRun:
     def __init__(self, item: pytest.Item, running: Running) -> None:
         self._item = item
         self._running = running
+        # Whether its schedule is chosen for each run.
+        self.is_chosen = False
         self.worlds = running.worlds
         self._kind = kind_of(item)
         self._originals: dict[str, Any] = {}
@@ -71,6 +76,10 @@ class TestRun:
         self._found: BaseException | None = None
         # Whether pytest knows already what the kernel found.
         self._told = False
+        # The simulation of the last run, also when it is closed.
+        self.last: Simulation | None = None
+        # What a report that is a failure is about, the first one.
+        self.raised: BaseException | None = None
 
     # ------------------------------------------------------------------ the parts
 
@@ -109,6 +118,7 @@ class TestRun:
             return
         __tracebackhide__ = True
         self._harness, self._strict = self._started()
+        self.last = self._harness.simulation
         self._item.stash[simulation_of] = self.simulation
         self.seed = self.simulation.seed
         self._depth = depth()

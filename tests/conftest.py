@@ -307,3 +307,20 @@ def child():
         return done.stdout.splitlines()
 
     return run
+
+
+class Choosing:
+    """A source of choices, for `Simulation(choices=)`: *choose* is asked at each point."""
+
+    interested = True
+    chaos = False
+
+    def __init__(self, choose: Any, latency_ns: int = 0) -> None:
+        self.choose = choose
+        self.latency_ns = latency_ns
+
+
+@pytest.fixture
+def choosing() -> type[Choosing]:
+    """Make sources of choices of functions."""
+    return Choosing

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from simclock._lazy import lazily
 from simclock.errors import (
     Deadlock,
+    Divergence,
     Escape,
     Leak,
     LimitReached,
@@ -39,8 +40,13 @@ from simclock.hookspecs import hookimpl
 from simclock.registry import register, unregister
 
 if TYPE_CHECKING:
+    from simclock._core.choices import Candidate, ChoicePoint
+    from simclock._core.schedule import Schedule
     from simclock._core.threads import SimThread, ThreadState
     from simclock._core.trace import Record, Trace
+    from simclock._explore.report import Evidence, Failure, Report, ScheduleFailure
+    from simclock._explore.search import explore, replay
+    from simclock._strategies.base import Strategy
     from simclock.flavours.aio.loop import SimEventLoop
     from simclock.simulation import Simulation, active, run
 
@@ -48,6 +54,15 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "Simulation",
     "run",
     "active",
+    "explore",
+    "replay",
+    "Report",
+    "Failure",
+    "Evidence",
+    "Schedule",
+    "Strategy",
+    "ChoicePoint",
+    "Candidate",
     "SimEventLoop",
     "SimclockError",
     "Deadlock",
@@ -56,6 +71,8 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "Stalled",
     "Escape",
     "Leak",
+    "Divergence",
+    "ScheduleFailure",
     "Unsupported",
     "PluginError",
     "SimThread",
@@ -73,6 +90,16 @@ __getattr__ = lazily(
         "Simulation": "simclock.simulation",
         "run": "simclock.simulation",
         "active": "simclock.simulation",
+        "explore": "simclock._explore.search",
+        "replay": "simclock._explore.search",
+        "Report": "simclock._explore.report",
+        "Failure": "simclock._explore.report",
+        "Evidence": "simclock._explore.report",
+        "ScheduleFailure": "simclock._explore.report",
+        "Schedule": "simclock._core.schedule",
+        "Strategy": "simclock._strategies.base",
+        "ChoicePoint": "simclock._core.choices",
+        "Candidate": "simclock._core.choices",
         "SimEventLoop": "simclock.flavours.aio.loop",
         "SimThread": "simclock._core.threads",
         "ThreadState": "simclock._core.threads",

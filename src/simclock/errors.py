@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "Deadlock",
+    "Divergence",
     "Escape",
     "Leak",
     "LimitReached",
@@ -54,6 +55,10 @@ class Leak(SimclockError, ResourceWarning):
 
 class Unsupported(SimclockError, RuntimeError):
     """This interpreter, platform or state of the process cannot be simulated."""
+
+
+class Divergence(SimclockError, RuntimeError):
+    """A run did not come to the choices of the schedule that it was to follow."""
 
 
 class PluginError(SimclockError, RuntimeError):

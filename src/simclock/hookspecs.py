@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from simclock._core.threads import SimThread
     from simclock._core.trace import Record
+    from simclock._strategies.base import Strategy
     from simclock.flavours import Flavour, WaitingTask
     from simclock.lowlevel import Overlay, Row, WallClock
 
@@ -84,6 +85,19 @@ def simclock_flavours() -> list[Flavour] | None:
 
 
 # ----------------------------------------------------------------------- run
+
+
+@hookspec
+def simclock_strategies() -> list[type[Strategy]] | None:
+    """Return strategies that may be chosen by name: subclasses of `simclock.Strategy`.
+
+    Called whenever a search begins, in real time. Keyword-only parameters of
+    the class that are annotated as whole numbers, numbers or texts are its
+    options: ``--simclock-strategy=name:option=value``.
+
+    A name that is taken raises `PluginError` in ``simclock.explore``, and so
+    does what the strategy raises there, or a choice that there is not.
+    """
 
 
 @hookspec

@@ -4,7 +4,8 @@
 called in a simulated thread, in the kernel. `originals` maps the name of each
 row to the built-in as it was.
 
-For event loops: `LoopKernel`; the kernel's rules for a busy wait (`FREE_READS`,
+For event loops: `LoopKernel`; `TIMERS` and `TASKS`, the labels of what a
+schedule orders there; the kernel's rules for a busy wait (`FREE_READS`,
 `READS_EACH`) and for what is real (`LEAST_HOLD`, `GLANCE`); `simulated` says
 whether the calling thread is a simulated one; `monotonic` is the clock that the
 calling thread has, virtual or real, whoever has replaced it in ``time``.
@@ -19,6 +20,7 @@ from simclock._boundary.overlays import OrderedSet, Overlay, counter
 from simclock._boundary.replacements import now_ns, park_until
 from simclock._boundary.rows import Row, originals
 from simclock._boundary.wallclock import WallClock
+from simclock._core.choices import TASKS, TIMERS
 from simclock._core.instants import (
     MICROSECOND,
     MILLISECOND,
@@ -39,6 +41,8 @@ __all__ = [
     "READS_EACH",
     "SECOND",
     "START_NS",
+    "TASKS",
+    "TIMERS",
     "LoopKernel",
     "LoopSelector",
     "OrderedSet",

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simclock import flavours, plugins
-from simclock._boundary import _native, activation, signals, wallclock
+from simclock._boundary import _native, activation, realtime, signals, wallclock
 from simclock._boundary.active import kernels
+from simclock._boundary.lines import labels
 from simclock._boundary.port import NativePort
 from simclock._core.choices import Canonical
 from simclock._core.instants import SECOND, START_NS, delta_to_ns, to_ns, to_seconds
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from simclock._core.choices import ChoiceSource
     from simclock._core.threads import SimThread
     from simclock._core.trace import Trace
     from simclock.flavours import Flavour
@@ -85,6 +87,13 @@ class Simulation:
             clock is held, such as ``("grpc",)``: for libraries that wait in C or
             for real servers. A wait inside of such a call is one for something
             outside, a thread started there is foreign, and a sleep is real.
+        lines: Names of modules, such as ``("shop.stock",)``, of which each line is a checkpoint: a
+            place where another thread may run. Others are where a program waits, or uses a lock
+            or a queue, whatever module it is of.
+        opcodes: The same for each instruction.
+        choices: Answers the run's choice points; see `simclock.explore`, which makes such sources.
+            By default each is answered canonically: the running thread goes on, and who came
+            first is first.
 
     Raises:
         TypeError, ValueError: An option has no meaning.
@@ -105,6 +114,9 @@ class Simulation:
         step_cost: float = 0.0,
         wall_clock: str | None = None,
         real_packages: Iterable[str] = (),
+        lines: Iterable[str] = (),
+        opcodes: Iterable[str] = (),
+        choices: ChoiceSource | None = None,
     ) -> None:
         if not isinstance(seed, int):
             raise TypeError(f"seed must be an integer: {seed!r}\ngive a number such as 0")
@@ -127,6 +139,8 @@ class Simulation:
         )
         self._wall_clock = wall_clock
         self._real_packages = _package_names(real_packages)
+        self._labels = labels(lines, opcodes)
+        self._choices: ChoiceSource = Canonical() if choices is None else choices
         self._kernel: Kernel | None = None
         self._pid = 0
         self._closed = False
@@ -147,11 +161,11 @@ class Simulation:
         port = NativePort(
             self._epoch_ns, START_NS, is_main=is_main, real_packages=self._real_packages
         )
-        kernel = Kernel(port, Canonical(), self._limits, self._external)
+        kernel = Kernel(port, self._choices, self._limits, self._external)
         self._kernel = kernel
         self._extend(kernel)
         self._pid = os.getpid()
-        activation.open_boundary(kernel, self._seed, clock(), plugins.simulate)
+        activation.open_boundary(kernel, self._seed, clock(), plugins.simulate, self._labels)
         _open.append(self)
         blocks.append(self)
         return self
@@ -370,6 +384,11 @@ class Simulation:
         return tuple(self._known().living.values())
 
     @property
+    def started_threads(self) -> int:
+        """How many simulated threads there have been, with the one that opened it."""
+        return self._known().started_threads
+
+    @property
     def trace(self) -> Trace:
         """What happened so far."""
         return self._known().trace
@@ -481,6 +500,11 @@ def run(function: Callable[..., Result], *args: Any, **options: Any) -> Result:
 def active() -> Simulation | None:
     """Return the simulation that the calling thread belongs to, or None."""
     return _open[-1] if _open and _native.simulated() else None
+
+
+def real_seconds() -> float:
+    """Return a reading of the real monotonic clock, for a thread that is not simulated."""
+    return realtime.now()
 
 
 def _is_main_thread() -> bool:

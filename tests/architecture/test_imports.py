@@ -37,12 +37,16 @@ TABLE: dict[str, set[str]] = {
         "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "plugins",
     },
     "_lazy": set(),
-    "simclock": {"_core", "_lazy", "flavours", "hookspecs", "registry", "simulation", "_explore"},
+    "simclock": {
+        "_core", "_lazy", "_strategies", "flavours", "hookspecs", "registry", "simulation",
+        "_explore",
+    },
     "__main__": {"simclock", "_boundary"},
-    "_explore": {"simulation", "_strategies", "_core"},
+    "_explore": {"simulation", "_strategies", "_core", "registry"},
     "_report": {"simulation", "_strategies", "_core"},
     "harness": {"simulation", "_core", "_boundary"},
     "testing": {"simclock", "flavours", "pytest"},
+    "searching": {"_core", "_explore"},
     "hypothesis": {"simclock", "hypothesis"},
 }  # fmt: skip
 
@@ -71,7 +75,7 @@ SPECIFIES = "hookspecs"
 NOT_IN_THE_KERNEL = {"asyncio", "multiprocessing", "socket", "ssl", "subprocess", "unittest"}
 
 # Modules whose only job is to re-export.
-FACES = ("simclock", "simclock.lowlevel")
+FACES = ("simclock", "simclock.lowlevel", "simclock.searching")
 
 CLOCKS = {
     "time": {

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import pytest
 
 from simclock import Deadlock
+from simclock._core.choices import ChoicePoint
 from simclock._core.scheduler import Scheduler
 from simclock._core.threads import SimThread
 from simclock._core.waits import Wait
@@ -44,6 +45,8 @@ class EveryChoice:
     """A choice source that takes every choice in turn, depth first."""
 
     interested = True
+    latency_ns = 0
+    chaos = False
 
     def __init__(self, *, remember):
         self.remember = remember
@@ -53,7 +56,8 @@ class EveryChoice:
         # How many schedules there are from a state that is explored to its end.
         self.schedules_from = {}
 
-    def choose(self, bound, label):
+    def choose(self, point):
+        label, bound = point.label, point.bound
         assert bound >= 2
         if self.at == len(self.path):
             state = (label, self.model.state()) if self.remember else None
@@ -244,8 +248,9 @@ class Model:
         """Return the thread to run next; the idle rule, without what is outside this model."""
         while True:
             self.no_hint_is_missing()
-            following = self.scheduler.pick(current, self.source)
-            if following is not None:
+            candidates = self.scheduler.candidates(current)
+            if candidates:
+                following = self.scheduler.take(candidates[self.chosen(len(candidates))])
                 wait = following.wait
                 if wait is not None and not wait.due:
                     assert wait.resource.free(), "a loser was woken"
@@ -263,9 +268,12 @@ class Model:
             self.now_ns = deadline_ns
             self.scheduler.wake_due(deadline_ns)
 
+    def chosen(self, bound):
+        return self.source.choose(ChoicePoint("thread", bound)) if bound > 1 else 0
+
     def let_foreign_step(self, following):
         """Offer the foreign thread to step between a decision and what it decided."""
-        if self.foreign and self.source.choose(2, "foreign"):
+        if self.foreign and self.source.choose(ChoicePoint("foreign", 2)):
             could_take = following.wait is not None and following.wait.resource.free()
             self.foreign.popleft()()
             if could_take and not following.wait.resource.free():

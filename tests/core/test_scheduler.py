@@ -4,26 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from simclock._core.choices import Canonical
 from simclock._core.scheduler import Scheduler
 from simclock._core.threads import SimThread
 from simclock._core.waits import Alarm, Wait
-
-CANONICAL = Canonical()
-
-
-class Chosen:
-    """A source that takes given choices and notes what it was asked."""
-
-    interested = True
-
-    def __init__(self, *choices):
-        self.choices = list(choices)
-        self.asked = []
-
-    def choose(self, bound, label):
-        self.asked.append((bound, label))
-        return self.choices.pop(0)
 
 
 class Gate:
@@ -51,9 +34,13 @@ def parked(scheduler, name, resource=None, deadline_ns=None):
     return wait
 
 
-def picks(scheduler, current=None, source=CANONICAL):
-    picked = scheduler.pick(current, source)
+def picks(scheduler, current=None):
+    picked = scheduler.pick(current)
     return picked and picked.path
+
+
+def paths(threads):
+    return [each.path for each in threads]
 
 
 def test_the_current_thread_goes_on_while_it_can(scheduler):
@@ -192,29 +179,36 @@ def test_an_alarm_that_is_disarmed_does_not_ring_however_often(scheduler):
     assert len(scheduler.timers) == 0
 
 
-def test_an_interested_source_chooses_among_all_that_can_run_in_canonical_order(scheduler):
+def test_all_that_can_run_are_candidates_in_canonical_order(scheduler):
     gate = Gate(1, is_free=True)
     for name in ("enabled", "enabled too"):
         parked(scheduler, name, gate)
     scheduler.hint(1)
     scheduler.ready.extend([thread("a"), thread("b")])
-    source = Chosen(0, 2, 3, 1)
     current = thread("current")
 
-    assert picks(scheduler, current, source) == "current"
-    assert picks(scheduler, current, source) == "b"
-    assert picks(scheduler, current, source) == "enabled too"
-    assert picks(scheduler, None, source) == "enabled"
-    assert source.asked == [(5, "thread"), (5, "thread"), (4, "thread"), (3, "thread")]
+    assert paths(scheduler.candidates(current)) == ["current", "a", "b", "enabled", "enabled too"]
+    assert paths(scheduler.candidates(None)) == ["a", "b", "enabled", "enabled too"]
+    assert paths(scheduler.candidates(None, fair=True)) == ["enabled", "enabled too", "a", "b"]
 
 
-def test_there_is_no_choice_with_one_candidate_or_none(scheduler):
-    source = Chosen()
+def test_who_is_taken_is_ready_no_more(scheduler):
+    ready = thread("ready")
+    scheduler.ready.append(ready)
+    parked(scheduler, "enabled", Gate(1, is_free=True))
+    scheduler.hint(1)
 
-    assert picks(scheduler, None, source) is None
-    scheduler.ready.append(thread("only"))
-    assert picks(scheduler, None, source) == "only"
-    assert picks(scheduler, None, source) is None
+    assert scheduler.take(ready) is ready
+    (enabled,) = scheduler.candidates(None)
+    assert scheduler.take(enabled).path == "enabled"
+    assert paths(scheduler.candidates(None)) == ["enabled"]  # until its wait is over
+
+
+def test_there_are_no_candidates_where_nobody_can_run(scheduler):
+    parked(scheduler, "waiter", Gate(1))
+    scheduler.hint(1)
+
+    assert scheduler.candidates(None) == []
 
 
 # ----------------------------------------------------------------- its own checks

@@ -4,7 +4,7 @@ import gc
 import threading
 
 from simclock import SimThread, ThreadState
-from simclock._core.choices import Canonical
+from simclock._core.choices import Canonical, ChoicePoint
 from simclock._core.waits import FOREIGN, Wait
 
 
@@ -49,7 +49,7 @@ def test_the_canonical_choice_is_always_the_first_and_nobody_has_to_ask():
     canonical = Canonical()
 
     assert not canonical.interested
-    assert [canonical.choose(bound, "thread") for bound in (2, 3, 100)] == [0, 0, 0]
+    assert [canonical.choose(ChoicePoint("thread", bound)) for bound in (2, 3, 100)] == [0, 0, 0]
 
 
 def test_the_foreign_owner_has_a_name_for_reports():

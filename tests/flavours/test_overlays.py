@@ -10,7 +10,6 @@ import pytest
 
 import simclock
 from simclock import PluginError, Simulation
-from simclock._core.choices import Canonical
 from simclock.lowlevel import OrderedSet, counter
 
 
@@ -148,13 +147,14 @@ def test_numbered_classes_stand_for_their_bases(changing):
     assert (hash(outside), outside.name) == (id(outside), None)
 
 
-def test_a_choice_is_the_schedule_s(changing, monkeypatch):
+def test_a_choice_is_the_schedule_s(changing, choosing):
     overlays = []
     changing(overlays.append)
-    monkeypatch.setattr(Canonical, "choose", lambda _, bound, label: bound - len(label))
 
-    with Simulation():
+    with Simulation(choices=choosing(lambda point: point.bound - len(point.label))):
         assert overlays[0].choose(7, "ab") == 5
+    with Simulation():
+        assert overlays[1].choose(7, "ab") == 0
 
 
 def test_an_ordered_set_is_a_set_in_the_order_of_adding():

@@ -11,7 +11,6 @@ import pytest
 import trio
 
 from simclock import Simulation, run
-from simclock._core.choices import Canonical
 
 pytestmark = pytest.mark.usefixtures("each_loop")
 
@@ -330,17 +329,17 @@ def test_trio_runs_what_is_ready_at_once_in_the_order_of_creation_whatever_the_s
     assert [run(trio_order, seed=seed) for seed in (0, 0, 7)] == [list(range(12))] * 3
 
 
-def test_the_order_of_a_batch_of_trio_is_from_the_schedule(monkeypatch):
+def test_the_order_of_a_batch_of_trio_is_from_the_schedule(choosing):
     asked = []
 
-    def last(_self, bound, label):
-        asked.append((bound, label))
-        return bound - 1
+    def last(point):
+        if point.label != "trio batch":
+            return 0
+        asked.append(point.bound)
+        return point.bound - 1
 
-    monkeypatch.setattr(Canonical, "choose", last)
-
-    assert run(trio_order)[-12:] == list(reversed(range(12)))
-    assert (12, "trio batch") in asked
+    assert run(trio_order, choices=choosing(last))[-12:] == list(reversed(range(12)))
+    assert 12 in asked
 
 
 # -------------------------------------------------------------------------- all mixed

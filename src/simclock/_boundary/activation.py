@@ -12,6 +12,7 @@ from simclock._boundary import (
     databases,
     entropy,
     libraries,
+    lines,
     overlays,
     platforms,
     signals,
@@ -23,7 +24,7 @@ from simclock._boundary.watchdog import watchdog
 from simclock.errors import Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from simclock._core.kernel import Kernel
 
@@ -61,11 +62,14 @@ def open_boundary(
     seed: int,
     clock: wallclock.WallClock,
     change: Callable[[overlays.Overlay], None],
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Make the calling thread the root of *kernel* and switch everything on.
 
-    *change* is what plugins do to their libraries.
+    *change* is what plugins do to their libraries; *labels* is what
+    `lines.labels` returns.
     """
+    checkpoints = lines.checkpoints(kernel, labels or {})
     undo: list[Callable[[], None]] = []
     is_main = _thread.get_ident() == threading.main_thread().ident
     try:
@@ -90,7 +94,7 @@ def open_boundary(
             _begin(undo, databases.start, databases.stop)
         entropy.start(seed)
         undo.append(entropy.stop)
-        overlays.start(seed, change)
+        overlays.start(seed, _watched(change, checkpoints))
         undo.append(overlays.stop)
         _begin(undo, libraries.start, libraries.stop)
         kernel.adopt_root(_thread.get_ident())
@@ -100,6 +104,8 @@ def open_boundary(
         _native.open(kernel.root.baton, is_main)
         undo.append(_native.close)
         wall.check()
+        if checkpoints is not None:
+            _begin(undo, checkpoints.start, checkpoints.stop)
         if is_main:
             signals.listen()
     except BaseException:
@@ -158,6 +164,19 @@ def _begin(
 ) -> None:
     start()
     undo.append(stop)
+
+
+def _watched(
+    change: Callable[[overlays.Overlay], None], checkpoints: lines.Checkpoints | None
+) -> Callable[[overlays.Overlay], None]:
+    if checkpoints is None:
+        return change
+
+    def both(overlay: overlays.Overlay) -> None:
+        change(overlay)
+        checkpoints.watch(overlay)
+
+    return both
 
 
 def _drop_kernel() -> None:

@@ -20,11 +20,11 @@ _LONGEST_NS = 2**63 - 1
 
 
 def _monotonic_ns() -> int:
-    return kernel().busy_read()
+    return kernel().read_clock()
 
 
 def _monotonic() -> float:
-    return kernel().busy_read() / 1e9
+    return kernel().read_clock() / 1e9
 
 
 def _clock_gettime_ns(clock: Any, *rest: Any) -> Any:
@@ -33,7 +33,7 @@ def _clock_gettime_ns(clock: Any, *rest: Any) -> Any:
     world = kernel().world
     world.reads_left -= 1
     if world.reads_left < 0:
-        return kernel().busy_read()
+        return kernel().read_clock()
     world.now_ns += world.step_ns
     return world.now_ns
 

@@ -147,7 +147,7 @@ def _timeout_ns(spare: Any, original: str, blocking: Any, timeout: Any) -> int |
 
 def _acquire(gate: type[LockGate | RLockGate], lock: Any, timeout_ns: int | None) -> bool:
     simulation = kernel()
-    simulation.checkpoint("acquire")
+    simulation.checkpoint("acquire", lock)
     wanted = gate(lock)
     if wanted.take():
         return True
@@ -262,7 +262,7 @@ def _lock_release(lock: Any) -> None:
     _native.disown(lock)
     simulation.hint(id(lock))
     try:
-        simulation.checkpoint("release")
+        simulation.checkpoint("release", lock)
     except BaseException as error:
         if not _for_a_condition():
             raise
@@ -272,7 +272,7 @@ def _lock_release(lock: Any) -> None:
 def _lock_locked(lock: Any) -> bool:
     simulation = kernel()
     simulation.count_step()
-    simulation.checkpoint("locked")
+    simulation.checkpoint("locked", lock)
     return bool(originals["_thread.LockType.locked"](lock))
 
 
@@ -292,7 +292,7 @@ def _rlock_release(lock: Any) -> None:
             return
         raise
     simulation.hint(id(lock))
-    simulation.checkpoint("release")
+    simulation.checkpoint("release", lock)
 
 
 def _release_save(lock: Any) -> Any:
@@ -300,7 +300,7 @@ def _release_save(lock: Any) -> Any:
     simulation = kernel()
     simulation.hint(id(lock))
     try:
-        simulation.checkpoint("release")
+        simulation.checkpoint("release", lock)
     except BaseException as error:  # noqa: BLE001 - raised when it is owned again
         _own_again(simulation, RestoreGate(lock, state), error)
     return state
@@ -310,7 +310,7 @@ def _acquire_restore(lock: Any, state: Any) -> None:
     simulation = kernel()
     error: BaseException | None = None
     try:
-        simulation.checkpoint("acquire")
+        simulation.checkpoint("acquire", lock)
     except BaseException as told:  # noqa: BLE001 - raised when it is owned
         error = told
     _own_again(simulation, RestoreGate(lock, state), error)

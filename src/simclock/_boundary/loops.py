@@ -15,6 +15,7 @@ from simclock._boundary import _native, realtime, signals
 from simclock._boundary.active import kernel, kernels
 from simclock._boundary.gates import DebtorGate
 from simclock._boundary.outside import outside
+from simclock._core.choices import EVENTS
 from simclock._core.kernel import FAIR_STEPS
 from simclock._core.trace import Trace
 
@@ -22,7 +23,7 @@ from simclock._core.trace import Trace
 TURN_STEPS = 2
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from simclock._boundary.outside import Debtor
 
@@ -63,16 +64,22 @@ class LoopKernel:
         clock: Has ``now_ns``: the virtual instant. Taking it costs nothing and
             is no reading of the clock.
         path: Of the thread, for the trace.
+        merged: Returns the items of several lists as one, in the order that the schedule has for
+            them; takes the lists and a label. None while only the canonical order is asked for.
+        chaos: Whether the order of tasks, too, is to be asked for.
         record: Appends to the simulation's trace: instant, path, kind, detail.
     """
 
     __slots__ = (
         "_kernel",
+        "_next_deadline_ns",
         "_ready",
         "_registered",
         "_selector",
         "_signals_wanted",
+        "chaos",
         "clock",
+        "merged",
         "path",
         "record",
     )
@@ -81,14 +88,20 @@ class LoopKernel:
         self,
         ready: Collection[Any],
         selector: LoopSelector,
+        next_deadline_ns: Callable[[], int | None],
     ) -> None:
         """Serve a loop.
 
-        *ready* is empty while the loop has nothing to do, and *selector* has
-        its descriptors.
+        *ready* is empty while the loop has nothing to do, *selector* has its
+        descriptors, and *next_deadline_ns* returns when its first timer is due.
         """
         self._kernel = current = kernel()
         self._signals_wanted = current.port.signals_wanted
+        self._next_deadline_ns = next_deadline_ns
+        self.chaos = current.source.chaos
+        self.merged: Callable[[list[Any], str], list[Any]] | None = None
+        if current.source.interested:
+            self.merged = functools.partial(_native.call_kernel, current.merged)
         self.clock = current.world
         self.path = current.current.path
         self.record = current.trace.add
@@ -126,14 +139,18 @@ class LoopKernel:
             if world.steps_left < 0:
                 # These are no cheap steps: each is what a program does at this instant.
                 self._kernel.steps_at_instant += FAIR_STEPS // TURN_STEPS
-            _native.call_kernel(self._kernel.checkpoint, "turn")
+            _native.call_kernel(self._kernel.turn, self._next_deadline_ns())
         if self._registered:
-            return _native.call_kernel(self._selector.select, 0)  # type: ignore[no-any-return]
+            return self._in_order(_native.call_kernel(self._selector.select, 0))
         return []
 
     def wait(self, deadline_ns: int | None) -> list[Event]:
         """Wait until something is ready, or until an instant; return what has happened."""
-        return _native.call_kernel(self._wait, deadline_ns)  # type: ignore[no-any-return]
+        return self._in_order(_native.call_kernel(self._wait, deadline_ns))
+
+    def _in_order(self, events: list[Event]) -> list[Event]:
+        # In the order in which they became ready: that is a matter of chance.
+        return events if self.merged is None else self.merged([[each] for each in events], EVENTS)
 
     def _wait(self, deadline_ns: int | None) -> list[Event]:
         selector = self._selector if self._registered else None

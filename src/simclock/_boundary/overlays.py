@@ -141,8 +141,7 @@ class Overlay:
         For the order of what is ready at once. To be called in a simulated
         thread; *label* says what is chosen.
         """
-        source = kernel().source
-        return _native.call_kernel(source.choose, bound, label)  # type: ignore[no-any-return]
+        return _native.call_kernel(kernel().choose, bound, label)  # type: ignore[no-any-return]
 
     # ---------------------------------------------------------- opening and closing
 

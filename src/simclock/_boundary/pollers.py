@@ -14,6 +14,7 @@ from simclock._boundary.active import kernel
 from simclock._boundary.gates import DebtorGate, descriptor_of
 from simclock._boundary.outside import POLLED, outside
 from simclock._boundary.rows import Row, originals
+from simclock._core.choices import EVENTS
 from simclock._core.instants import MILLISECOND, plain, to_ns
 
 if TYPE_CHECKING:
@@ -121,12 +122,14 @@ def _epoll(epoll: Any, timeout: Any = None, maxevents: Any = -1) -> Any:
         return original(epoll, timeout, maxevents)  # raises what is wrong
     forever = timeout is None or timeout < 0
     fd = epoll.fileno()  # now: it may be closed later
-    return _wait(
+    found = _wait(
         lambda: original(epoll, 0, maxevents),
         lambda: outside().of_epoll(fd),
         None if forever else to_ns(timeout),
         loop=True,
     )
+    # In the order in which they became ready: that is a matter of chance.
+    return kernel().merged([[each] for each in found], EVENTS)
 
 
 def _poll(poller: Any, timeout: Any = None) -> Any:

@@ -58,13 +58,13 @@ def _put_nowait(queue: Any, item: Any) -> None:
 def _note_put(queue: Any) -> None:
     simulation = kernel()
     simulation.hint(id(queue))
-    simulation.step("put")
+    simulation.step("put", queue)
 
 
 def _get(queue: Any, block: Any = True, timeout: Any = None) -> Any:
     timeout_ns = _timeout_ns(block, timeout)
     simulation = kernel()
-    simulation.step("get")
+    simulation.step("get", queue)
     gate = QueueGate(queue)
     if gate.take():
         return gate.item

@@ -108,7 +108,7 @@ def _join(handle: Any, timeout: Any = None) -> None:
         originals["_thread._ThreadHandle.join"](_ended_handle(), timeout)
     simulation = kernel()
     gate = JoinGate(handle)
-    simulation.checkpoint("join")
+    simulation.checkpoint("join", handle)
     if gate.take() or not handle.ident or gate.owner() is simulation.current:
         originals["_thread._ThreadHandle.join"](handle, timeout)  # returns or raises at once
         return

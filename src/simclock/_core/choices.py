@@ -1,21 +1,72 @@
-"""Where every choice of a run is answered."""
+"""Where a run has more than one legal way to go on, and who says which."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+# What is chosen: the labels of the kernel's own choice points. Plugins have others.
+THREAD = "thread"  # who runs next: a thread, or the clock
+COST = "cost"  # how much time a reading of the clock has taken
+EVENTS = "events"  # which of several descriptors that are ready is told first
+TIMERS = "timers"  # which of several timers of a loop that are due at one instant is first
+TASKS = "tasks"  # which of an event loop's tasks that could go on is first; only in chaos
+
+# The path of the candidate that is no thread.
+CLOCK = "clock"
+
+
+class Candidate(NamedTuple):
+    """Who may go on at a choice point.
+
+    Attributes:
+        path: Of the thread, such as ``0.2``; `CLOCK` for the clock, which would move to the next
+            deadline although somebody could run.
+        operation: What it is about to do: a checkpoint's label, or the reason of its wait.
+        subject: The number of the object that this is about, in order of appearance in the run;
+            0 where there is none.
+        step: How many operations the thread has come to in this run, this one included.
+    """
+
+    path: str
+    operation: str
+    subject: int
+    step: int = 0
+
+
+class ChoicePoint(NamedTuple):
+    """More than one legal way to go on.
+
+    Attributes:
+        label: What is chosen: `THREAD`, `COST`, `EVENTS`, `TIMERS`, `TASKS`, or a plugin's word.
+        bound: How many ways there are, at least 2. 0 is the canonical one.
+        candidates: Who may go on, in the order of the choices, where threads are chosen; the
+            clock, if it may move, is the last.
+        preempts: Whether every choice but 0 keeps the running thread from going on.
+    """
+
+    label: str
+    bound: int
+    candidates: tuple[Candidate, ...] = ()
+    preempts: bool = False
 
 
 class ChoiceSource(Protocol):
     """Answers the choice points of one run.
 
-    ``interested`` says whether it wants to be asked at every checkpoint. If
-    not, uncontended operations stay in C and the kernel takes choice 0.
+    Attributes:
+        interested: Whether it wants to be asked at every checkpoint. If not, uncontended
+            operations stay in C and the kernel takes choice 0.
+        latency_ns: For how long, in virtual nanoseconds, threads that could run may be kept from
+            it while the clock moves; 0: the clock only moves when nobody can run.
+        chaos: Whether choices are offered, too, that reality does not have.
     """
 
     interested: bool
+    latency_ns: int
+    chaos: bool
 
-    def choose(self, bound: int, label: str) -> int:
-        """Return a number below *bound*, which is at least 2; 0 is canonical.
+    def choose(self, point: ChoicePoint) -> int:
+        """Return a number below the point's bound; 0 is canonical.
 
         Called with the baton, in the kernel: it must not wait, nor touch
         anything that a simulated thread uses.
@@ -26,7 +77,9 @@ class Canonical:
     """Always 0: keep the current thread, else first come first served."""
 
     interested = False
+    latency_ns = 0
+    chaos = False
 
-    def choose(self, bound: int, label: str) -> int:  # noqa: ARG002 - the protocol's signature
+    def choose(self, point: ChoicePoint) -> int:  # noqa: ARG002 - the protocol's signature
         """Return 0."""
         return 0

@@ -16,15 +16,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simclock._core import report
+from simclock._core.choices import CLOCK, COST, THREAD, Candidate, ChoicePoint
 from simclock._core.instants import LAST_NS, MICROSECOND, MILLISECOND, SECOND, START_NS
 from simclock._core.scheduler import Scheduler
 from simclock._core.threads import SimThread
 from simclock._core.trace import Trace
 from simclock._core.waits import FOREIGN, InPackage, Polled, RealSleep, Resource, Wait
-from simclock.errors import Deadlock, Escape, LimitReached, Livelock, Stalled, Unwind
+from simclock.errors import (
+    Deadlock,
+    Escape,
+    LimitReached,
+    Livelock,
+    SimclockError,
+    Stalled,
+    Unwind,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from simclock._core.choices import ChoiceSource
     from simclock._core.ports import Limits, Port
@@ -67,6 +76,11 @@ LEASH_STEPS = 10_000
 LEASH_NS = 3600 * SECOND
 # Steps that leftovers get to end by themselves, so that a ticker among them costs little.
 DRAIN_STEPS = 20_000
+# What a reading of the clock may take, besides nothing and all that may pass.
+SHORT_COST_NS = MICROSECOND
+# Objects that operations are told apart by. Each is kept alive for the run: an address that is
+# used again would be taken for the object that was there before.
+SUBJECTS = 100_000
 # Decisions between two looks at polled waits, or a thread that never idles would starve the others.
 POLL_EVERY = 64
 
@@ -83,14 +97,21 @@ class Kernel:
         self.trace = Trace()
         self.world = port.world
         self.world.now_ns = START_NS
-        self.world.reads_left = FREE_READS
+        # Whether the source is asked at all; not any more when the result of the run is fixed.
+        self._choosing = source.interested
+        # Virtual time that has passed by choice since all threads waited, out of the latency.
+        self._hurried_ns = 0
+        self._reads_left = 0
+        self._let_read(FREE_READS)
+        # What operations are about, by address: a number, and the object.
+        self._subjects: dict[int, tuple[int, Any]] = {}
         self.world.step_ns = limits.step_ns
         self.world.steps_left = FAIR_STEPS
         self.world.interested = source.interested
         self.world.waiting = self.scheduler.waiting
         self.world.hot = self.scheduler.hot
         self.world.exit_hook = self.exited
-        self.world.read_hook = self.busy_read
+        self.world.read_hook = self.read_clock
         # Owners by number and stretch.
         self.holds: dict[tuple[int, str], str] = {}
         self.failure: BaseException | None = None
@@ -113,6 +134,7 @@ class Kernel:
         # or running when the user pressed Ctrl-C twice.
         self._strays: set[SimThread] = set()
         self.living: dict[int, SimThread] = {}
+        self.started_threads = 1
         self.by_ident: dict[int, SimThread] = {}
         self._finished: dict[int, SimThread] = {}
         self.root = SimThread("0", port.new_baton(), "root", daemon=False)
@@ -158,6 +180,7 @@ class Kernel:
         """Start *thread*, made by `new_thread`; return its ident."""
         thread.ident = self.port.start(thread, function, args, kwargs)
         self.living[thread.baton.serial] = thread
+        self.started_threads += 1
         self.by_ident[thread.ident] = thread
         self.scheduler.ready.append(thread)
         self.trace.add(self.world.now_ns, thread.path, "start", self.site())
@@ -223,6 +246,8 @@ class Kernel:
         if reason != "clock read":
             self._read_step_ns = MICROSECOND
         thread = self._entering()
+        if self._choosing:
+            self._about(thread, reason, None if resource is None else resource.key)
         package = "" if resource is None else self.port.real_package()
         if resource is not None and package:
             resource = InPackage(resource, package, self._seconds_until(deadline_ns))
@@ -318,7 +343,7 @@ class Kernel:
         may leave garbage.
         """
         if self.world.steps_left > FAIR_STEPS - EARLY_STEPS:
-            self.world.reads_left = max(self.world.reads_left, READS_EACH * calls)
+            self._let_read(max(self.world.reads_left, self._reads_left, READS_EACH * calls))
         self._next_collection -= calls // CALLS_A_STEP
 
     def sleep_until(self, deadline_ns: int) -> None:
@@ -333,31 +358,54 @@ class Kernel:
         """Run until every other thread is durably blocked, without moving time."""
         self.wait("settle", listed=self._settlers)
 
-    def busy_read(self) -> int:
+    def read_clock(self) -> int:
+        """Return what a reading of the clock shows that was not answered in C."""
+        world = self.world
+        if self._has_costs():
+            world.reads_left = 0
+            self._reads_left -= 1
+            if self._reads_left >= 0:
+                world.now_ns += world.step_ns + self._cost_ns()
+                return world.now_ns
+        return self._busy_read()
+
+    def _busy_read(self) -> int:
         """Let the others run, or time pass, for a thread that keeps reading the clock.
 
         Alone, it sees the clock move to the next deadline or by a step that
         doubles up to 1 ms; so a busy wait ends, and soon.
         """
-        self.world.reads_left = FREE_READS
+        self._let_read(FREE_READS)
         step_ns = self._read_step_ns
         self.wait("clock read", None, self.world.now_ns + step_ns)
-        self.world.reads_left = FREE_READS_AGAIN
+        self._let_read(FREE_READS_AGAIN)
         self._read_step_ns = min(step_ns * 2, MILLISECOND)
         return self.world.now_ns
+
+    def _let_read(self, times: int) -> None:
+        """Let the clock be read so many times at this instant before a reading parks."""
+        # Where each takes some time by choice, none is answered in C.
+        self._reads_left = times
+        self.world.reads_left = 0 if self._has_costs() else times
+
+    def _has_costs(self) -> bool:
+        return self._choosing and self.source.latency_ns > 0
 
     def count_step(self) -> None:
         """Count a step that changed nothing: a try that failed, a sleep of 0."""
         self.world.steps_left -= 1
         self.steps_at_instant += 1
 
-    def step(self, label: str) -> None:
+    def step(self, label: str, subject: object = None) -> None:
         """Count a step that went well, and offer the other threads to run here."""
         self.world.steps_left -= 1
-        self.checkpoint(label)
+        self.checkpoint(label, subject)
 
-    def checkpoint(self, label: str) -> None:
-        """Offer the other threads to run here."""
+    def checkpoint(self, label: str, subject: object = None) -> None:
+        """Offer the other threads to run here.
+
+        *subject* is the object that the operation called *label* is about, if there is one.
+        """
         undisturbed = self.world.steps_left >= 0 and not self.world.interested
         if undisturbed and not self.port.signals_wanted():
             return
@@ -366,6 +414,10 @@ class Kernel:
             self.world.steps_left -= 1
             return
         current: SimThread | None = thread
+        if self._choosing:
+            # In C it was not counted.
+            self.world.steps_left -= 1
+            self._about(thread, label, None if subject is None else id(subject), subject)
         if self.world.steps_left < 0:
             self.world.steps_left = FAIR_STEPS
             self.world.now_ns += FAIR_STEPS * self.world.step_ns
@@ -379,6 +431,19 @@ class Kernel:
             self.trace.add(self.world.now_ns, thread.path, "choice", f"{label} {self.site()}")
             self._hand_over(thread, following)
         self._deliver(thread)
+
+    def turn(self, deadline_ns: int | None) -> None:
+        """Offer the others to run between two turns of an event loop in the current thread.
+
+        *deadline_ns* is when the first of its timers is due, which the clock
+        may come to although the loop has something to do.
+        """
+        thread = self.current
+        thread.deadline_ns = deadline_ns
+        try:
+            self.checkpoint("turn")
+        finally:
+            thread.deadline_ns = None
 
     def hint(self, key: int) -> None:
         """Note that what threads wait for under *key* may be free."""
@@ -467,7 +532,8 @@ class Kernel:
                 self._poll()
             if self._instant_ns != self.world.now_ns:
                 self._wake_due()
-            following = self.scheduler.pick(current, self.source, fair=fair)
+            pick = self._choose_next if self._choosing else self.scheduler.pick
+            following = pick(current, fair=fair)
             if following is not None:
                 if self._within_limits():
                     return following
@@ -513,6 +579,7 @@ class Kernel:
         if self._polled and self._poll():
             return
         if self._foreign_moved() and scheduler.look_again():
+            self.escapes["a foreign thread ended the wait of a simulated one"] = None
             return
         if self.external != "ignore" and self._is_held(owed):
             self._wait_outside(owed)
@@ -549,6 +616,7 @@ class Kernel:
             limit = f"{self.limits.time_ns / 1e9:g} virtual seconds"
             self.fail(LimitReached(report.limit(self, limit, "max_time")))
             return
+        self._hurried_ns = 0
         if deadline_ns > self.world.now_ns:
             self._move_to(deadline_ns)
         self._wake_due()
@@ -556,7 +624,7 @@ class Kernel:
     def _move_to(self, instant_ns: int) -> None:
         world = self.world
         world.now_ns = self._instant_ns = instant_ns
-        world.reads_left = FREE_READS
+        self._let_read(FREE_READS)
         world.steps_left = FAIR_STEPS
         self.steps_at_instant = 0
         self.trace.add(instant_ns, "", "jump")
@@ -568,6 +636,108 @@ class Kernel:
             self._instant_ns = now_ns
             self.steps_at_instant = 0
         self.scheduler.wake_due(now_ns)
+
+    # --------------------------------------------------------------- what is chosen
+
+    def choose(self, bound: int, label: str) -> int:
+        """Return a number below *bound* from the schedule; 0 is canonical. See `ChoicePoint`."""
+        if bound < 2 or not self._choosing:
+            return 0
+        return self._ask(ChoicePoint(label, bound))
+
+    def merged(self, groups: Iterable[Sequence[Any]], label: str) -> list[Any]:
+        """Return the items of all *groups* in the order that the schedule has for them.
+
+        Each group's keep the order that they have; canonical is group after group.
+        """
+        left = [deque(group) for group in groups if group]
+        merged = []
+        while left:
+            index = self.choose(len(left), label)
+            merged.append(left[index].popleft())
+            if not left[index]:
+                del left[index]
+        return merged
+
+    def _ask(self, point: ChoicePoint) -> int:
+        try:
+            return self.source.choose(point)
+        except SimclockError as error:
+            self.fail(error)
+            return 0
+
+    def _choose_next(self, current: SimThread | None, *, fair: bool) -> SimThread | None:
+        """Return the thread that is chosen to run next, or None if nobody can run."""
+        while candidates := self.scheduler.candidates(current, fair=fair):
+            if fair and len(candidates) > 1 and self.current in candidates:
+                candidates.remove(self.current)
+            deadline_ns = self._early_deadline_ns(candidates)
+            chosen = self._ask_for_thread(candidates, deadline_ns, preempts=current is not None)
+            if deadline_ns is None or chosen < len(candidates):
+                return self.scheduler.take(candidates[chosen])
+            self._hurry(deadline_ns - self.world.now_ns)
+            self.world.now_ns = deadline_ns
+            self.trace.add(deadline_ns, "", "jump", "early")
+            self._wake_due()
+        return None
+
+    def _ask_for_thread(
+        self, candidates: list[SimThread], deadline_ns: int | None, *, preempts: bool
+    ) -> int:
+        """Return which of *candidates* is chosen; their number stands for the clock, if it may."""
+        about = [
+            Candidate(each.path, each.operation, each.subject, each.step) for each in candidates
+        ]
+        if deadline_ns is not None:
+            about.append(Candidate(CLOCK, "jump", 0))
+        if len(about) == 1:
+            return 0
+        return self._ask(ChoicePoint(THREAD, len(about), tuple(about), preempts))
+
+    def _early_deadline_ns(self, candidates: list[SimThread]) -> int | None:
+        """Return the deadline that may come before threads that could run, if there is one.
+
+        As when a machine is busy: for a bounded time, they do not get to run.
+        """
+        left_ns = self.source.latency_ns - self._hurried_ns
+        # Who settles relies on the clock, and so does who holds it.
+        if left_ns <= 0 or self._settlers or self.holds or self._outside:
+            return None
+        deadlines = [each.deadline_ns for each in candidates]
+        deadlines.append(self.scheduler.timers.next_deadline_ns())
+        now_ns = self.world.now_ns
+        # A loop's timer that is due already is seen in its next turn.
+        coming = [each for each in deadlines if each is not None and each > now_ns]
+        return min((each for each in coming if each - now_ns <= left_ns), default=None)
+
+    def _cost_ns(self) -> int:
+        """Return how long the current thread has taken since it read the clock last."""
+        left_ns = self.source.latency_ns - self._hurried_ns
+        if left_ns <= SHORT_COST_NS or self._settlers or self.holds or self._outside:
+            return 0
+        cost_ns = (0, SHORT_COST_NS, left_ns)[self._ask(ChoicePoint(COST, 3))]
+        self._hurry(cost_ns)
+        return cost_ns
+
+    def _hurry(self, duration_ns: int) -> None:
+        self._hurried_ns += duration_ns
+
+    def _about(
+        self, thread: SimThread, operation: str, key: int | None, subject: object = None
+    ) -> None:
+        """Note what *thread* is about to do, for who chooses."""
+        thread.operation = operation
+        thread.subject = 0 if key is None else self._number(key, subject)
+        thread.step += 1
+
+    def _number(self, key: int, subject: object = None) -> int:
+        """Return the number of what has this key; 0 for what is not known."""
+        found = self._subjects.get(key)
+        if found is None:
+            if subject is None or len(self._subjects) >= SUBJECTS:
+                return 0
+            found = self._subjects[key] = len(self._subjects) + 1, subject
+        return found[0]
 
     # ------------------------------------------------------- the world outside
 
@@ -723,6 +893,8 @@ class Kernel:
         on its parked OS thread for ever.
         """
         self.ending = True
+        self._choosing = False
+        self._let_read(FREE_READS)
         leaks = [f"a hold that was never released: {owner}" for owner in self.holds.values()]
         self.holds.clear()
         interrupt: BaseException | None = None

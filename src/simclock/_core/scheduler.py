@@ -17,7 +17,6 @@ from simclock._core.waits import Alarm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simclock._core.choices import ChoiceSource
     from simclock._core.threads import SimThread
     from simclock._core.waits import Resource, Wait
 
@@ -109,18 +108,14 @@ class Scheduler:
             alarm.armed = False
             self.timers.disarm()
 
-    def pick(
-        self, current: SimThread | None, source: ChoiceSource, *, fair: bool = False
-    ) -> SimThread | None:
-        """Return the thread to run next, or None if none is runnable.
+    def pick(self, current: SimThread | None, *, fair: bool = False) -> SimThread | None:
+        """Return the thread that is canonical to run next, or None if none is runnable.
 
         *current* is the running thread if it goes on being runnable. *fair*
         says that the running thread goes last: those whose resource is free
         come before those that are ready, or spinners, which are ready again at
         once, would keep them from it for ever.
         """
-        if source.interested:
-            return self._pick_any(current, source, fair=fair)
         if current is not None:
             return current
         if fair and self.hot and (enabled := next(self._enabled(), None)) is not None:
@@ -129,17 +124,15 @@ class Scheduler:
             return self.ready.popleft()
         return next(self._enabled(), None) if self.hot else None
 
-    def _pick_any(
-        self, current: SimThread | None, source: ChoiceSource, *, fair: bool
-    ) -> SimThread | None:
-        candidates = [] if current is None else [current]
+    def candidates(self, current: SimThread | None, *, fair: bool = False) -> list[SimThread]:
+        """Return every thread that may run next, the canonical one first; see `pick`."""
         enabled = list(self._enabled())
-        candidates += [*enabled, *self.ready] if fair else [*self.ready, *enabled]
-        if not candidates:
-            return None
-        chosen = candidates[0]
-        if len(candidates) > 1:
-            chosen = candidates[source.choose(len(candidates), "thread")]
+        if fair:
+            return [*enabled, *self.ready]
+        return [*([] if current is None else [current]), *self.ready, *enabled]
+
+    def take(self, chosen: SimThread) -> SimThread:
+        """Return the candidate that was *chosen*, as `pick` does."""
         if chosen in self.ready:
             self.ready.remove(chosen)
         return chosen

@@ -38,16 +38,20 @@ class SimThread:
         "baton",
         "children",
         "daemon",
+        "deadline_ns",
         "error",
         "finished",
         "handle",
         "ident",
+        "operation",
         "owed",
         "path",
         "pooled",
         "sentinel",
         "started",
+        "step",
         "stretch",
+        "subject",
         "unwinds",
         "wait",
     )
@@ -65,6 +69,13 @@ class SimThread:
         self.abandoned = False
         self.pooled = False
         self.wait: Wait | None = None
+        # What it is about to do, for who chooses among threads, and the number of its object.
+        self.operation = "begin"
+        # How many operations it has come to.
+        self.step = 0
+        # When the first timer of the event loop is due that takes a turn in it.
+        self.deadline_ns: int | None = None
+        self.subject = 0
         # An error found by the kernel, to be raised at this thread's wait.
         self.error: BaseException | None = None
         self.unwinds = 0

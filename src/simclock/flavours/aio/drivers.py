@@ -61,6 +61,14 @@ class Driver(Protocol):
     def path(self) -> str:
         """The thread's path in that trace."""
 
+    @property
+    def merged(self) -> Callable[[list[Any], str], list[Any]] | None:
+        """What makes one list of several, in the order of the schedule, if any does."""
+
+    @property
+    def chaos(self) -> bool:
+        """Whether the schedule has an order of tasks, too."""
+
     def time(self) -> float:
         """Return the time for a program, in seconds."""
 
@@ -89,6 +97,8 @@ class Alone:
 
     record = None
     path = ""
+    merged = None
+    chaos = False
     stopwatch = staticmethod(monotonic)
 
     def __init__(self, loop: Any) -> None:
@@ -207,6 +217,8 @@ class Foreign:
     is_here = True
     record = None
     path = ""
+    merged = None
+    chaos = False
     stopwatch = staticmethod(monotonic)
 
     def __init__(self, loop: Any, read: Callable[[], float]) -> None:

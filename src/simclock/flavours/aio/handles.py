@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
+import collections
 import contextvars
 import heapq
 from asyncio import futures
 from typing import TYPE_CHECKING, Any
+
+from simclock.lowlevel import TIMERS
 
 if TYPE_CHECKING:
     from collections import deque
@@ -94,12 +98,16 @@ class Timers:
             two handles would be compared by functions in Python.
     """
 
-    __slots__ = ("_cancelled", "armed", "heap")
+    __slots__ = ("_cancelled", "_instant_ns", "_instants", "armed", "heap")
 
     def __init__(self) -> None:
         self.heap: list[tuple[int, int, Any]] = []
         self.armed = 0
         self._cancelled = 0
+        # The first number that was armed at each instant, and the last instant; only kept for
+        # `move_due_merged`.
+        self._instants: list[int] = []
+        self._instant_ns = 0
 
     def arm(self, deadline_ns: int, handle: Any) -> None:
         """Let *handle* run at *deadline_ns*."""
@@ -119,6 +127,7 @@ class Timers:
     def move_due(self, now_ns: int, ready: deque[Any]) -> None:
         """Append to *ready* what is due at *now_ns*."""
         heap = self.heap
+        # As `_move_first`, without the call.
         while heap and heap[0][0] <= now_ns:
             handle = heap[0][2]
             if handle._cancelled:
@@ -127,6 +136,36 @@ class Timers:
             heapq.heappop(heap)
             handle._scheduled = False
             ready.append(handle)
+
+    def move_due_merged(
+        self, now_ns: int, ready: deque[Any], merged: Callable[[list[Any], str], list[Any]]
+    ) -> None:
+        """Append to *ready* what is due at *now_ns*, in an order that is left to the schedule.
+
+        What was armed before the clock moved last, and what after, may be due
+        at one virtual instant; in reality, either comes first then. What was
+        armed at one instant is due in that order there, too.
+        """
+        if now_ns != self._instant_ns:
+            self._instant_ns = now_ns
+            self._instants.append(self.armed + 1)
+        heap = self.heap
+        while heap and heap[0][0] <= now_ns:
+            deadline_ns = heap[0][0]
+            groups: dict[int, deque[Any]] = {}
+            while heap and heap[0][0] == deadline_ns:
+                armed = bisect.bisect_right(self._instants, heap[0][1])
+                self._move_first(groups.setdefault(armed, collections.deque()))
+            ready.extend(merged(list(groups.values()), TIMERS))
+
+    def _move_first(self, ready: deque[Any]) -> None:
+        handle = self.heap[0][2]
+        if handle._cancelled:
+            self.drop()
+            return
+        heapq.heappop(self.heap)
+        handle._scheduled = False
+        ready.append(handle)
 
     def drop(self) -> None:
         """Take out the first one, which was cancelled."""

@@ -17,7 +17,7 @@ from simclock.flavours.aio.durations import FINE, NEVER, duration_ns, instant_ns
 from simclock.flavours.aio.handles import SleepHandle, Timers, new_handle, new_timer
 from simclock.flavours.aio.tasks import KEEPING, Future, Task, name_of, stepped
 from simclock.flavours.sites import Sites
-from simclock.lowlevel import NOISE_NS, LoopKernel, counter, monotonic, simulated
+from simclock.lowlevel import NOISE_NS, TASKS, LoopKernel, counter, monotonic, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ _DEFAULT_NAME = r"Task-\d+|None"
 # together.
 CROWD = 100
 # What counts tasks in a simulation, for their names.
-TASKS = "asyncio tasks"
+NAMED = "asyncio tasks"
 
 
 class Selector(selectors.DefaultSelector):
@@ -94,7 +94,7 @@ class SimEventLoop(_StockLoop):
         self._alone: drivers.Alone | None = None
         self._foreign: drivers.Foreign | None = None
         super().__init__(Selector())
-        self._next_name = counter(TASKS) if self._at_home else itertools.count(1).__next__
+        self._next_name = counter(NAMED) if self._at_home else itertools.count(1).__next__
         self._sites = Sites()
         self._in_run_forever = False
         self._driver: Any = None
@@ -108,7 +108,7 @@ class SimEventLoop(_StockLoop):
         selector: Any = self._selector
         is_replaced = self._is_replaced(selector)
         if simulated() and not is_replaced:
-            driver: Any = LoopKernel(self._ready, selector)
+            driver: Any = LoopKernel(self._ready, selector, self._next_deadline_ns)
         elif self._at_home or is_replaced:
             driver = self._foreign = self._foreign or drivers.Foreign(self, self._read_foreign)
         else:
@@ -118,9 +118,14 @@ class SimEventLoop(_StockLoop):
         # On the way of each turn.
         self._turn, self._wait = driver.turn, driver.wait
         self._record, self._path = driver.record, driver.path
+        self._merged, self._chaos = driver.merged, driver.chaos
         if self._timers.heap and before is not self._clock:
             # What is left of each duration stays the same from one clock to another.
             self._timers.shift(self._clock.now_ns - before.now_ns)
+
+    def _next_deadline_ns(self) -> int | None:
+        heap = self._timers.heap
+        return heap[0][0] if heap else None
 
     def _read_foreign(self) -> float:
         return self.time() if self._has_time_replaced() else monotonic()
@@ -288,15 +293,13 @@ class SimEventLoop(_StockLoop):
             if ready or self._stopping or (heap and heap[0][0] <= self._clock.now_ns):
                 events = self._turn()
             else:
-                if not self._driver.is_here:
-                    # A coroutine has opened a simulation, or left the one that it was in.
-                    self._take_driver()
-                    continue
-                events = self._wait(heap[0][0] if heap else None)
+                events = self._wait_here()
             if events:
                 self._process_events(events)
                 events = None  # else an exception would keep them in a cycle
-            if heap and heap[0][0] <= self._clock.now_ns:
+            if self._merged is not None:
+                self._move_due_in_order()
+            elif heap and heap[0][0] <= self._clock.now_ns:
                 self._timers.move_due(self._clock.now_ns, ready)
             # What these add is called in the next turn.
             count = len(ready)
@@ -308,6 +311,39 @@ class SimEventLoop(_StockLoop):
                 self._call(count)
             if self._stopping or not self._in_run_forever:
                 return
+
+    def _wait_here(self) -> Any:
+        """Wait until something happens, and return that; nothing where the thread is elsewhere."""
+        if not self._driver.is_here:
+            # A coroutine has opened a simulation, or left the one that it was in.
+            self._take_driver()
+            return None
+        return self._wait(self._next_deadline_ns())
+
+    def _move_due_in_order(self) -> None:
+        """Let the schedule say what of that which is due now comes first."""
+        self._timers.move_due_merged(self._clock.now_ns, self._ready, self._merged)
+        if self._chaos:
+            self._permute_tasks()
+
+    def _permute_tasks(self) -> None:
+        """Let the tasks that are ready take their steps in the order that the schedule has.
+
+        In the places that they have among other callbacks, which stay where
+        they are; and what one task has to do stays in its order.
+        """
+        ready = self._ready
+        places: list[int] = []
+        steps: dict[int, list[Any]] = {}
+        for place, handle in enumerate(ready):
+            task = stepped(handle._callback)
+            if task is not None:
+                places.append(place)
+                steps.setdefault(id(task), []).append(handle)
+        if len(steps) > 1 and self._merged is not None:
+            handles = self._merged(list(steps.values()), TASKS)
+            for place, handle in zip(places, handles, strict=True):
+                ready[place] = handle
 
     # In each of these the handle is let go at the end: the traceback of an error that nobody has
     # asked for has this frame, and would keep the task that it is about alive.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simclock.flavours.aio.loop import TASKS, new_event_loop
+from simclock.flavours.aio.loop import NAMED, new_event_loop
 from simclock.flavours.aio.telling import tell
 from simclock.flavours.aio.waiting import waiting
 from simclock.hookspecs import hookimpl
@@ -46,7 +46,7 @@ class Asyncio:
 
 
 def _default_name() -> str:
-    return f"Task-{counter(TASKS)()}"
+    return f"Task-{counter(NAMED)()}"
 
 
 def _put_anyio(overlay: Overlay, backend: Any) -> None:

@@ -1,0 +1,1 @@
+"""Many runs of one scenario: search, replay, and what is said of them."""

@@ -1,0 +1,63 @@
+"""Which interleavings a search has seen, and how likely it is that it would see more.
+
+An interleaving is a pair of places: where one thread was when it lost its turn,
+and where another was that got it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simclock._core.trace import Trace
+
+
+class Interleavings:
+    """What the runs of one search have covered."""
+
+    def __init__(self) -> None:
+        # The number of the only run that has had a pair; 0 where there were several.
+        self._only: dict[tuple[str, str], int] = {}
+        self._digests: set[str] = set()
+        self._runs = 0
+
+    def add(self, trace: Trace) -> None:
+        """Note the run that *trace* is of."""
+        self._runs += 1
+        self._digests.add(trace.digest)
+        for pair in set(_switches(trace)):
+            self._only[pair] = 0 if pair in self._only else self._runs
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of places were seen."""
+        return len(self._only)
+
+    @property
+    def distinct(self) -> int:
+        """How many traces were different."""
+        return len(self._digests)
+
+    @property
+    def unseen(self) -> float:
+        """The estimated probability that one more run has a pair that no other had.
+
+        The share of the runs that had one which no other had (I. J. Good, "The population
+        frequencies of species and the estimation of population parameters", Biometrika 40, 1953).
+        """
+        alone = set(self._only.values()) - {0}
+        return len(alone) / self._runs if self._runs else 1.0
+
+
+def _switches(trace: Trace) -> Iterator[tuple[str, str]]:
+    """Yield, for each switch, where the thread before and the thread after it were."""
+    places: dict[str, str] = {}
+    last = ""
+    for _, path, kind, detail in trace.records:
+        if kind == "run":
+            yield places.get(last, ""), places.get(path, "")
+        elif path:
+            places[path] = detail or kind
+        last = path or last

@@ -1,0 +1,143 @@
+"""One run of a scenario under one schedule, and what it was like."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from simclock._core.recording import Follow, Recorder
+from simclock.errors import LimitReached, PluginError, Stalled, Unwind
+from simclock.simulation import Simulation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simclock._core.recording import Answers
+    from simclock._core.schedule import Schedule
+    from simclock._core.trace import Trace
+
+# What ends a run without saying anything about the program: it was longer than allowed.
+LIMITS = (LimitReached, Stalled)
+
+
+class Settings(NamedTuple):
+    """What is the same in each run.
+
+    Attributes:
+        fidelity: ``"legal"`` or ``"chaos"``.
+        latency_ns: Virtual nanoseconds for which threads that could run may be kept from it.
+        options: Of `simclock.Simulation`.
+    """
+
+    fidelity: str
+    latency_ns: int
+    options: dict[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """Of the random numbers inside."""
+        return int(self.options.get("seed", 0))
+
+
+class Played(NamedTuple):
+    """A run that is over.
+
+    Attributes:
+        error: What it ended with, or None.
+        schedule: What it can be repeated by.
+        digest: Of its trace.
+        trace: Its records.
+        ways: How many ways to go on its choice points had together.
+        threads: How many threads it had.
+        uncontrolled: What took part that no schedule governs, one line each.
+        is_fair: Whether the strategy was not asked to the end.
+    """
+
+    error: BaseException | None
+    schedule: Schedule
+    digest: str
+    trace: Trace
+    ways: int
+    threads: int
+    uncontrolled: tuple[str, ...]
+    is_fair: bool
+
+    @property
+    def verdict(self) -> str:
+        """``"passed"``, ``"failed"``, or ``"inconclusive"`` where a limit ended it."""
+        if self.error is None:
+            return "passed"
+        return "inconclusive" if isinstance(self.error, LIMITS) else "failed"
+
+    @property
+    def signature(self) -> str:
+        """What tells failures apart: the type of the error, and where the user's code raised it."""
+        error = self.error
+        return "" if error is None else f"{type(error).__qualname__} {_innermost(error)}"
+
+
+def _innermost(error: BaseException) -> str:
+    if type(error).__module__.startswith("simclock"):
+        return ""  # raised at whatever wait the main thread was in
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def play(scenario: Callable[[], Any], answers: Answers, settings: Settings) -> Played:
+    """Run *scenario* in a simulation of its own; *answers* says which way to go.
+
+    Raises:
+        PluginError: The strategy failed.
+        BaseException: What is no `Exception` leaves the run as it is.
+    """
+    recorder = Recorder(answers, settings.fidelity, settings.latency_ns)
+    simulation = Simulation(choices=recorder, **settings.options)
+    error: BaseException | None = None
+    try:
+        with simulation, _unhandled() as unhandled:
+            _call(scenario)
+    except Exception as raised:  # noqa: BLE001 - it is the run's result
+        error = raised
+    else:
+        error = unhandled[0] if unhandled else None
+    if isinstance(answers, Follow) and error is None:
+        answers.end(recorder.points)
+    if isinstance(recorder.error, PluginError):
+        raise recorder.error
+    return Played(
+        error,
+        recorder.schedule(settings.seed),
+        simulation.trace.digest,
+        simulation.trace,
+        recorder.ways,
+        simulation.started_threads,
+        simulation.escapes,
+        recorder.is_fair,
+    )
+
+
+def _call(scenario: Callable[[], Any]) -> None:
+    if inspect.iscoroutinefunction(scenario):
+        asyncio.run(scenario())
+    else:
+        scenario()
+
+
+@contextlib.contextmanager
+def _unhandled() -> Iterator[list[BaseException]]:
+    """Give a list of what is raised out of threads while the block lasts."""
+    found: list[BaseException] = []
+
+    def note(args: Any) -> None:
+        if args.exc_value is not None and not isinstance(args.exc_value, Unwind):
+            found.append(args.exc_value)
+
+    before, threading.excepthook = threading.excepthook, note
+    try:
+        yield found
+    finally:
+        threading.excepthook = before

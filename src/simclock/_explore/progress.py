@@ -1,0 +1,70 @@
+"""What a search that takes long says meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> Any:
+        """Write *text*, which ends a line."""
+
+    def flush(self) -> None:
+        """Show what was written."""
+
+
+# Real seconds between two lines.
+EVERY = 10.0
+
+
+class Counted(Protocol):
+    """A search, as far as is said of it."""
+
+    runs: int
+
+    @property
+    def count(self) -> int:
+        """How many runs there were."""
+
+    @property
+    def distinct(self) -> int:
+        """How many of them were different."""
+
+    @property
+    def seconds(self) -> float:
+        """Real seconds since it began."""
+
+
+class Progress:
+    """Writes a line now and then.
+
+    Args:
+        search: What is going on.
+        stream: Where to.
+    """
+
+    def __init__(self, search: Counted, stream: Stream) -> None:
+        self._search = search
+        self._stream = stream
+        self._next = EVERY
+
+    def show(self) -> None:
+        """Write a line, if it is time."""
+        seconds = self._search.seconds
+        if seconds >= self._next:
+            self._next = seconds + EVERY
+            self._stream.write(self.line() + "\n")
+            self._stream.flush()
+
+    def line(self) -> str:
+        """Return what there is to say."""
+        search = self._search
+        return (
+            f"simclock: {search.count} of {search.runs} runs, {search.distinct} different,"
+            f" none failed, {search.seconds:.0f} s"
+        )
