@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from simclock._core.schedule import Schedule
     from simclock._core.threads import SimThread, ThreadState
     from simclock._core.trace import Record, Trace
+    from simclock._explore.exploring import check, explore, replay
     from simclock._explore.report import Evidence, Failure, Report, ScheduleFailure
-    from simclock._explore.search import explore, replay
     from simclock._strategies.base import Strategy
     from simclock.flavours.aio.loop import SimEventLoop
     from simclock.simulation import Simulation, active, run
@@ -56,6 +56,7 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "active",
     "explore",
     "replay",
+    "check",
     "Report",
     "Failure",
     "Evidence",
@@ -90,8 +91,9 @@ __getattr__ = lazily(
         "Simulation": "simclock.simulation",
         "run": "simclock.simulation",
         "active": "simclock.simulation",
-        "explore": "simclock._explore.search",
-        "replay": "simclock._explore.search",
+        "explore": "simclock._explore.exploring",
+        "replay": "simclock._explore.exploring",
+        "check": "simclock._explore.exploring",
         "Report": "simclock._explore.report",
         "Failure": "simclock._explore.report",
         "Evidence": "simclock._explore.report",

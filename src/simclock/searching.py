@@ -9,10 +9,11 @@ makes those of a `Schedule` again; `Played` is a run that is over.
 """
 
 from simclock._core.recording import Follow, Recorder
+from simclock._explore.choosing import chosen, settings_of
 from simclock._explore.playing import Played, Settings
 from simclock._explore.progress import Progress
 from simclock._explore.report import evidence_lines
-from simclock._explore.search import Search, chosen, compared, repeated, settings_of
+from simclock._explore.search import Search, compared, repeated
 
 __all__ = [
     "Follow",

@@ -103,9 +103,9 @@ def open_boundary(
         watchdog.watch(kernel.limits.stall)
         _native.open(kernel.root.baton, is_main)
         undo.append(_native.close)
-        wall.check()
         if checkpoints is not None:
             _begin(undo, checkpoints.start, checkpoints.stop)
+        wall.check()
         if is_main:
             signals.listen()
     except BaseException:

@@ -105,7 +105,7 @@ class Offers:
         kernel, opened_at = self._kernel, self._opened_at
         arguments = (kernel.checkpoint, label)
 
-        def offer(frame: FrameType) -> None:
+        def offer(frame: FrameType) -> None:  # pragma: no cover - callbacks are not traced
             baton = current()
             # Foreign threads run such code too, others of our threads without their turn, in real
             # time, and the kernel itself. And what a thread does on its way out has to succeed.

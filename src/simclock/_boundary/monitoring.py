@@ -86,11 +86,15 @@ class Monitoring:
         _monitoring.free_tool_id(tool)
         self._offers.close()
 
-    def _at_line(self, code: CodeType, _line: int) -> None:
+    def _at_line(
+        self, code: CodeType, _line: int
+    ) -> None:  # pragma: no cover - callbacks are not traced
         if id(code) in self._by_line:
             self._offer_line(sys._getframe(1))
 
-    def _at_jump(self, code: CodeType, offset: int, destination: int) -> None:
+    def _at_jump(  # pragma: no cover - callbacks are not traced
+        self, code: CodeType, offset: int, destination: int
+    ) -> None:
         """Offer a checkpoint at each pass of a loop in one line, which is told of once only."""
         place = id(code), offset
         repeats = self._repeats.get(place)
@@ -100,7 +104,9 @@ class Monitoring:
         if repeats:
             self._offer_line(sys._getframe(1))
 
-    def _at_instruction(self, _code: CodeType, _offset: int) -> None:
+    def _at_instruction(
+        self, _code: CodeType, _offset: int
+    ) -> None:  # pragma: no cover - callbacks are not traced
         self._offer_opcode(sys._getframe(1))
 
     def _find(self, name: str) -> None:
@@ -113,8 +119,7 @@ class Monitoring:
     def _add(self, module: ModuleType) -> None:
         """Reach a module that was imported just now."""
         self._find(module.__name__)
-        if self._tool is not None:
-            self._set(_SET)
+        self._set(_SET)
 
     def _set(self, events: Mapping[str, int]) -> None:
         for code, label in self._code.values():
@@ -177,5 +182,5 @@ def _with_nested(codes: Iterable[CodeType]) -> Iterator[CodeType]:
         yield from _with_nested(each for each in code.co_consts if isinstance(each, CodeType))
 
 
-def _line(code: CodeType, offset: int) -> int | None:
+def _line(code: CodeType, offset: int) -> int | None:  # pragma: no cover - callbacks are not traced
     return next((line for start, end, line in code.co_lines() if start <= offset < end), None)

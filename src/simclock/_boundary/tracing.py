@@ -64,18 +64,19 @@ class Tracing:
 
     def stop(self) -> None:
         """Undo `start`."""
+        # In a forked child this may be another thread than the root.
+        tracer = _gettrace()
         self.open = False
+        if tracer is None and self._root is not None and self._root.failed:
+            # Python has taken it away since it raised.
+            tracer = self._root  # pragma: no cover - so nobody traces this
+        if isinstance(tracer, _ThreadTracer) and tracer.tracing is self:
+            sys.settrace(tracer.before)
         if self._threads_before is not None and threading.gettrace() is self._threads_during:
             threading.settrace(self._threads_before)
         for frame in stack():
             if isinstance(frame.f_trace, _FrameTracer) and frame.f_trace.thread.tracing is self:
                 frame.f_trace.leave(frame)
-        # In a forked child this may be another thread than the root.
-        tracer = _gettrace()
-        if tracer is None and self._root is not None and self._root.failed:
-            tracer = self._root  # Python has taken it away since it raised
-        if isinstance(tracer, _ThreadTracer) and tracer.tracing is self:
-            sys.settrace(tracer.before)
         self._offers.close()
 
     def frame_tracer(
@@ -100,7 +101,9 @@ class Tracing:
     ) -> int:
         return start(thread, _Traced(self, function), args, kwargs)
 
-    def _begin_thread(self, before: TraceFunction, frame: FrameType, event: str, arg: Any) -> Any:
+    def _begin_thread(  # pragma: no cover - tracers are not traced
+        self, before: TraceFunction, frame: FrameType, event: str, arg: Any
+    ) -> Any:
         """Begin to trace a thread that `threading` started, with *before* in second place."""
         tracer = before if _native.current() is None else _ThreadTracer(self, before)
         sys.settrace(tracer)
@@ -114,7 +117,7 @@ class _Traced:
         self._tracing = tracing
         self._function = function
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # pragma: no cover - it begins to trace
         sys.settrace(_ThreadTracer(self._tracing, None))
         return self._function(*args, **kwargs)
 
@@ -131,7 +134,9 @@ class _ThreadTracer:
         self.before = before
         self.failed = False
 
-    def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
+    def __call__(
+        self, frame: FrameType, event: str, arg: Any
+    ) -> Any:  # pragma: no cover - tracers are not traced
         inner = None if self.before is None else self.forward(self.before, frame, event, arg)
         if not self.tracing.open:
             sys.settrace(self.before)
@@ -140,7 +145,9 @@ class _ThreadTracer:
             return inner  # an import: as `monitoring`, which does not reach it
         return self.tracing.frame_tracer(self, frame, inner) or inner
 
-    def forward(self, function: TraceFunction, frame: FrameType, event: str, arg: Any) -> Any:
+    def forward(  # pragma: no cover - tracers are not traced
+        self, function: TraceFunction, frame: FrameType, event: str, arg: Any
+    ) -> Any:
         """Call a trace function that is not ours, and stay where we are.
 
         Coverage puts itself, in C, into our place when it is called; a
@@ -175,7 +182,9 @@ class _FrameTracer:
         if label == OPCODE:
             frame.f_trace_opcodes = True
 
-    def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
+    def __call__(
+        self, frame: FrameType, event: str, arg: Any
+    ) -> Any:  # pragma: no cover - tracers are not traced
         if self._before is not None and (event != OPCODE or self._forwards_opcodes):
             self._before = self.thread.forward(self._before, frame, event, arg) or self._before
         if event == self._label and self.thread.tracing.open:
@@ -191,7 +200,7 @@ class _FrameTracer:
         frame.f_trace = self._before
         frame.f_trace_opcodes = self._forwards_opcodes
 
-    def _step(self, frame: FrameType) -> None:
+    def _step(self, frame: FrameType) -> None:  # pragma: no cover - tracers are not traced
         # The kernel need not be traced, and takes several times as long if it is.
         tracer = _gettrace()
         sys.settrace(None)

@@ -30,6 +30,14 @@ class Interleavings:
         for pair in set(_switches(trace)):
             self._only[pair] = 0 if pair in self._only else self._runs
 
+    def merge(self, later: Interleavings) -> None:
+        """Note all the runs that *later* has noted."""
+        self._digests |= later._digests
+        for pair, run in later._only.items():
+            alone = run + self._runs if run else 0
+            self._only[pair] = 0 if pair in self._only else alone
+        self._runs += later._runs
+
     @property
     def pairs(self) -> int:
         """How many pairs of places were seen."""

@@ -1,0 +1,133 @@
+"""Searches, replays and checks of a function."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from simclock._core.recording import Follow
+from simclock._core.schedule import Schedule
+from simclock._explore.choosing import LATENCY, chosen, settings_of
+from simclock._explore.playing import Settings, play
+from simclock._explore.progress import Progress
+from simclock._explore.search import RUNS, Search, compared, repeated
+from simclock._explore.spreading import run_all, spread
+from simclock.errors import Divergence
+from simclock.simulation import active
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from simclock._explore.report import Report
+    from simclock._strategies.base import Strategy
+
+
+def explore(
+    scenario: Callable[[], Any],
+    *,
+    runs: int = RUNS,
+    strategy: str | Strategy = "portfolio",
+    fidelity: str = "legal",
+    seed: int = 0,
+    latency: float = LATENCY,
+    budget: float | None = None,
+    executor: Executor | None = None,
+    **options: Any,
+) -> Report:
+    """Run *scenario* under one schedule after another, until it fails under one.
+
+    A run fails if anything is raised: by the scenario, by one of its threads, or by the simulation
+    (`Deadlock`, `Livelock`, `Leak`). What fails is repeated ten times. What the scenario leaves in
+    globals is there in the next run.
+
+    Args:
+        scenario: A function without arguments, or a coroutine function, which `asyncio.run` runs.
+            Each time in a simulation of its own.
+        runs: How many there are at most.
+        strategy: What chooses the schedules: a name, with options after a colon
+            (``"pct:depth=5"``), or a `Strategy`. ``"portfolio"`` lets the others take turns.
+        fidelity: ``"legal"``: schedules that real threads, timers and executors may have;
+            ``"chaos"``: also other orders of the tasks of an event loop, which asyncio does not
+            have.
+        seed: Of the strategy, and of the random numbers inside, which are the same in each run.
+        latency: Virtual seconds for which threads that could run may be kept from it, as on a
+            busy machine, so that a timer comes first; and that readings of the clock may take.
+            With 0 the clock only moves when all threads wait.
+        budget: Real seconds after which no other run is begun.
+        executor: Where to make the runs, in parts of a hundred: a ``concurrent.futures.Executor``
+            whose workers are processes, here or on other hosts. The scenario must be importable
+            there. The result does not depend on how many there are.
+        options: Of `Simulation`.
+
+    Returns:
+        The report; ``.check()`` raises if a run failed.
+
+    Raises:
+        TypeError, ValueError: An argument has no meaning.
+        PluginError: The strategy has failed.
+    """
+    settings = settings_of(fidelity, latency, {"seed": seed, **options})
+    search = Search(strategy, settings, runs=runs, budget=budget, seed=seed)
+    progress = Progress(search, sys.stderr)
+    with _in_real_time():
+        if executor is None:
+            run_all(search, scenario, progress.show)
+        else:
+            spread(search, scenario, executor, progress.show)
+        if search.failed is not None:
+            search.reproduce(lambda answers: play(scenario, answers, settings))
+    return search.report()
+
+
+def replay(scenario: Callable[[], Any], token: str, *, strict: bool = True, **options: Any) -> None:
+    """Run *scenario* once under the schedule of *token*, and raise what it raises.
+
+    Args:
+        scenario: As `explore` was given.
+        token: As a failure has printed it.
+        strict: Whether a run that comes to other choice points is ended by `Divergence`, which
+            names the first; else what does not fit is left out.
+        options: Of `Simulation`, as `explore` was given.
+
+    Raises:
+        ValueError: It is no token.
+        Divergence: The run does not follow the schedule.
+        Exception: What the scenario raises.
+    """
+    schedule = Schedule.from_token(token)
+    settings = Settings(schedule.fidelity, schedule.latency_ns, {**options, "seed": schedule.seed})
+    with _in_real_time():
+        played = play(scenario, Follow(schedule, strict=strict), settings)
+    if played.error is not None:
+        raise played.error
+
+
+def check(scenario: Callable[[], Any], *, runs: int = 3, seed: int = 0, **options: Any) -> None:
+    """Run *scenario* several times under one schedule, drawn at random.
+
+    Args:
+        scenario: As for `explore`.
+        runs: How often.
+        seed: Of the schedule, and of the random numbers inside.
+        options: Of `Simulation`.
+
+    Raises:
+        Divergence: Two runs differ. It names the first difference and its likely source: an
+            unseeded random generator, the order of a set, an id, a clock that is not simulated.
+    """
+    settings = settings_of(options={"seed": seed, **options})
+    with _in_real_time():
+        first = play(scenario, chosen("random", seed), settings)
+        for _ in range(runs - 1):
+            again = repeated(first.schedule, lambda answers: play(scenario, answers, settings))
+            found = compared(first, again)
+            if found:
+                raise Divergence(found)
+
+
+def _in_real_time() -> contextlib.AbstractContextManager[Any]:
+    """Return a block in which the simulation that the caller is in, if any, stands still."""
+    outer = active()
+    return contextlib.nullcontext() if outer is None else outer.real_time()

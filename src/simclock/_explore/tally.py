@@ -1,0 +1,92 @@
+"""What the runs of a search add up to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simclock._explore.coverage import Interleavings
+from simclock._explore.report import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simclock._explore.playing import Played
+
+
+class Tally:
+    """The evidence so far. Can be pickled: parts of a search may be made in other processes.
+
+    Attributes:
+        exhausted: Whether there is no other schedule.
+    """
+
+    def __init__(self) -> None:
+        self.exhausted = False
+        self._interleavings = Interleavings()
+        self._points: list[int] = []
+        self._ways = self._steps = self._threads = self._unfair = 0
+        # In the order in which they were found.
+        self._uncontrolled: dict[str, None] = {}
+        self._limits: dict[str, None] = {}
+        self._differences: dict[str, None] = {}
+
+    @property
+    def runs(self) -> int:
+        """How many runs there were."""
+        return len(self._points)
+
+    @property
+    def distinct(self) -> int:
+        """How many runs had different traces."""
+        return self._interleavings.distinct
+
+    def add(self, played: Played) -> None:
+        """Add a run."""
+        self._interleavings.add(played.trace)
+        self._points.append(played.schedule.points)
+        self._ways += played.ways
+        self._steps += len(played.trace)
+        self._threads = max(self._threads, played.threads)
+        self._unfair += played.is_fair
+        self._uncontrolled.update(dict.fromkeys(played.uncontrolled))
+        if played.verdict == "inconclusive":
+            self._limits[str(played.error).splitlines()[0]] = None
+
+    def add_differences(self, found: Iterable[str]) -> None:
+        """Add where repetitions of a run differed from it."""
+        self._differences.update(dict.fromkeys(found))
+
+    def merge(self, later: Tally) -> None:
+        """Add all that *later* has."""
+        self.exhausted |= later.exhausted
+        self._interleavings.merge(later._interleavings)
+        self._points += later._points
+        self._ways += later._ways
+        self._steps += later._steps
+        self._threads = max(self._threads, later._threads)
+        self._unfair += later._unfair
+        self._uncontrolled.update(later._uncontrolled)
+        self._limits.update(later._limits)
+        self._differences.update(later._differences)
+
+    def evidence(self, *, seconds: float, strategy: str, fidelity: str) -> Evidence:
+        """Return it, of a search that took so many real seconds."""
+        points = self._points or [0]
+        return Evidence(
+            runs=self.runs,
+            distinct=self.distinct,
+            points=(min(points), sum(points) / len(points), max(points)),
+            branching=self._ways / max(1, sum(points)),
+            steps=self._steps,
+            threads=self._threads,
+            pairs=self._interleavings.pairs,
+            unseen=self._interleavings.unseen,
+            exhausted=self.exhausted and not self._differences,
+            seconds=seconds,
+            uncontrolled=tuple(self._uncontrolled),
+            limits=tuple(self._limits),
+            differences=tuple(self._differences),
+            unfair=self._unfair,
+            strategy=strategy,
+            fidelity=fidelity,
+        )
