@@ -5,10 +5,11 @@ called in a simulated thread, in the kernel. `originals` maps the name of each
 row to the built-in as it was.
 
 For event loops: `LoopKernel`; `TIMERS` and `TASKS`, the labels of what a
-schedule orders there; the kernel's rules for a busy wait (`FREE_READS`,
-`READS_EACH`) and for what is real (`LEAST_HOLD`, `GLANCE`); `simulated` says
-whether the calling thread is a simulated one; `monotonic` is the clock that the
-calling thread has, virtual or real, whoever has replaced it in ``time``.
+schedule orders there, and `SPURIOUS`, that of a waking too many; the kernel's
+rules for a busy wait (`FREE_READS`, `READS_EACH`) and for what is real
+(`LEAST_HOLD`, `GLANCE`); `simulated` says whether the calling thread is a
+simulated one; `monotonic` is the clock that the calling thread has, virtual or
+real, whoever has replaced it in ``time``.
 
 For ``simclock_simulate``: `Overlay` is what it gets; `counter` returns what
 counts a kind of thing in the innermost simulation; `OrderedSet` is for modules
@@ -20,7 +21,7 @@ from simclock._boundary.overlays import OrderedSet, Overlay, counter
 from simclock._boundary.replacements import now_ns, park_until
 from simclock._boundary.rows import Row, originals
 from simclock._boundary.wallclock import WallClock
-from simclock._core.choices import TASKS, TIMERS
+from simclock._core.choices import SPURIOUS, TASKS, TIMERS
 from simclock._core.instants import (
     MICROSECOND,
     MILLISECOND,
@@ -40,6 +41,7 @@ __all__ = [
     "NOISE_NS",
     "READS_EACH",
     "SECOND",
+    "SPURIOUS",
     "START_NS",
     "TASKS",
     "TIMERS",

@@ -94,7 +94,7 @@ def open_boundary(
             _begin(undo, databases.start, databases.stop)
         entropy.start(seed)
         undo.append(entropy.stop)
-        overlays.start(seed, _watched(change, checkpoints))
+        overlays.start(seed, _watched(change, checkpoints), chaos=kernel.source.chaos)
         undo.append(overlays.stop)
         _begin(undo, libraries.start, libraries.stop)
         kernel.adopt_root(_thread.get_ident())

@@ -63,10 +63,12 @@ class Overlay:
 
     Attributes:
         seed: The simulation's.
+        chaos: Whether its schedule has, too, what is never so in reality.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, chaos: bool = False) -> None:
         self.seed = seed
+        self.chaos = chaos
         # What to put back, and what to call then, as functions and arguments.
         self._undo: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._counters: dict[str, Callable[[], int]] = {}
@@ -160,9 +162,9 @@ class Overlay:
             function(*arguments)
 
 
-def start(seed: int, change: Callable[[Overlay], None]) -> None:
+def start(seed: int, change: Callable[[Overlay], None], *, chaos: bool = False) -> None:
     """Make the *change* of all who have one; a simulation is being opened."""
-    overlay = Overlay(seed)
+    overlay = Overlay(seed, chaos=chaos)
     _open.append(overlay)
     try:
         overlay.replace(uuid, "_last_timestamp", None)

@@ -10,6 +10,7 @@ COST = "cost"  # how much time a reading of the clock has taken
 EVENTS = "events"  # which of several descriptors that are ready is told first
 TIMERS = "timers"  # which of several timers of a loop that are due at one instant is first
 TASKS = "tasks"  # which of an event loop's tasks that could go on is first; only in chaos
+SPURIOUS = "spurious"  # whether a condition wakes one more than it was told to; only in chaos
 
 # The path of the candidate that is no thread.
 CLOCK = "clock"
@@ -37,7 +38,8 @@ class ChoicePoint(NamedTuple):
     """More than one legal way to go on.
 
     Attributes:
-        label: What is chosen: `THREAD`, `COST`, `EVENTS`, `TIMERS`, `TASKS`, or a plugin's word.
+        label: What is chosen: `THREAD`, `COST`, `EVENTS`, `TIMERS`, `TASKS`,
+            `SPURIOUS`, or a plugin's word.
         bound: How many ways there are, at least 2. 0 is the canonical one.
         candidates: Who may go on, in the order of the choices, where threads are chosen; the
             clock, if it may move, is the last.

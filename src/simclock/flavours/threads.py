@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from simclock.flavours import contract
+from simclock.flavours.spurious import wake_more
 from simclock.hookspecs import hookimpl
 from simclock.lowlevel import OrderedSet
 
@@ -25,6 +26,7 @@ class Threading:
         overlay.replace(base, "Future", overlay.numbered(base.Future))
         overlay.replace(base, "id", overlay.number_of)
         overlay.replace(contract, "_next_number", overlay.counter("payloads"))
+        wake_more(overlay, threading.Condition)
         pool = overlay.module("concurrent.futures.thread")
         overlay.replace(pool.ThreadPoolExecutor, "_counter", overlay.counter("pools", 0))
         # The set of its threads, which it joins in the set's order.

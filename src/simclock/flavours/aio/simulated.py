@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from simclock.flavours.aio.loop import NAMED, new_event_loop
 from simclock.flavours.aio.telling import tell
 from simclock.flavours.aio.waiting import waiting
+from simclock.flavours.spurious import wake_more
 from simclock.hookspecs import hookimpl
 from simclock.lowlevel import counter
 
@@ -26,6 +27,7 @@ class Asyncio:
         futures = overlay.module("asyncio.futures")
         task = overlay.numbered(tasks.Task, _default_name)
         future = overlay.numbered(futures.Future)
+        wake_more(overlay, package.Condition)
         for module in (package, tasks):
             overlay.replace(module, "Task", task)
         for module in (package, futures):
