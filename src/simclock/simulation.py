@@ -203,6 +203,7 @@ class Simulation:
             _open.remove(self)
             blocks.remove(self)
             activation.close_boundary()
+            kernel.forget()
             failure = kernel.failure
             if failure is not None and failure is not error:
                 # What the watchdog raises in a thread is a copy: no cause of itself.

@@ -67,7 +67,7 @@ def _start_new_thread(*call: Any, **keywords: Any) -> int:
     if kernel().port.real_package():
         return int(original(*call))  # foreign: it runs in real time
     thread = _adopt(function, args, kwargs)
-    kernel().checkpoint("start")
+    _introduce(thread, function)
     return thread.ident
 
 
@@ -83,8 +83,22 @@ def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True
     thread = _adopt(function, (), None)
     _native.swap_handles(handle, _make_handle(thread.ident))
     thread.handle = handle
-    kernel().checkpoint("start")
+    _introduce(thread, function)
     return handle
+
+
+def _introduce(thread: SimThread, function: Any) -> None:
+    """Let a new thread begin, or whoever is chosen to go on."""
+    subject = getattr(function, "__self__", None)
+    if not isinstance(subject, threading.Thread):
+        kernel().checkpoint("start")
+        return
+    # Its start, and its end, is a dozen operations on locks that only `threading` itself sees.
+    library: Any = threading
+    quiet = [library._active_limbo_lock, subject._started._cond._lock]  # type: ignore[attr-defined]
+    if hasattr(library, "_shutdown_locks_lock"):
+        quiet.append(library._shutdown_locks_lock)
+    kernel().introduce(thread, quiet)
 
 
 def _handle_type() -> Any:

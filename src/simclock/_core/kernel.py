@@ -105,6 +105,8 @@ class Kernel:
         self._let_read(FREE_READS)
         # What operations are about, by address: a number, and the object.
         self._subjects: dict[int, tuple[int, Any]] = {}
+        # Objects that no program sees, by address: what is done to them is nothing to choose at.
+        self.quiet: dict[int, Any] = {}
         self.world.step_ns = limits.step_ns
         self.world.steps_left = FAIR_STEPS
         self.world.interested = source.interested
@@ -144,7 +146,7 @@ class Kernel:
         self.current = self.root
         # The process' interval timer, once one was armed.
         self.itimer: Alarm | None = None
-        self._all_ended = _AllEnded(self)
+        self._all_ended = _AllEnded(self.living)
         # What others have to say about a deadlock; raises only what is to end the program.
         self.describe_deadlock: Callable[[list[SimThread]], list[str]] = _nothing_to_say
         # What else waits in a thread: an event loop's tasks, a line each.
@@ -406,17 +408,20 @@ class Kernel:
 
         *subject* is the object that the operation called *label* is about, if there is one.
         """
-        undisturbed = self.world.steps_left >= 0 and not self.world.interested
-        if undisturbed and not self.port.signals_wanted():
+        world = self.world
+        undisturbed = world.steps_left >= 0 and not world.interested
+        if (undisturbed or self._is_quiet(subject)) and not self.port.signals_wanted():
             return
         thread = self._entering(parking=False)
         if self.unwinding or thread in self._strays:
-            self.world.steps_left -= 1
+            world.steps_left -= 1
             return
         current: SimThread | None = thread
         if self._choosing:
             # In C it was not counted.
-            self.world.steps_left -= 1
+            world.steps_left -= 1
+            if subject is not None and subject is thread.begins_at:
+                label, subject, thread.begins_at = "begin", None, None
             self._about(thread, label, None if subject is None else id(subject), subject)
         if self.world.steps_left < 0:
             self.world.steps_left = FAIR_STEPS
@@ -431,6 +436,37 @@ class Kernel:
             self.trace.add(self.world.now_ns, thread.path, "choice", f"{label} {self.site()}")
             self._hand_over(thread, following)
         self._deliver(thread)
+
+    def _is_quiet(self, subject: object) -> bool:
+        """Return whether there is nothing to choose where the current thread touches *subject*."""
+        if not self._choosing or self._strays or self.world.steps_left <= 0:
+            return False
+        begins_at = self.current.begins_at
+        is_quiet = subject is not None and id(subject) in self.quiet
+        if begins_at is not None:
+            is_quiet = subject is not begins_at
+        if is_quiet:
+            self.world.steps_left -= 1
+        return is_quiet
+
+    def introduce(self, thread: SimThread, quiet: Sequence[object]) -> None:
+        """Let *thread*, which was just started, come to its first checkpoint.
+
+        That is where it touches the first of *quiet*, locks that no program
+        sees. Who starts it waits for it until then, so there is nothing to
+        choose before; nor later where any thread touches one of these.
+        """
+        mine = self.current
+        if not self._choosing:
+            self.checkpoint("start")
+            return
+        self.quiet.update((id(each), each) for each in quiet)
+        thread.begins_at = quiet[0]
+        self._about(mine, "start", None)
+        self.scheduler.ready.remove(thread)
+        self.scheduler.ready.appendleft(mine)
+        self._hand_over(mine, thread)
+        self._deliver(mine)
 
     def turn(self, deadline_ns: int | None) -> None:
         """Offer the others to run between two turns of an event loop in the current thread.
@@ -585,7 +621,8 @@ class Kernel:
             self._wait_outside(owed)
             return
         if self._settlers:
-            scheduler.make_due(self._settlers.popleft())
+            # It stays among them until it runs, so that the clock does not move before.
+            scheduler.make_due(self._settlers[0])
             return
         deadline_ns = scheduler.timers.next_deadline_ns()
         if deadline_ns is not None:
@@ -659,6 +696,11 @@ class Kernel:
                 del left[index]
         return merged
 
+    @property
+    def is_choosing(self) -> bool:
+        """Whether the schedule is asked at each checkpoint."""
+        return self._choosing
+
     def _ask(self, point: ChoicePoint) -> int:
         try:
             return self.source.choose(point)
@@ -685,13 +727,13 @@ class Kernel:
         self, candidates: list[SimThread], deadline_ns: int | None, *, preempts: bool
     ) -> int:
         """Return which of *candidates* is chosen; their number stands for the clock, if it may."""
+        if deadline_ns is None and len(candidates) == 1:
+            return 0
         about = [
             Candidate(each.path, each.operation, each.subject, each.step) for each in candidates
         ]
         if deadline_ns is not None:
             about.append(Candidate(CLOCK, "jump", 0))
-        if len(about) == 1:
-            return 0
         return self._ask(ChoicePoint(THREAD, len(about), tuple(about), preempts))
 
     def _early_deadline_ns(self, candidates: list[SimThread]) -> int | None:
@@ -703,12 +745,16 @@ class Kernel:
         # Who settles relies on the clock, and so does who holds it.
         if left_ns <= 0 or self._settlers or self.holds or self._outside:
             return None
-        deadlines = [each.deadline_ns for each in candidates]
-        deadlines.append(self.scheduler.timers.next_deadline_ns())
         now_ns = self.world.now_ns
-        # A loop's timer that is due already is seen in its next turn.
-        coming = [each for each in deadlines if each is not None and each > now_ns]
-        return min((each for each in coming if each - now_ns <= left_ns), default=None)
+        first_ns = self.scheduler.timers.next_deadline_ns()
+        for each in candidates:
+            # A loop's timer that is due already is seen in its next turn.
+            if each.deadline_ns is not None and each.deadline_ns > now_ns:
+                first_ns = min(first_ns or each.deadline_ns, each.deadline_ns)
+        if first_ns is None or first_ns - now_ns > left_ns:
+            return None
+        # It may have come between the call and the wait.
+        return max(first_ns, now_ns)
 
     def _cost_ns(self) -> int:
         """Return how long the current thread has taken since it read the clock last."""
@@ -910,6 +956,17 @@ class Kernel:
         leaks += self._unwind_all()
         return leaks
 
+    def forget(self) -> None:
+        """Let go what refers to this in turn: who makes thousands of runs waits for no collection.
+
+        Only what is left of a run that has ended can be asked for then.
+        """
+        if len(self.living) == 1:
+            self.world.exit_hook = self.world.read_hook = _ended
+        self.describe_deadlock = self.describe_thread = _nothing_to_say
+        self._subjects.clear()
+        self.quiet.clear()
+
     def others(self) -> list[SimThread]:
         """Return the living threads besides the root, in order of their start."""
         return [thread for thread in self.living.values() if thread is not self.root]
@@ -972,6 +1029,10 @@ def _tell_nobody(_error: BaseException) -> bool:
     return False
 
 
+def _ended(*_: Any) -> Any:  # pragma: no cover - nobody is left who could call it
+    raise RuntimeError("the simulation has ended")
+
+
 def _nothing_to_say(_subject: Any) -> list[str]:
     return []
 
@@ -991,12 +1052,12 @@ _shown = _ShownNames()
 class _AllEnded:
     """The resource that is free when no other thread is left."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
+    def __init__(self, living: dict[int, SimThread]) -> None:
+        self._living = living
         self.key = id(self)
 
     def free(self) -> bool:
-        return len(self._kernel.living) == 1
+        return len(self._living) == 1
 
     def take(self) -> bool:
         return self.free()

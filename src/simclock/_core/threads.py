@@ -36,6 +36,7 @@ class SimThread:
         "_named_once",
         "abandoned",
         "baton",
+        "begins_at",
         "children",
         "daemon",
         "deadline_ns",
@@ -71,6 +72,8 @@ class SimThread:
         self.wait: Wait | None = None
         # What it is about to do, for who chooses among threads, and the number of its object.
         self.operation = "begin"
+        # What it touches at its first checkpoint, while it has not come to that.
+        self.begins_at: object = None
         # How many operations it has come to.
         self.step = 0
         # When the first timer of the event loop is due that takes a turn in it.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from simclock.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # Records that are hashed at once: one by one costs more than taking the step that is recorded.
 BLOCK = 1024
@@ -76,6 +76,11 @@ class Trace:
         """The last `KEPT` records, oldest first."""
         kept = [*self._kept, *self._fresh][-self.KEPT :]
         return tuple(Record(*record) for record in kept)
+
+    def __iter__(self) -> Iterator[tuple[int, str, str, str]]:
+        """Yield what the last records consist of, without making records of it."""
+        yield from self._kept
+        yield from self._fresh
 
     @property
     def digest(self) -> str:

@@ -63,7 +63,7 @@ def _switches(trace: Trace) -> Iterator[tuple[str, str]]:
     """Yield, for each switch, where the thread before and the thread after it were."""
     places: dict[str, str] = {}
     last = ""
-    for _, path, kind, detail in trace.records:
+    for _, path, kind, detail in trace:
         if kind == "run":
             yield places.get(last, ""), places.get(path, "")
         elif path:

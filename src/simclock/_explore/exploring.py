@@ -69,16 +69,16 @@ def explore(
         PluginError: The strategy has failed.
     """
     settings = settings_of(fidelity, latency, {"seed": seed, **options})
-    search = Search(strategy, settings, runs=runs, budget=budget, seed=seed)
-    progress = Progress(search, sys.stderr)
     with _in_real_time():
+        search = Search(strategy, settings, runs=runs, budget=budget, seed=seed)
+        progress = Progress(search, sys.stderr)
         if executor is None:
             run_all(search, scenario, progress.show)
         else:
             spread(search, scenario, executor, progress.show)
         if search.failed is not None:
             search.reproduce(lambda answers: play(scenario, answers, settings))
-    return search.report()
+        return search.report()
 
 
 def replay(scenario: Callable[[], Any], token: str, *, strict: bool = True, **options: Any) -> None:

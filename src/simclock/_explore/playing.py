@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import sys
 import threading
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -92,15 +93,18 @@ def play(scenario: Callable[[], Any], answers: Answers, settings: Settings) -> P
 
     Raises:
         PluginError: The strategy failed.
-        BaseException: What is no `Exception` leaves the run as it is.
+        BaseException: What is neither an `Exception` nor a failure of pytest ends the search.
     """
     recorder = Recorder(answers, settings.fidelity, settings.latency_ns)
     simulation = Simulation(choices=recorder, **settings.options)
     error: BaseException | None = None
     try:
-        with simulation, _unhandled() as unhandled:
+        # The threads that the scenario leaves go on until the simulation is closed.
+        with _unhandled() as unhandled, simulation:
             _call(scenario)
-    except Exception as raised:  # noqa: BLE001 - it is the run's result
+    except BaseException as raised:
+        if not _is_result(raised):
+            raise
         error = raised
     else:
         error = unhandled[0] if unhandled else None
@@ -121,10 +125,17 @@ def play(scenario: Callable[[], Any], answers: Answers, settings: Settings) -> P
 
 
 def _call(scenario: Callable[[], Any]) -> None:
-    if inspect.iscoroutinefunction(scenario):
-        asyncio.run(scenario())
-    else:
-        scenario()
+    result = scenario()
+    # Not by what the function is: it may be a lambda, or an object that can be called.
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+
+
+def _is_result(error: BaseException) -> bool:
+    """Return whether *error* is the result of a run, and no wish to end it all."""
+    # What `pytest.fail` raises, and `pytest.raises` where nothing was raised.
+    pytest = sys.modules.get("pytest")
+    return isinstance(error, Exception if pytest is None else (Exception, pytest.fail.Exception))
 
 
 @contextlib.contextmanager
@@ -133,11 +144,21 @@ def _unhandled() -> Iterator[list[BaseException]]:
     found: list[BaseException] = []
 
     def note(args: Any) -> None:
-        if args.exc_value is not None and not isinstance(args.exc_value, Unwind):
-            found.append(args.exc_value)
+        error = args.exc_value
+        # `threading` ignores a SystemExit.
+        if error is not None and not (isinstance(error, SystemExit) or _is_of_the_end(error)):
+            found.append(error)
 
     before, threading.excepthook = threading.excepthook, note
     try:
         yield found
     finally:
         threading.excepthook = before
+
+
+def _is_of_the_end(error: BaseException) -> bool:
+    """Return whether *error* was raised in a thread on its way out, which no real one has."""
+    context = error.__context__
+    while context is not None and not isinstance(context, Unwind):
+        context = context.__context__
+    return context is not None
