@@ -7,7 +7,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from benchmarks import fast_paths, opening, plugin, scale, switching
+from benchmarks import fast_paths, opening, plugin, scale, schedules, switching
 
 SUBJECTS = {
     "switching": switching.run,
@@ -15,6 +15,7 @@ SUBJECTS = {
     "fast_paths": fast_paths.run,
     "scale": scale.run,
     "plugin": plugin.run,
+    "schedules": schedules.run,
 }
 
 

@@ -45,7 +45,7 @@ def test_after_a_failure_of_the_simulation():
     assert (_native.redirected(), kernels, simclock.active()) == ([], [], None)
 
 
-def fails(*_):
+def fails(*_, **__):
     raise ZeroDivisionError
 
 

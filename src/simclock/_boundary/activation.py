@@ -41,7 +41,7 @@ def prepare() -> None:
     """Do what is done once in a process; raise `Unsupported` where that cannot be."""
     global _prepared  # noqa: PLW0603
     if not _prepared:
-        platforms.check()
+        platforms.check_platform()
         os.register_at_fork(after_in_child=forget)
         _prepared = True
 

@@ -148,14 +148,10 @@ def _timeout_ns(spare: Any, original: str, blocking: Any, timeout: Any) -> int |
 def _acquire(gate: type[LockGate | RLockGate], lock: Any, timeout_ns: int | None) -> bool:
     simulation = kernel()
     wanted = gate(lock)
-    # Who must wait offers the others to run anyway.
-    if (
-        timeout_ns == 0
-        or not simulation.is_choosing
-        or id(lock) in simulation.quiet
-        or wanted.free()
-    ):
+    if timeout_ns == 0:
         simulation.checkpoint("acquire", lock)
+    else:
+        simulation.checkpoint_before(wanted, "acquire", lock)
     if wanted.take():
         return True
     if timeout_ns == 0:
@@ -278,8 +274,10 @@ def _lock_release(lock: Any) -> None:
 
 def _lock_locked(lock: Any) -> bool:
     simulation = kernel()
-    simulation.count_step()
-    simulation.checkpoint("locked", lock)
+    # Up to 3.12, whenever a thread ends `threading` asks those of all threads of the process.
+    if lock not in getattr(threading, "_shutdown_locks", ()):
+        simulation.count_step()
+        simulation.checkpoint("locked", lock)
     return bool(originals["_thread.LockType.locked"](lock))
 
 

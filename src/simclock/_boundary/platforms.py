@@ -33,7 +33,7 @@ def refusal(
     return None
 
 
-def check() -> None:
+def check_platform() -> None:
     """Raise `Unsupported` where simclock does not work."""
     reason = refusal(
         sys.implementation.name,

@@ -81,6 +81,8 @@ SHORT_COST_NS = MICROSECOND
 # Objects that operations are told apart by. Each is kept alive for the run: an address that is
 # used again would be taken for the object that was there before.
 SUBJECTS = 100_000
+# What is said where nobody knows which foreign thread it was.
+BY_FOREIGN = "a foreign thread ended the wait of a simulated one"
 # Decisions between two looks at polled waits, or a thread that never idles would starve the others.
 POLL_EVERY = 64
 
@@ -437,6 +439,13 @@ class Kernel:
             self._hand_over(thread, following)
         self._deliver(thread)
 
+    def checkpoint_before(self, resource: Resource, label: str, subject: object) -> None:
+        """Offer the others to run before *resource* is taken; who must wait offers that anyway."""
+        if self._choosing and id(subject) not in self.quiet and not resource.free():
+            self._number(id(subject), subject)
+        else:
+            self.checkpoint(label, subject)
+
     def _is_quiet(self, subject: object) -> bool:
         """Return whether there is nothing to choose where the current thread touches *subject*."""
         if not self._choosing or self._strays or self.world.steps_left <= 0:
@@ -615,7 +624,7 @@ class Kernel:
         if self._polled and self._poll():
             return
         if self._foreign_moved() and scheduler.look_again():
-            self.escapes["a foreign thread ended the wait of a simulated one"] = None
+            self.escapes[BY_FOREIGN] = None
             return
         if self.external != "ignore" and self._is_held(owed):
             self._wait_outside(owed)
@@ -695,11 +704,6 @@ class Kernel:
             if not left[index]:
                 del left[index]
         return merged
-
-    @property
-    def is_choosing(self) -> bool:
-        """Whether the schedule is asked at each checkpoint."""
-        return self._choosing
 
     def _ask(self, point: ChoicePoint) -> int:
         try:
@@ -897,7 +901,10 @@ class Kernel:
         end = self.port.real_seconds() + min(GRACE, self.limits.stall)
         while self.port.real_seconds() < end:
             self.port.wait_kick(GLANCE)
-            if self.port.signals_wanted() or self.scheduler.look_again():
+            if self.port.signals_wanted():
+                return True
+            if self.scheduler.look_again():
+                self.escapes[BY_FOREIGN] = None
                 return True
         return False
 

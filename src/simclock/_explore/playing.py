@@ -98,12 +98,14 @@ def play(scenario: Callable[[], Any], answers: Answers, settings: Settings) -> P
     recorder = Recorder(answers, settings.fidelity, settings.latency_ns)
     simulation = Simulation(choices=recorder, **settings.options)
     error: BaseException | None = None
+    is_open = False
     try:
         # The threads that the scenario leaves go on until the simulation is closed.
         with _unhandled() as unhandled, simulation:
+            is_open = True
             _call(scenario)
     except BaseException as raised:
-        if not _is_result(raised):
+        if not is_open or not _is_result(raised):
             raise
         error = raised
     else:

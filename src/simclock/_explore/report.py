@@ -168,7 +168,7 @@ def evidence_lines(evidence: Evidence) -> list[str]:
         lines.append(f"  {_runs(evidence.unfair)} long, ended by fair choices")
     for title, found in (
         ("not controlled", evidence.uncontrolled),
-        ("limit reached", evidence.limits),
+        ("cut short", evidence.limits),
         ("not deterministic", evidence.differences),
     ):
         lines += [f"  {title}: {_indented(each)}" for each in found[:SHOWN]]
