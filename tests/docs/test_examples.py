@@ -39,4 +39,4 @@ def test_example(pytester, monkeypatch, place):
 def test_the_readme_has_examples_and_their_output():
     outputs = [output for place, (_, output) in EXAMPLES.items() if place.startswith("README.md")]
 
-    assert [output is not None for output in outputs] == [True, True, False]
+    assert [output is not None for output in outputs] == [True, True, False, True]

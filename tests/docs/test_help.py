@@ -15,7 +15,7 @@ def test_help_shows_what_there_is_most_used_first():
 
     for name in simclock.__all__:
         assert f"\n    class {name}(" in text or f"\n    {name}(" in text or f"{name} = <" in text
-    assert simclock.__all__[:4] == ["Simulation", "run", "active", "SimEventLoop"]
+    assert simclock.__all__[:4] == ["Simulation", "run", "active", "explore"]
 
 
 def test_the_docstring_says_where_to_go_on():

@@ -475,7 +475,10 @@ class Kernel:
         self.scheduler.ready.remove(thread)
         self.scheduler.ready.appendleft(mine)
         self._hand_over(mine, thread)
-        self._deliver(mine)
+        # An error would be taken for one of the start, which has gone well; it is told at the next
+        # wait or checkpoint.
+        if mine.error is None:
+            self._deliver(mine)
 
     def turn(self, deadline_ns: int | None) -> None:
         """Offer the others to run between two turns of an event loop in the current thread.
@@ -707,10 +710,15 @@ class Kernel:
 
     def _ask(self, point: ChoicePoint) -> int:
         try:
-            return self.source.choose(point)
+            choice = self.source.choose(point)
         except SimclockError as error:
             self.fail(error)
             return 0
+        if choice and point.label != THREAD:
+            # Who runs is seen by what runs; nothing else tells of this.
+            said = f"{point.label} {choice} of {point.bound}"
+            self.trace.add(self.world.now_ns, self.current.path, "choice", said)
+        return choice
 
     def _choose_next(self, current: SimThread | None, *, fair: bool) -> SimThread | None:
         """Return the thread that is chosen to run next, or None if nobody can run."""

@@ -11,7 +11,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simclock._core.recording import Follow, Recorder
-from simclock.errors import LimitReached, PluginError, Stalled, Unwind
+from simclock.errors import Divergence, LimitReached, PluginError, Stalled, Unwind
 from simclock.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -111,7 +111,10 @@ def play(scenario: Callable[[], Any], answers: Answers, settings: Settings) -> P
     else:
         error = unhandled[0] if unhandled else None
     if isinstance(answers, Follow) and error is None:
-        answers.end(recorder.points)
+        try:
+            answers.end(recorder.points)
+        except Divergence as divergence:
+            error = divergence
     if isinstance(recorder.error, PluginError):
         raise recorder.error
     return Played(

@@ -45,6 +45,7 @@ class Evidence(NamedTuple):
         pairs: How many interleavings were seen: pairs of places between which the turn went.
         unseen: The estimated probability that one more run shows another one.
         exhausted: Whether there is no other schedule.
+        covered: What was run in full, in words, where that is not everything; or nothing.
         seconds: Of real time.
         uncontrolled: What took part that no schedule governs.
         limits: What ended runs before they were over.
@@ -63,6 +64,7 @@ class Evidence(NamedTuple):
     pairs: int
     unseen: float
     exhausted: bool
+    covered: str
     seconds: float
     uncontrolled: tuple[str, ...]
     limits: tuple[str, ...]
@@ -150,7 +152,9 @@ def _failure_lines(failure: Failure) -> list[str]:
 def evidence_lines(evidence: Evidence) -> list[str]:
     """Return the evidence in words, one thing a line."""
     least, mean, most = evidence.points
-    search = "every schedule that there is" if evidence.exhausted else _seen(evidence.unseen)
+    search = "; ".join(filter(None, [evidence.covered, _unseen(evidence)]))
+    if evidence.exhausted:
+        search = "every schedule that there is was run"
     lines = [
         (
             f"  {_runs(evidence.runs)} by strategy {evidence.strategy}, {evidence.distinct} of"
@@ -158,7 +162,7 @@ def evidence_lines(evidence: Evidence) -> list[str]:
         ),
         (
             f"  {least} to {most} choice points a run (mean {mean:.1f}) with"
-            f" {evidence.branching:.1f} ways each, up to {evidence.threads} threads"
+            f" {evidence.branching:.1f} ways each, {_threads(evidence.threads)}"
         ),
         f"  {evidence.pairs} interleavings seen; {search}",
     ]
@@ -177,8 +181,14 @@ def evidence_lines(evidence: Evidence) -> list[str]:
     return lines
 
 
-def _seen(unseen: float) -> str:
-    return f"another run would show a new one with probability {unseen:.2g}"
+def _unseen(evidence: Evidence) -> str:
+    if not evidence.pairs:
+        return "the turn never went from one thread to another"
+    return f"another run would show a new one with probability {evidence.unseen:.2g}"
+
+
+def _threads(number: int) -> str:
+    return "one thread" if number == 1 else f"up to {number} threads"
 
 
 def _runs(number: int) -> str:

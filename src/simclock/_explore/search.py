@@ -99,6 +99,7 @@ class Search:
         complete = played.verdict != "inconclusive" and not played.is_fair
         self.strategy.end(complete=complete)
         self.tally.exhausted = self.strategy.exhausted
+        self.tally.covered = self.strategy.covered
         self.tally.add(played)
         if played.verdict == "failed":
             self.failed = played
@@ -155,6 +156,8 @@ def compared(played: Played, again: Played | Divergence) -> str:
     if isinstance(again, Divergence):
         return str(again)
     found = difference(played.trace, again.trace, [*played.uncontrolled, *again.uncontrolled])
+    if isinstance(again.error, Divergence):
+        return f"{found}\n{again.error}" if found else str(again.error)
     if not found and played.signature != again.signature:
         return (
             f"two runs of one schedule ended differently: {played.signature or 'passed'}, "
@@ -166,10 +169,9 @@ def compared(played: Played, again: Played | Divergence) -> str:
 def repeated(schedule: Schedule, repeat: Callable[[Follow], Played]) -> Played | Divergence:
     """Run *schedule* again, strictly; return the run, or where it took another way."""
     try:
-        again = repeat(Follow(schedule, strict=True))
+        return repeat(Follow(schedule, strict=True))
     except Divergence as divergence:
         return divergence
-    return again.error if isinstance(again.error, Divergence) else again
 
 
 def _check_number(name: str, value: Any, kinds: Any, expected: str) -> None:

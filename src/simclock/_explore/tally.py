@@ -18,10 +18,12 @@ class Tally:
 
     Attributes:
         exhausted: Whether there is no other schedule.
+        covered: What was run in full, in words.
     """
 
     def __init__(self) -> None:
         self.exhausted = False
+        self.covered = ""
         self._interleavings = Interleavings()
         self._points: list[int] = []
         self._ways = self._steps = self._threads = self._unfair = 0
@@ -72,6 +74,7 @@ class Tally:
     def evidence(self, *, seconds: float, strategy: str, fidelity: str) -> Evidence:
         """Return it, of a search that took so many real seconds."""
         points = self._points or [0]
+        doubts = self._differences or self._uncontrolled or self._limits
         return Evidence(
             runs=self.runs,
             distinct=self.distinct,
@@ -81,7 +84,8 @@ class Tally:
             threads=self._threads,
             pairs=self._interleavings.pairs,
             unseen=self._interleavings.unseen,
-            exhausted=self.exhausted and not self._differences,
+            exhausted=self.exhausted and not doubts,
+            covered=self.covered,
             seconds=seconds,
             uncontrolled=tuple(self._uncontrolled),
             limits=tuple(self._limits),

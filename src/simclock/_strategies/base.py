@@ -24,11 +24,13 @@ class Strategy:
         random: Where its choices come from; seeded.
         finished: Whether every run that it would make has been made: then no other is begun.
         exhausted: Whether the runs so far were all that there are: nothing was left out.
+        covered: What was run in full, in words for the report; or nothing.
     """
 
     name: ClassVar[str]
     finished: bool = False
     exhausted: bool = False
+    covered: str = ""
 
     def __init__(self, seed: int = 0) -> None:
         self.random = random.Random(f"{self.name}:{seed!r}")

@@ -129,6 +129,11 @@ class DFS(Strategy):
         whole = not self._diverged and self._cut_at is None and not self._left_out
         self.exhausted = self.finished and whole
         self.explored = self._explored()
+        if self.explored is not None:
+            ends = "" if self.explored == 1 else "s"
+            self.covered = f"every schedule with at most {self.explored} preemption{ends}"
+        else:
+            self.covered = ""
 
     def _branch(self, end: int) -> None:
         """Note the ways that go off from this run after where it was sent, and before *end*."""

@@ -59,3 +59,4 @@ class Portfolio(Strategy):
         """End the run. The search is over when one of the members has run everything."""
         self.member.end(complete=complete)
         self.finished = self.exhausted = self._search.exhausted
+        self.covered = self._search.covered
