@@ -8,7 +8,7 @@ import pytest
 
 from pytest_simclock.closure import definitions
 from pytest_simclock.neighbours import kept_loops
-from pytest_simclock.options import is_searched, mode
+from pytest_simclock.options import is_searched, mode, replayed
 
 _kind = pytest.StashKey["Kind"]()
 # Why a test cannot be run as it asks for.
@@ -89,6 +89,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if complaint is not None:
             item.stash[complaints] = complaint
             refused.append(f"{item.nodeid}: {complaint}")
+    if replayed(session.config) is not None and not session.config.getoption("collectonly"):
+        refused += _replay_complaints(session)
     # What a worker of pytest-xdist raises here is lost: there each test says it by itself.
     if refused and not hasattr(session.config, "workerinput"):
         raise pytest.UsageError("\n".join(refused))
@@ -97,6 +99,23 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from pytest_simclock.running import Running
 
         session.config.pluginmanager.register(Running(session), "simclock-running")
+
+
+def _replay_complaints(session: pytest.Session) -> list[str]:
+    """Return why the schedule that is given cannot be that of what is selected."""
+    from pytest_simclock.searching import is_searchable
+
+    found = [item for item in session.items if is_searchable(item)]
+    if len(found) == 1 or not session.items:
+        return []
+    number = f"{len(found)} of those selected are" if found else "none of those selected is"
+    complaint = (
+        f"--simclock-replay is for one simulated test, and {number}\n"
+        "name the test: pytest FILE::TEST --simclock-replay=TOKEN"
+    )
+    for item in found:
+        item.stash[complaints] = complaint
+    return [complaint]
 
 
 def _complaint(item: pytest.Item) -> str | None:

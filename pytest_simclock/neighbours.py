@@ -129,6 +129,18 @@ def _runner_fixture(item: pytest.Item, scope: str) -> Any:
     return None
 
 
+def is_timeout(error: BaseException | None) -> bool:
+    """Return whether *error* was raised by pytest-timeout, which is in the middle of anything."""
+    entry = None if error is None else error.__traceback__
+    name = ""
+    while entry is not None:
+        name = entry.tb_frame.f_globals.get("__name__", "")
+        if name == "pytest_timeout":
+            return True
+        entry = entry.tb_next
+    return False
+
+
 def is_on_loop_of_fixtures(item: pytest.Item) -> bool:
     """Return whether *item* must run on the loop on which its fixtures live, or that it chose."""
     if runner_of(item) == "trio":

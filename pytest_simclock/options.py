@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import time
 from argparse import ArgumentTypeError
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from simclock import Schedule
 
 MARKER = (
     "simclock(enabled=True, /, **options): run the test in simulated time, in a simulation of its"
@@ -34,6 +40,7 @@ STRICT, TOLERANT = "strict", "tolerant"
 _given = pytest.StashKey["dict[str, Any]"]()
 _suite_epoch = pytest.StashKey[float]()
 _searched = pytest.StashKey["dict[str, Any]"]()
+_replayed = pytest.StashKey["Schedule | None"]()
 
 
 class Option(NamedTuple):
@@ -303,6 +310,7 @@ def configure(config: pytest.Config) -> None:
     config.stash[_given] = found
     searched = config.stash[_searched] = _read(config, SEARCH_OPTIONS)
     _check_search(searched)
+    config.stash[_replayed] = _schedule(config)
     # Whole seconds: it is shown, to be given again.
     config.stash[_suite_epoch] = told.get("suite_epoch", float(int(time.time())))
     _check(found)
@@ -358,8 +366,36 @@ def _check_search(found: dict[str, Any]) -> None:
     try:
         settings = {key: options.pop(key) for key in ("fidelity", "latency") if key in options}
         Search(options.pop("strategy", "portfolio"), settings_of(**settings), **options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise pytest.UsageError(f"simclock: {error}") from None
+
+
+def _schedule(config: pytest.Config) -> Schedule | None:
+    """Return the schedule that is to be replayed, of a token or of a file that has it."""
+    text = config.getoption("simclock_replay")
+    if text is None:
+        return None
+    if config.getoption("simclock_check"):
+        raise pytest.UsageError("--simclock-replay and --simclock-check exclude each other")
+    from simclock import Schedule
+
+    # A token may be longer than a name can be, which `Path.is_file` does not forgive.
+    is_file = os.path.isfile(text)  # noqa: PTH113
+    try:
+        return Schedule.from_token(_token_of_file(text) if is_file else text)
+    except ValueError as error:
+        missing = "" if is_file else "there is no such file, and "
+        raise pytest.UsageError(f"--simclock-replay: {missing}{error}") from None
+
+
+def _token_of_file(path: str) -> str:
+    try:
+        return str(json.loads(Path(path).read_text(encoding="utf-8"))["token"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ValueError(
+            f"there is no token of a schedule in {path}: {error!r}\n"
+            "give a file that a failure has named, or the token itself"
+        ) from None
 
 
 def mode(config: pytest.Config) -> bool | None:
@@ -405,6 +441,24 @@ def _marked(item: pytest.Item) -> dict[str, Any]:
         if name in ("leaks", "fidelity") or (name == "epoch" and isinstance(value, str)):
             options[name] = allowed[name](value)
     return options
+
+
+def replayed(config: pytest.Config) -> Schedule | None:
+    """Return the schedule that a test is to be run under, if one is given."""
+    return config.stash[_replayed]
+
+
+def searched(config: pytest.Config) -> dict[str, Any]:
+    """Return what the command line and the ini file say of searches, by name."""
+    found: dict[str, Any] = config.stash[_searched]
+    return dict(found)
+
+
+def seed_of(item: pytest.Item) -> int:
+    """Return the seed of a test: from its name, so that it is the same whatever else is run."""
+    run_seed = given(item.config).get("seed", 0)
+    digest = hashlib.sha256(f"{run_seed}:{item.nodeid}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
 
 
 def is_searched(config: pytest.Config) -> bool:

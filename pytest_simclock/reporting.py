@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_simclock.collecting import Kind, is_of_suite, kind_of
-from pytest_simclock.options import given, mode, said, suite_options
+from pytest_simclock.options import given, mode, replayed, said, searched, suite_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,8 @@ ESCAPES = "simclock_escapes"
 RUNS = "simclock_runs"
 DISTINCT = "simclock_distinct"
 DOUBTS = "simclock_doubts"
+# Of a replay.
+REPLAYED = "simclock_replayed"
 # Lines of these that the summary shows.
 SHOWN = 5
 
@@ -52,14 +54,26 @@ class Reporting:
         chosen, options = mode(self._config), given(self._config)
         if chosen is False:
             return "simclock: off, everything runs in real time"
-        if not chosen and not options:
+        search = list(self._search_words())
+        if not chosen and not options and not search:
             return None
         words = ["the whole suite" if chosen else "marked tests"]
         if chosen:
             options = {"epoch": suite_options(self._config)["epoch"], **options}
         words.append(f"seed {options.pop('seed', 0)}")
         words += [f"{name.replace('_', '-')} {said(name, options[name])}" for name in options]
-        return f"simclock: simulated time for {', '.join(words)}"
+        return f"simclock: simulated time for {', '.join([*words, *search])}"
+
+    def _search_words(self) -> Iterable[str]:
+        """Yield what is to be done with schedules."""
+        config = self._config
+        if replayed(config) is not None:
+            yield f"a schedule replayed, {config.getoption('simclock_replay_mode')}"
+        elif config.getoption("simclock_check"):
+            yield "each test checked"
+        else:
+            for name, value in searched(config).items():
+                yield f"{name} {said(name, value)}"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add up the time of one part of a test; the last one knows the virtual time of all."""
@@ -102,16 +116,19 @@ class Reporting:
 
 
 class _Searches:
-    """What the searches of a session have done together."""
+    """What the searches and the replays of a session have done together."""
 
     def __init__(self) -> None:
         self._tests = self._runs = self._distinct = 0
-        # Of those that are inconclusive.
+        # Of searches that are inconclusive.
         self._doubts: list[str] = []
+        self._replayed: list[str] = []
 
     def add(self, report: pytest.TestReport) -> None:
-        """Add the search of one test, if it was one."""
+        """Add that of one test, if it was one."""
         found: dict[str, Any] = dict(report.user_properties)
+        if REPLAYED in found:
+            self._replayed.append(found[REPLAYED])
         if RUNS not in found:
             return
         self._tests += 1
@@ -125,8 +142,12 @@ class _Searches:
         if self._tests:
             tests = f"{self._tests} test{'' if self._tests == 1 else 's'}"
             yield f"simclock: {tests} searched, {self._runs} runs, {self._distinct} different"
-        for doubt in self._doubts:
+        for doubt in self._doubts[:SHOWN]:
             yield f"  inconclusive: {doubt}"
+        if len(self._doubts) > SHOWN:
+            yield f"  and {len(self._doubts) - SHOWN} more are inconclusive"
+        for replay in self._replayed:
+            yield f"simclock: {replay}"
 
 
 def _readable(seconds: float) -> str:
@@ -143,7 +164,7 @@ def _readable(seconds: float) -> str:
 
 def complete(item: pytest.Item, report: pytest.TestReport, run: TestRun) -> None:
     """Add the seed and the virtual time to *report*, and what to do to see a failure again."""
-    names = (SEED, SECONDS, ESCAPES, RUNS, DISTINCT, DOUBTS)
+    names = (SEED, SECONDS, ESCAPES, RUNS, DISTINCT, DOUBTS, REPLAYED)
     own = [(name, value) for name, value in item.user_properties if name not in names]
     elapsed, escapes = run.elapsed, run.escapes
     item.user_properties[:] = [*own, (SEED, run.seed), (SECONDS, round(elapsed, 9))]
@@ -165,13 +186,18 @@ def set_seconds(report: pytest.TestReport, seconds: float) -> None:
         report.user_properties = [*own, (SECONDS, round(seconds, 9))]
 
 
-def set_search(report: pytest.TestReport, search: Report) -> None:
+def set_search(report: pytest.TestReport, search: Report, *, is_failure: bool) -> None:
     """Say what the search has done that *report* is of."""
     evidence = search.evidence
     report.user_properties += [(RUNS, evidence.runs), (DISTINCT, evidence.distinct)]
-    if search.verdict == "inconclusive":
+    if search.verdict == "inconclusive" and not is_failure:
         doubts = (*evidence.differences, *evidence.limits, *evidence.uncontrolled)
         report.user_properties.append((DOUBTS, doubts[0].replace("\n", "; ")))
+
+
+def set_replay(report: pytest.TestReport, text: str) -> None:
+    """Say how the run went whose schedule was given."""
+    report.user_properties.append((REPLAYED, text))
 
 
 def command(item: pytest.Item, *more: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +10,9 @@ from pytest_simclock import reporting
 from pytest_simclock.collecting import Kind, complaints, is_of_suite, kind_of
 from pytest_simclock.coroutines import Coroutines
 from pytest_simclock.fixtures import WideFixtures
-from pytest_simclock.options import given, marked_options, mode, suite_options
-from pytest_simclock.searching import Searching, chosen_for, is_series
+from pytest_simclock.options import given, marked_options, mode, seed_of, suite_options
+from pytest_simclock.searching import Searching, is_series
+from pytest_simclock.series import chosen_for
 from pytest_simclock.testrun import TestRun, test_run
 from pytest_simclock.timing import RealTiming
 from pytest_simclock.worlds import Worlds
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
     from simclock import Simulation
     from simclock.harness import Harness
-
-
-def seed_of(run_seed: int, nodeid: str) -> int:
-    """Return the seed of a test: from its name, so that it is the same whatever else is run."""
-    return int.from_bytes(hashlib.sha256(f"{run_seed}:{nodeid}".encode()).digest()[:4], "big")
 
 
 class Running:
@@ -40,7 +35,7 @@ class Running:
         self._config = session.config
         self._given = given(self._config)
         self._leaks = self._given.pop("leaks", None)
-        self._run_seed = self._given.pop("seed", 0)
+        self._given.pop("seed", None)
         suite = suite_options(self._config)
         suite.pop("leaks", None)
         self.worlds = Worlds(suite)
@@ -176,7 +171,7 @@ class Running:
         """Enter the simulation that *item* is to run in; return it, and whether a leak fails it."""
         if kind_of(item) is Kind.SUITE:
             suite = self.worlds.suite
-            suite.begin(item.nodeid, seed_of(self._run_seed, item.nodeid))
+            suite.begin(item.nodeid, seed_of(item))
             self.worlds.enter(suite)
             return suite, self._leaks == "fail"
         from simclock.harness import Harness
@@ -193,7 +188,7 @@ class Running:
         of_suite = suite_options(self._config) if is_of_suite(item) else {}
         options = {
             **of_suite,
-            "seed": seed_of(self._run_seed, item.nodeid),
+            "seed": seed_of(item),
             "leaks": self._leaks or ("warn" if of_suite else "fail"),
             **self._given,
             **marked_options(item),

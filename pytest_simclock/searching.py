@@ -1,61 +1,28 @@
-"""Tests that are run again and again: a search of schedules, a check, a replay.
-
-Each run has its own set-up and teardown, with function-scoped fixtures that
-are made anew; what is wider stays. Pytest hears of one test: of the run that
-failed, or else of the last.
-"""
+"""Tests that are run more than once, or under a given schedule: a search, a check, a replay."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.runner import runtestprotocol
 
 from pytest_simclock import reporting
 from pytest_simclock.collecting import Kind, complaints, kind_of
-from pytest_simclock.options import STRICT, search_options
-from pytest_simclock.testrun import test_run
+from pytest_simclock.neighbours import is_timeout
+from pytest_simclock.options import STRICT, marked_options, replayed, search_options, seed_of
+from pytest_simclock.series import Series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from simclock import Schedule
-    from simclock.searching import Follow, Played, Recorder, Search, Settings
+    from simclock.searching import Played
 
-    # What makes the choices of a run.
-    Answers = Any
-
-# What the simulation of the next run of a test is given besides its own options.
-_chosen = pytest.StashKey["dict[str, Any]"]()
 # How often a run is repeated by --simclock-check.
 CHECKS = 2
-
-
-def chosen_for(item: pytest.Item) -> dict[str, Any]:
-    """Return what the next run's simulation is to be given: its choices, perhaps its seed."""
-    return item.stash.get(_chosen, {})
-
-
-def schedule_of(text: str) -> Schedule:
-    """Return the schedule that *text*, a token or the path of a file, stands for.
-
-    Raises:
-        pytest.UsageError: It is neither.
-    """
-    from simclock import Schedule
-
-    path = Path(text)
-    try:
-        if not path.suffix or not path.exists():
-            return Schedule.from_token(text)
-        return Schedule.from_token(str(json.loads(path.read_text(encoding="utf-8"))["token"]))
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise pytest.UsageError(f"--simclock-replay: {error}") from None
 
 
 class Searching:
@@ -67,8 +34,7 @@ class Searching:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        replayed = config.getoption("simclock_replay")
-        self._schedule = schedule_of(replayed) if replayed else None
+        self._schedule = replayed(config)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> Any:
@@ -77,29 +43,31 @@ class Searching:
         if series is None:
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for report in series.reports(nextitem):
+        for report in series.reported(nextitem):
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
     def _series(self, item: pytest.Item) -> Series | None:
-        if not is_series(item):
-            return None
-        if self._schedule is not None:
+        is_searched = is_series(item)
+        if is_searched and self._schedule is not None:
             strict = self._config.getoption("simclock_replay_mode") == STRICT
             return Replay(item, self._schedule, strict=strict)
-        if self._config.getoption("simclock_check"):
+        if is_searched and self._config.getoption("simclock_check"):
             return Check(item)
         try:
-            return Searched(item, search_options(item))
+            # Also where it is run once: what its marker says of a search has to have a meaning.
+            options = search_options(item) if is_searchable(item) else {}
+            search = Searched(item, options) if options else None
         except (TypeError, ValueError, RuntimeError) as error:
             item.stash[complaints] = f"simclock: {error}"
             return None
+        return search if is_searched else None
 
 
 def is_series(item: pytest.Item) -> bool:
     """Return whether *item* is run several times, or under a schedule that is given."""
-    if kind_of(item) is not Kind.OWN or has_examples(item):
+    if not is_searchable(item):
         return False
     config = item.config
     if config.getoption("simclock_replay") or config.getoption("simclock_check"):
@@ -110,129 +78,16 @@ def is_series(item: pytest.Item) -> bool:
         return False  # its set-up says what is wrong
 
 
-def has_examples(item: pytest.Item) -> bool:
-    """Return whether *item* is run again and again by Hypothesis already."""
-    handle = getattr(getattr(item, "obj", None), "hypothesis", None)
-    return getattr(handle, "inner_test", None) is not None
+def is_searchable(item: pytest.Item) -> bool:
+    """Return whether *item* can be run again: a function in a simulation of its own.
 
-
-class Series:
-    """The runs of one test.
-
-    Args:
-        item: The test.
+    A doctest cannot, and what Hypothesis runs is run again and again already.
     """
-
-    def __init__(self, item: pytest.Item) -> None:
-        self._item = item
-        self._reports: list[pytest.TestReport] = []
-        self._seconds: dict[str, float] = {}
-        self._virtual = 0.0
-
-    def reports(self, nextitem: pytest.Item | None) -> Iterator[pytest.TestReport]:
-        """Run the test; yield what is to be reported of it."""
-        chosen = self.run()
-        chosen[-1] = self._tear_down(nextitem) or chosen[-1]
-        for report in chosen:
-            report.duration = self._seconds[str(report.when)]
-            reporting.set_seconds(report, self._virtual)
-        yield from chosen
-
-    def _tear_down(self, nextitem: pytest.Item | None) -> pytest.TestReport | None:
-        """Tear down what the next test does not share; return a report if that fails.
-
-        Until here, that was only what belongs to the test alone.
-        """
-        item = self._item
-        capture: Any = item.config.pluginmanager.get_plugin("capturemanager")
-        state: Any = item.session._setupstate
-
-        def tear_down() -> None:
-            __tracebackhide__ = True
-            with capture.item_capture("teardown", item) if capture else contextlib.nullcontext():
-                state.teardown_exact(nextitem)
-
-        ends = (KeyboardInterrupt, pytest.exit.Exception)
-        call = pytest.CallInfo.from_call(tear_down, "teardown", reraise=ends)
-        if call.excinfo is None:
-            return None
-        report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
-        return report
-
-    def run(self) -> list[pytest.TestReport]:
-        """Run the test as often as it takes; return the reports of the run that counts."""
-        raise NotImplementedError
-
-    def repeat(self, answers: Follow, settings: Settings) -> Played:
-        """Run again a test that has had a simulation; see `one`."""
-        played = self.one(answers, settings)
-        assert played is not None
-        return played
-
-    def one(self, answers: Answers, settings: Settings) -> Played | None:
-        """Run the test once; return what the run was like, or None if it had no simulation."""
-        from simclock.searching import Follow, Recorder
-
-        recorder = Recorder(answers, settings.fidelity, settings.latency_ns)
-        item = self._item
-        item.stash[_chosen] = {"choices": recorder, **settings.options}
-        try:
-            # What of the teardown belongs to others is left: the next test is this one again.
-            parent: Any = item.parent
-            self._reports = runtestprotocol(item, log=False, nextitem=parent)
-        finally:
-            del item.stash[_chosen]
-        for report in self._reports:
-            when = str(report.when)
-            self._seconds[when] = self._seconds.get(when, 0.0) + report.duration
-        run = item.stash[test_run]
-        self._virtual += run.elapsed
-        if run.last is None:
-            return None
-        played = _played(run.last, run.raised, recorder)
-        if isinstance(answers, Follow) and run.raised is None:
-            answers.end(recorder.points)
-        return played
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether the last run is one."""
-        return any(report.failed for report in self._reports)
-
-    @property
-    def is_skipped(self) -> bool:
-        """Whether the last run was skipped, or failed as expected."""
-        return any(report.skipped for report in self._reports)
-
-    def tell(self, reports: list[pytest.TestReport], lines: list[str]) -> None:
-        """Add *lines* to the report that failed, or else to that of the call."""
-        failed = [report for report in reports if report.failed]
-        reporting.add_section((failed or reports[1:2] or reports)[0], "\n".join(lines))
-
-    def fail(self, reports: list[pytest.TestReport], text: str) -> None:
-        """Make a failure of a test that has passed."""
-        report = (reports[1:2] or reports)[0]
-        report.outcome = "failed"
-        report.longrepr = text
-
-    def again(self, option: str) -> str:
-        """Return what to type to run the test again in this way."""
-        return f"again: {reporting.command(self._item, option)}"
-
-
-def _played(simulation: Any, raised: BaseException | None, recorder: Recorder) -> Played:
-    from simclock.searching import Played
-
-    return Played(
-        raised,
-        recorder.schedule(simulation.seed),
-        simulation.trace.digest,
-        simulation.trace,
-        recorder.ways,
-        simulation.started_threads,
-        simulation.escapes,
-        recorder.is_fair,
-    )
+    if kind_of(item) is not Kind.OWN or not isinstance(item, pytest.Function):
+        return False
+    handle = getattr(item.obj, "hypothesis", None)
+    is_run = not item.config.getoption("setuponly", default=False)
+    return is_run and getattr(handle, "inner_test", None) is None
 
 
 class Searched(Series):
@@ -241,6 +96,9 @@ class Searched(Series):
     Args:
         item: The test.
         options: As the command line and the marker say.
+
+    Raises:
+        TypeError, ValueError, PluginError: An option has no meaning.
     """
 
     def __init__(self, item: pytest.Item, options: dict[str, Any]) -> None:
@@ -250,53 +108,97 @@ class Searched(Series):
         options = dict(options)
         names = {key: options.pop(key) for key in ("fidelity", "latency") if key in options}
         strategy = options.pop("strategy", "portfolio")
-        self._search = Search(strategy, settings_of(**names), **options)
+        seed = marked_options(item).get("seed", seed_of(item))
+        self._search = Search(strategy, settings_of(**names), seed=seed, **options)
 
     def run(self) -> list[pytest.TestReport]:
         """Run the test under one schedule after another."""
-        from simclock.searching import Progress, repeated
+        from simclock.searching import Progress
 
         search = self._search
-        repeat = functools.partial(self.repeat, settings=search.settings)
-        progress = Progress(search, _Terminal(self._item.config))
+        progress = Progress(search, _Terminal(self.item.config))
         while True:
             played = self.one(search.begin(), search.settings)
-            reports = self._reports
-            if played is None or self.is_skipped:
-                return reports
+            reports = self.reports
+            if self.broken is not None or played is None or self.is_skipped:
+                return self._without_verdict(reports, played)
             search.note(played)
             if self.is_failure:
                 search.failed = played
-            if search.is_sampled:
-                search.compare(played, repeated(played.schedule, repeat))
+            elif search.is_sampled:
+                reports = self._compare(played) or reports
             if not search.wants_more():
                 break
             progress.show()
-        if search.failed is not None:
-            search.reproduce(repeat)
-        self._tell(search, reports)
+        if search.failed is not None and _is_repeatable(search.failed):
+            search.reproduce(self._repeat)
+        self._tell(reports)
         return reports
 
-    def _tell(self, search: Search, reports: list[pytest.TestReport]) -> None:
+    @property
+    def _repeat(self) -> Any:
+        return functools.partial(self.repeat, settings=self._search.settings)
+
+    def _compare(self, played: Played) -> list[pytest.TestReport] | None:
+        """Repeat a run that has passed; return the reports of the repetition if that fails."""
+        from simclock.searching import Played, repeated
+
+        again = repeated(played.schedule, self._repeat)
+        self._search.compare(played, again)
+        if not isinstance(again, Played) or again.error is None:
+            return None
+        self._search.failed = again
+        return self.reports
+
+    def _without_verdict(
+        self, reports: list[pytest.TestReport], played: Played | None
+    ) -> list[pytest.TestReport]:
+        """Return *reports*, those of a run that was skipped, or not chosen by its strategy."""
+        if self.broken is not None:
+            if not self.is_failure:
+                self.fail(reports, f"{type(self.broken).__name__}: {self.broken}")
+        elif played is not None and any(hasattr(report, "wasxfail") for report in reports):
+            token = played.schedule.token
+            again = self.again(f"--simclock-replay={token}")
+            self.tell(reports, [f"{self._number()} failed, as expected", again])
+        return reports
+
+    def _number(self) -> str:
+        return f"run {self.begun} of at most {self._search.runs}"
+
+    def _tell(self, reports: list[pytest.TestReport]) -> None:
         from simclock.searching import evidence_lines
 
+        search = self._search
         report = search.report()
-        failure = report.failure
         lines = []
-        if failure is not None:
-            lines.append(
-                f"run {failure.run} of at most {search.runs} failed, by strategy"
-                f" {failure.strategy}; reproduced {failure.reproduced}/{failure.repetitions}"
-            )
-            lines += failure.difference.splitlines()
-            lines.append(self.again(f"--simclock-replay={failure.token}"))
-            path = _keep(self._item, failure.token)
-            if path is not None:
-                lines.append(f"the same schedule is in {path}: --simclock-replay={path}")
-        lines.append(f"{report.verdict}:")
+        if search.failed is not None:
+            lines = self._failure_lines(search.failed, report.failure)
+        lines.append(f"{report.verdict if search.failed is None else 'failed'}:")
         self.tell(reports, [*lines, *evidence_lines(report.evidence)])
         for each in reports:
-            reporting.set_search(each, report)
+            reporting.set_search(each, report, is_failure=search.failed is not None)
+
+    def _failure_lines(self, failed: Played, failure: Any) -> list[str]:
+        token = failed.schedule.token
+        if failure is None:
+            lines = [f"{self._number()} was ended by a limit, and is not repeated"]
+        else:
+            reproduced = f"reproduced {failure.reproduced}/{failure.repetitions}"
+            lines = [
+                f"{self._number()} failed, by strategy {failure.strategy}; {reproduced}",
+                *failure.difference.splitlines(),
+            ]
+        lines.append(self.again(f"--simclock-replay={token}"))
+        path = _keep(self.item, token)
+        if path is not None:
+            lines.append(f"the same schedule is in {path}: --simclock-replay={path}")
+        return lines
+
+
+def _is_repeatable(played: Played) -> bool:
+    """Return whether to repeat a failure: not what has taken as long as it was allowed."""
+    return played.verdict == "failed" and not is_timeout(played.error)
 
 
 def _keep(item: pytest.Item, token: str) -> str | None:
@@ -309,7 +211,8 @@ def _keep(item: pytest.Item, token: str) -> str | None:
     if cache is None:
         return None
     name = "".join(letter if letter.isalnum() else "-" for letter in item.nodeid)[-100:]
-    path = Path(cache.mkdir("simclock")) / f"{name}.json"
+    # Of parametrised tests that only differ in their signs, each has its own.
+    digest = hashlib.sha256(item.nodeid.encode()).hexdigest()[:8]
     provenance = {
         "token": token,
         "test": item.nodeid,
@@ -317,6 +220,7 @@ def _keep(item: pytest.Item, token: str) -> str | None:
         "simclock": getattr(simclock, "__version__", ""),
     }
     try:
+        path = Path(cache.mkdir("simclock")) / f"{name}-{digest}.json"
         path.write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
     except OSError:
         return None
@@ -335,25 +239,20 @@ class Check(Series):
         settings = settings_of(latency=0)
         repeat = functools.partial(self.repeat, settings=settings)
         first = self.one(chosen("canonical", 0), settings)
-        reports = self._reports
+        reports = self.reports
         if first is None or self.is_skipped:
             return reports
+        is_failure = self.is_failure
+        found = ""
         for _ in range(CHECKS):
-            again = repeated(first.schedule, repeat)
-            found = compared(first, again)
-            if found:
-                option = "--simclock-check"
-                if self.is_failure_of(reports):
-                    self.tell(reports, [*found.splitlines(), self.again(option)])
-                else:
-                    self.fail(reports, f"{found}\n{self.again(option)}")
-                break
+            if not found and (not is_failure or _is_repeatable(first)):
+                found = compared(first, repeated(first.schedule, repeat))
+        again = self.again("--simclock-check")
+        if is_failure:
+            self.tell(reports, [*found.splitlines(), again])
+        elif found:
+            self.fail(reports, f"{found}\n{again}")
         return reports
-
-    @staticmethod
-    def is_failure_of(reports: list[pytest.TestReport]) -> bool:
-        """Return whether a run with these *reports* has failed."""
-        return any(report.failed for report in reports)
 
 
 class Replay(Series):
@@ -378,14 +277,30 @@ class Replay(Series):
         schedule = self._schedule
         settings = Settings(schedule.fidelity, schedule.latency_ns, {"seed": schedule.seed})
         follow = Follow(schedule, strict=self._strict)
+        found = ""
+        played = None
         try:
-            self.one(follow, settings)
+            played = self.one(follow, settings)
         except Divergence as divergence:
-            self.fail(self._reports, f"Divergence: {divergence}")
-            return self._reports
-        said = follow.diverged or "to its end"
-        self.tell(self._reports, [f"replayed: the schedule was followed {said}"])
-        return self._reports
+            found = str(divergence)
+        reports = self.reports
+        if played is None and not found:
+            return reports
+        said = follow.diverged
+        if self._strict and said and not self.is_failure:
+            # Also if the test has swallowed the error.
+            self.fail(reports, f"Divergence: {found or said}")
+        if said:
+            said = f"the run first differs from its schedule at {said}"
+        elif played is not None and played.schedule != schedule:
+            points = f"{played.schedule.points} of {schedule.points} choice points"
+            said = f"the run followed its schedule for {points}"
+        else:
+            said = "the run followed its schedule to the end"
+        self.tell(reports, [f"replayed: {said}"])
+        for each in reports:
+            reporting.set_replay(each, said)
+        return reports
 
 
 class _Terminal:
@@ -399,8 +314,9 @@ class _Terminal:
         """Write *text*, which ends a line."""
         if self._reporter is None:
             return
-        shown = contextlib.nullcontext() if self._capture is None else None
-        with shown or self._capture.global_and_fixture_disabled():
+        capture = self._capture
+        shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+        with shown:
             self._reporter.ensure_newline()
             self._reporter.write_line(text.rstrip("\n"))
 

@@ -54,9 +54,9 @@ class TestRun:
         self.worlds = running.worlds
         self._kind = kind_of(item)
         self._originals: dict[str, Any] = {}
-        self._reset()
+        self.forget()
 
-    def _reset(self) -> None:
+    def forget(self) -> None:
         """Be as new: a test may be run again."""
         # Its simulation, while it has one, and whether a leak there fails the test.
         self._harness: Harness | None = None
@@ -99,7 +99,7 @@ class TestRun:
 
     def _set_up(self) -> None:
         __tracebackhide__ = True
-        self._reset()
+        self.forget()
         with self._part(self.worlds.open_suite if self._kind is Kind.SUITE else None):
             if not (self._kind is Kind.OWN and self._running.is_suite):
                 self.begin()

@@ -3,6 +3,7 @@
 ``rates`` measures that and writes it to ``tests/quality/rates.json``, which the tests compare with:
 exactly where every schedule can be run (and, from a model of it, how likely the random walk fails),
 by sampling elsewhere. ``campaign`` runs searches as a user would, against these figures.
+``replay`` finds each bug once, and repeats the failure in another process with another hash seed.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import importlib.metadata
 import importlib.util
 import json
 import math
+import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 
 import simclock
 from simclock._core.choices import CLOCK, COST
+from simclock._core.recording import Follow
 from simclock._explore.choosing import chosen, settings_of
 from simclock._explore.playing import play
 from simclock._strategies.randomised import RATES
@@ -34,6 +38,8 @@ WIDE = 3.29
 # A search that is to find a bug may miss it so often: rarer than one in twenty, as is promised,
 # since twenty searches are to keep the promise.
 MISSED = 0.01
+# How often a failure is repeated in each other process.
+TIMES = 100
 # What passes for chance.
 CHANCE = 1e-6
 
@@ -256,6 +262,55 @@ def _complaint(firsts, campaigns, runs, figure):
     return "" if likely else f"expected to be found with a probability of {finds[0]:.2f} or more"
 
 
+REPEAT = """
+import sys
+from simclock import searching
+from simclock import Schedule
+from simclock._explore.playing import play
+from simclock._core.recording import Follow
+from tools.quality import programs
+
+bug = programs()[sys.argv[1]].bug
+schedule = Schedule.from_token(sys.argv[2])
+settings = searching.Settings(schedule.fidelity, schedule.latency_ns, {"seed": schedule.seed})
+same = 0
+for _ in range(int(sys.argv[3])):
+    again = play(bug, searching.Follow(schedule, strict=True), settings)
+    same += (type(again.error).__name__, again.digest) == (sys.argv[4], sys.argv[5])
+print(same)
+"""
+
+
+def replay(options):
+    """Repeat a failure of each program elsewhere; return the exit status."""
+    wrong = 0
+    for name in options.programs:
+        report = simclock.explore(programs()[name].bug, runs=options.runs)
+        if report.failure is None:
+            print(f"{name:18}not found")
+            wrong += programs()[name].broken
+            continue
+        token = report.failure.token
+        schedule = simclock.Schedule.from_token(token)
+        settings = settings_of(latency=schedule.latency_ns / 1e9)
+        played = play(programs()[name].bug, Follow(schedule, strict=True), settings)
+        found = (type(played.error).__name__, played.digest)
+        same = [
+            subprocess.run(  # noqa: S603 - this file's own program
+                [sys.executable, "-c", REPEAT, name, token, str(TIMES), *found],
+                env={**os.environ, "PYTHONHASHSEED": str(seed)},
+                cwd=Path(__file__).parents[1],
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout.strip()
+            for seed in (1, 2)
+        ]
+        wrong += same != [str(TIMES)] * 2
+        print(f"{name:18}the same {same[0]} and {same[1]} of {TIMES} times", flush=True)
+    return 1 if wrong else 0
+
+
 def _spread(function, tasks, jobs):
     """Yield what *function* returns for each task's arguments."""
     with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
@@ -265,7 +320,7 @@ def _spread(function, tasks, jobs):
 def main(arguments=None):
     """Run the command; return the exit status."""
     parser = argparse.ArgumentParser(prog="./dev quality", description=__doc__)
-    parser.add_argument("command", choices=("rates", "campaign"))
+    parser.add_argument("command", choices=("rates", "campaign", "replay"))
     parser.add_argument("programs", nargs="*", default=list(programs()), metavar="PROGRAM")
     parser.add_argument("--runs", type=int, default=1000, help="of a search or a sample")
     parser.add_argument("--campaigns", type=int, default=20)
@@ -275,7 +330,7 @@ def main(arguments=None):
     unknown = [name for name in options.programs if name not in programs()]
     if unknown:
         parser.error(f"no such program: {', '.join(unknown)}")
-    return rates(options) if options.command == "rates" else campaign(options)
+    return {"rates": rates, "campaign": campaign, "replay": replay}[options.command](options)
 
 
 if __name__ == "__main__":

@@ -256,6 +256,65 @@ def test_an_object_is_kept_so_that_no_other_one_is_taken_for_it(bench):
     assert [point.candidates[0].subject for point in script.points] == [1, 2, 3]
 
 
+# ------------------------------------------------------- what there is nothing to choose at
+
+
+def test_a_thread_comes_to_its_first_checkpoint_before_anything_is_chosen(bench):
+    script = Script()
+    b = bench(source=script)
+    first, quiet, own = b.gate(), b.gate(), b.gate()
+
+    def body():
+        # The library's own: no points, up to the first of them and after it.
+        b.kernel.checkpoint("acquire", quiet)
+        b.note("begins")
+        b.kernel.checkpoint("release", first)
+        b.kernel.checkpoint("acquire", quiet)
+        b.kernel.checkpoint("acquire", own)
+        b.note("ends")
+
+    thread = b.kernel.new_thread("a", daemon=False)
+    b.kernel.start_thread(thread, body, (), None)
+    b.kernel.introduce(thread, [first, quiet])
+    b.note("root")
+    b.kernel.checkpoint("release", quiet)
+    b.join_all()
+
+    assert b.log == [(0, "begins"), (0, "ends"), (0, "root")]
+    # Who has started it can go on as well, from its first checkpoint on.
+    about = [[(each.path, *each[1:3]) for each in point.candidates] for point in script.points]
+    assert about == [
+        [("0.1", "begin", 0), ("0", "start", 0)],
+        [("0.1", "acquire", 1), ("0", "start", 0)],
+    ]
+
+
+def test_where_nothing_is_chosen_a_start_is_a_checkpoint(bench):
+    b = bench()
+    thread = b.spawn("a", b.note, "a")
+    b.kernel.introduce(thread, [b.gate()])
+    b.note("root")
+    b.join_all()
+
+    assert b.log == [(0, "root"), (0, "a")]
+    assert b.kernel.quiet == {}
+
+
+def test_who_has_to_wait_for_a_lock_is_asked_once(bench):
+    """The wait offers the others anyway; before it, there would be two points for one choice."""
+    script = Script()
+    b = bench(source=script)
+    taken, free = b.gate(owner=b.kernel.root), b.gate()
+    ready_pair(b)
+    b.kernel.checkpoint_before(taken, "acquire", taken)
+    asked = len(script.points)
+    b.kernel.checkpoint_before(free, "acquire", free)
+
+    assert (asked, len(script.points)) == (0, 1)
+    # Numbered all the same, in the order in which they were met.
+    assert [b.kernel._number(id(each)) for each in (taken, free)] == [1, 2]
+
+
 # ----------------------------------------------------------------------- choices of others
 
 
@@ -301,7 +360,7 @@ def test_an_error_of_the_source_ends_the_run_at_the_roots_next_wait(bench):
     script.choose = choose
     b = bench(source=script)
     ready_pair(b)
-    with pytest.raises(LimitReached, match="^enough$"):
+    with pytest.raises(LimitReached, match=r"^enough$"):
         b.kernel.checkpoint("here")
 
     assert b.kernel.failure is error
@@ -523,9 +582,7 @@ def test_nothing_is_asked_when_nothing_may_pass_any_more(bench):
     assert len(script.points) == 1
 
 
-@pytest.mark.parametrize(
-    ("latency_ns", "asked"), [(0, 0), (MICROSECOND, 0), (MICROSECOND + 1, 1)]
-)
+@pytest.mark.parametrize(("latency_ns", "asked"), [(0, 0), (MICROSECOND, 0), (MICROSECOND + 1, 1)])
 def test_a_latency_below_a_moment_is_none(bench, latency_ns, asked):
     script = Script(latency_ns=latency_ns)
     b = bench(source=script)

@@ -121,7 +121,7 @@ def test_what_simclock_itself_raises_goes_through_as_it_is():
     error = LimitReached("enough")
     made = recorder(error)
 
-    with pytest.raises(LimitReached, match="^enough$"):
+    with pytest.raises(LimitReached, match=r"^enough$"):
         made.choose(COSTS)
 
     assert made.error is error

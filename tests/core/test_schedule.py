@@ -25,7 +25,9 @@ SCHEDULE = Schedule(
     points=52,
 )
 # Made once: tokens in bug reports have to be readable by later versions.
-TOKEN = "s1.eNqLNtdRSs5IzC9W0jE0gAIdUyOdaKXk_OISJR2lkoyi1MQUpVidaGMdQx0jIAaRxjoGOsZmOqY6ZjqGsbEAbR4RAQ"
+TOKEN = (
+    "s1.eNqLNtdRSs5IzC9W0jE0gAIdUyOdaKXk_OISJR2lkoyi1MQUpVidaGMdQx0jIAaRxjoGOsZmOqY6ZjqGsbEAbR4RAQ"
+)
 
 
 def packed(data):

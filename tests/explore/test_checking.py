@@ -12,6 +12,7 @@ import pytest
 import simclock
 from simclock._core.trace import Record, Trace
 from simclock._explore.checking import OF_LENGTH, OF_ORDER, OF_TASKS, OF_TIME, difference
+from simclock._explore.search import compared, repeated
 
 # --------------------------------------------------------------------- programs that repeat
 
@@ -118,7 +119,7 @@ def test_an_order_by_address_is_found():
     def scenario():
         numbers = {Plain(): number for number in range(50)}
         kept.append(numbers)
-        for each in sorted(numbers, key=lambda each: (id(each) >> 4) % 1009):
+        for each in sorted(numbers, key=lambda each: id(each) * 2654435761 % 2**32):
             simclock.active().checkpoint(str(numbers[each]))
 
     with pytest.raises(simclock.Divergence) as caught:
@@ -165,7 +166,7 @@ def test_another_order_of_tasks_is_found():
     assert str(caught.value).splitlines()[-1] == f"likely source: {OF_TASKS}"
 
 
-def test_other_choice_points_are_found():
+def test_other_choice_points_are_found_too():
     threads = iter([1, 2, 2])
 
     def scenario():
@@ -173,8 +174,46 @@ def test_other_choice_points_are_found():
             threading.Thread(target=simclock.active().checkpoint).start()
         simclock.active().checkpoint()
 
-    with pytest.raises(simclock.Divergence, match="^the run does not follow its schedule, at"):
+    with pytest.raises(simclock.Divergence) as caught:
         simclock.check(scenario)
+
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("two runs of one schedule differ at step ")
+    assert lines[3] == f"likely source: {OF_ORDER}"
+    assert lines[4].startswith("the run does not follow its schedule, at ")
+
+
+def test_other_choice_points_are_found_where_the_trace_is_the_same():
+    """Readings of the clock are in no trace."""
+    readings = iter([1, 2])
+
+    def scenario():
+        for _ in range(next(readings)):
+            time.monotonic()
+
+    report = simclock.explore(scenario, strategy="canonical")
+
+    assert report.verdict == "inconclusive"
+    assert report.evidence.differences == (
+        (
+            "the run does not follow its schedule, at the end of the run\n"
+            "  expected: 1 choice points\n"
+            "  found: 2 choice points\n"
+            "replay it with the code and the Python that it was made with, or tolerantly"
+        ),
+    )
+
+
+def test_who_repeats_a_run_may_raise_where_it_went_another_way():
+    divergence = simclock.Divergence("another way")
+
+    def repeat(answers):
+        raise divergence
+
+    again = repeated(simclock.Schedule(0, "legal", 0, (), 0), repeat)
+
+    assert again is divergence
+    assert compared(None, again) == "another way"
 
 
 def test_another_end_with_the_same_trace_is_found():
@@ -199,7 +238,7 @@ def test_another_error_is_another_end():
     def scenario():
         raise next(errors)
 
-    with pytest.raises(simclock.Divergence, match="ended differently: KeyError .*, ValueError "):
+    with pytest.raises(simclock.Divergence, match=r"ended differently: KeyError .*, ValueError "):
         simclock.check(scenario)
 
 

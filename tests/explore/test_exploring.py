@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import queue
 import sys
@@ -126,8 +127,15 @@ def leave(function):
         functools.partial(fails),
         lambda: asyncio.run(fails()),
     ],
-    ids=["itself", "a thread", "a thread that it leaves", "a coroutine", "what returns one"]
-    + ["a partial", "its own run"],
+    ids=[
+        "itself",
+        "a thread",
+        "a thread that it leaves",
+        "a coroutine",
+        "what returns one",
+        "a partial",
+        "its own run",
+    ],
 )
 def test_whoever_raises_in_a_scenario_the_run_fails(scenario):
     report = simclock.explore(scenario, runs=3)
@@ -156,11 +164,28 @@ def test_what_a_daemon_says_while_it_is_unwound_is_no_failure(capsys):
         finally:
             raise KeyError("late")
 
+    def wait_longer():
+        try:
+            wait()
+        finally:
+            raise ValueError("later")
+
     def scenario():
-        threading.Thread(target=wait, daemon=True).start()
+        for function in (wait, wait_longer):
+            threading.Thread(target=function, daemon=True).start()
 
     assert simclock.explore(scenario, runs=3).verdict == "passed"
     assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_that_comes_of_another_one_is_a_failure():
+    def scenario():
+        try:
+            boom()
+        except ValueError:
+            raise KeyError("then") from None
+
+    assert repr(simclock.explore(lambda: join(scenario)).failure.error) == "KeyError('then')"
 
 
 def test_the_first_of_several_threads_is_told():
@@ -199,7 +224,7 @@ def test_a_failure_of_pytest_is_one():
 
     assert type(report.failure.error) is pytest.fail.Exception
     assert report.failure.reproduced == 10
-    with pytest.raises(pytest.fail.Exception, match="^wrong$"):
+    with pytest.raises(pytest.fail.Exception, match=r"^wrong$"):
         simclock.replay(lambda: pytest.fail("wrong"), report.failure.token)
 
 
@@ -441,8 +466,10 @@ def test_chaos_is_said_of_each_report():
         (
             {"strategy": "best"},
             ValueError,
-            "unknown strategy: 'best'\n"
-            "choose one of portfolio, canonical, random, pct, pos, urw, dfs, clock",
+            (
+                "unknown strategy: 'best'\n"
+                "choose one of portfolio, canonical, random, pct, pos, urw, dfs, clock"
+            ),
         ),
         (
             {"strategy": 3},
@@ -534,12 +561,10 @@ def test_a_strategy_that_does_not_choose_is_no_failure_of_the_program(programs, 
 
 def test_a_scenario_that_swallows_the_strategys_error_does_not_hide_it(programs):
     def scenario():
-        try:
+        with contextlib.suppress(simclock.PluginError):
             programs.lost_update()
-        except simclock.PluginError:
-            pass
 
-    with pytest.raises(simclock.PluginError, match="^the strategy 'wrong' has chosen"):
+    with pytest.raises(simclock.PluginError, match=r"^the strategy 'wrong' has chosen"):
         simclock.explore(scenario, strategy=Wrong())
 
 

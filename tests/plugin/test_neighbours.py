@@ -348,3 +348,37 @@ def test_all_that_is_installed_prints_the_same_beside_simclock(pytester, plain_l
         return [line for line in plain_lines(result) if not line.startswith("plugins: ")]
 
     assert shown() == shown("-p", "no:simclock")
+
+
+@needs("pytest_rerunfailures")
+def test_what_a_search_has_found_is_not_run_again(run):
+    result = run(
+        """
+def race():
+    found = [0]
+    def add():
+        before = found[0]
+        time.sleep(0)
+        found[0] = before + 1
+    threads = [threading.Thread(target=add) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found[0]
+
+@pytest.mark.flaky(reruns=2)
+@pytest.mark.simclock(runs=100)
+def test_searched():
+    assert race() == 2
+
+@pytest.mark.simclock(runs=100)
+def test_passes():
+    race()
+""",
+        "--reruns=3",
+        world="marker",
+    )
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines("run * of at most 100 failed, *; reproduced 10/10")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 NAMES = [
@@ -16,7 +18,14 @@ NAMES = [
     "step-cost",
     "wall-clock",
     "real-packages",
+    "lines",
+    "opcodes",
     "leaks",
+    "runs",
+    "strategy",
+    "fidelity",
+    "latency",
+    "budget",
 ]
 OWN = "import random, time, pytest, simclock\n"
 
@@ -27,6 +36,15 @@ def test_every_option_is_documented_and_has_a_line_in_the_ini_file(pytester):
     for name in NAMES:
         help_.fnmatch_lines([f"  --simclock-{name}=*", f"  simclock_{name.replace('-', '_')} (*"])
     help_.fnmatch_lines(["  --simclock *", "  --no-simclock *", "  simclock (bool)*"])
+
+
+def test_the_reference_has_each_option():
+    page = Path(__file__).parents[2].joinpath("docs/reference/pytest.md").read_text()
+
+    for name in [*NAMES, "replay", "replay-mode"]:
+        assert f"\n| `--simclock-{name}=" in page
+    for name in ("simclock", "no-simclock", "simclock-check"):
+        assert f"\n| `--{name}` |" in page
 
 
 def test_the_marker_is_documented_with_every_option(pytester):

@@ -9,8 +9,8 @@ import pytest
 import simclock
 
 HOOKS = (
-    "simclock_boundary_rows, simclock_wall_clocks, simclock_flavours, simclock_simulate, "
-    "simclock_trace_observers, simclock_waiting_tasks, simclock_tell_task, "
+    "simclock_boundary_rows, simclock_wall_clocks, simclock_flavours, simclock_strategies, "
+    "simclock_simulate, simclock_trace_observers, simclock_waiting_tasks, simclock_tell_task, "
     "simclock_describe_deadlock"
 )
 

@@ -27,6 +27,7 @@ from simclock.errors import (
     Escape,
     LimitReached,
     Livelock,
+    PluginError,
     SimclockError,
     Stalled,
     Unwind,
@@ -257,7 +258,9 @@ class Kernel:
             resource = InPackage(resource, package, self._seconds_until(deadline_ns))
             listed = self._polled
         wait = Wait(thread, reason, resource, deadline_ns, self.world.now_ns)
-        self.trace.add(self.world.now_ns, thread.path, "park", f"{reason} {self.site()}")
+        # At the end the root waits at no place of the program.
+        place = "" if self.ending and thread is self.root else self.site()
+        self.trace.add(self.world.now_ns, thread.path, "park", f"{reason} {place}")
         self._note(wait, listed)
         try:
             while True:
@@ -713,6 +716,11 @@ class Kernel:
             choice = self.source.choose(point)
         except SimclockError as error:
             self.fail(error)
+            return 0
+        except Exception as error:  # noqa: BLE001 - who asks may be a thread that ends
+            failure = PluginError(f"what answers the choice points failed: {error!r}\n  at {point}")
+            failure.__cause__ = error
+            self.fail(failure)
             return 0
         if choice and point.label != THREAD:
             # Who runs is seen by what runs; nothing else tells of this.

@@ -143,6 +143,8 @@ class Search:
 
     def report(self) -> Report:
         """Return the result so far."""
+        if self.failure is not None:
+            self.tally.exhausted = False  # it was not looked for what else there is
         evidence = self.tally.evidence(
             seconds=self.seconds,
             strategy=self.strategy.name,

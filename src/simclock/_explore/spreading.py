@@ -54,11 +54,13 @@ class _Part(NamedTuple):
         tally: What its runs add up to.
         schedule: Of the run that failed, its last one, or None.
         failure: The same, but for its error, which might not come through: that is in words.
+        finished: Whether its strategy has no other run to make.
     """
 
     tally: Tally
     schedule: Schedule | None
     failure: Failure | None
+    finished: bool
 
 
 def _run_part(job: _Job) -> _Part:
@@ -67,11 +69,12 @@ def _run_part(job: _Job) -> _Part:
     run_all(search, job.scenario, _say_nothing)
     failed = search.failed
     if failed is None:
-        return _Part(search.tally, None, None)
+        return _Part(search.tally, None, None, search.strategy.finished)
     # Here: where the executor is, its own threads are foreign.
     failure = search.reproduce(lambda answers: play(job.scenario, answers, job.settings))
     said = f"{failed.signature}: {failed.error}"
-    return _Part(search.tally, failed.schedule, failure._replace(error=ScheduleFailure(said)))
+    failure = failure._replace(error=ScheduleFailure(said))
+    return _Part(search.tally, failed.schedule, failure, search.strategy.finished)
 
 
 def _say_nothing() -> None:
@@ -109,7 +112,7 @@ def spread(
                 search.failure = part.failure._replace(
                     error=error or part.failure.error, run=search.count
                 )
-            if not search.wants_more() or search.tally.exhausted:
+            if not search.wants_more() or part.finished:
                 return
     finally:
         for each in parts:

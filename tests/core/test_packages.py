@@ -1,0 +1,40 @@
+"""Waits inside of a package that runs in real time, on a port that plays it."""
+
+from __future__ import annotations
+
+from simclock._core.instants import SECOND
+
+
+def test_a_sleep_in_a_package_takes_as_long_in_reality_and_then_the_clock_moves(bench):
+    b = bench()
+    b.port.package = "grpc"
+    b.sleep(2)
+
+    assert b.now() == 2
+    assert 2 <= b.port.real_now < 2.1
+    assert list(b.kernel.escapes) == ["root (0) waited for a call into grpc, in sleep"]
+
+
+def test_a_wait_in_a_package_is_owed_by_it_until_the_wait_is_over(bench):
+    b = bench()
+    b.port.package = "grpc"
+    gate = b.gate(owner=b.kernel.root)
+    b.port.meanwhile = lambda: b.port.real_now > 1 and setattr(gate, "owned_by", None)
+
+    assert b.kernel.wait("lock", gate, b.kernel.world.now_ns + 5 * SECOND)
+    assert b.now() == 0
+    assert 1 < b.port.real_now < 1.1
+
+
+def test_a_wait_in_a_package_has_its_timeout_in_reality_too(bench):
+    b = bench()
+    b.port.package = "grpc"
+    gate = b.gate(owner=b.kernel.root)
+
+    assert not b.kernel.wait("lock", gate, b.kernel.world.now_ns + 5 * SECOND)
+    assert b.now() == 5
+    assert 5 <= b.port.real_now < 5.1
+    assert list(b.kernel.escapes) == [
+        "root (0) waited for a call into grpc, in lock",
+        "a call into grpc: the clock went on after 5 real seconds",
+    ]
