@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +26,7 @@ from pytest_simclock.testrun import test_run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simclock.searching import Follow, Played, Recorder, Settings
+    from simclock.searching import Follow, Played, Settings
 
     # What makes the choices of a run.
     Answers = Any
@@ -57,6 +58,7 @@ class Series:
         self.begun = 0
         # What a strategy has raised in the last run.
         self.broken: BaseException | None = None
+        self._played: Played | None = None
         self._seconds: dict[str, float] = {}
         self._virtual = 0.0
 
@@ -145,10 +147,15 @@ class Series:
 
     def repeat(self, answers: Follow, settings: Settings) -> Played:
         """Run again a test that has had a simulation; see `one`. Nobody hears of it."""
+        from simclock import Divergence
+
         counted = _failed_subtests(self.item.config)
         before = dict(counted)
         try:
             played = self.one(answers, settings, is_repetition=True)
+        except Divergence as divergence:
+            assert self._played is not None
+            return self._played._replace(error=divergence)
         finally:
             counted.clear()
             counted.update(before)
@@ -164,7 +171,7 @@ class Series:
             Divergence: The run has passed, and does not follow its schedule to the end.
         """
         from simclock.errors import PluginError
-        from simclock.searching import Follow, Recorder
+        from simclock.searching import Follow, Played, Recorder, noting_unhandled
 
         self.begun += not is_repetition
         recorder = Recorder(answers, settings.fidelity, settings.latency_ns)
@@ -172,10 +179,14 @@ class Series:
         run.forget()
         self._as_collected.restore()
         self.item.stash[_chosen] = {"choices": recorder, **settings.options}
+        unhandled: list[BaseException] = []
         try:
-            self.reports = self._protocol(is_repetition=is_repetition)
+            with noting_unhandled(unhandled, quietly=False):
+                self.reports = self._protocol(is_repetition=is_repetition)
         finally:
             del self.item.stash[_chosen]
+        if unhandled and not self._may_raise_in_threads():
+            self._fail_for_thread(unhandled[0], run)
         for report in self.reports:
             if not is_of_subtest(report):
                 when = str(report.when)
@@ -184,10 +195,25 @@ class Series:
         self.broken = recorder.error if isinstance(recorder.error, PluginError) else None
         if run.last is None:
             return None
-        played = _played(run.last, self._error(run.raised), recorder)
+        played = Played.of(run.last, recorder, self._error(run.raised))
+        self._played = played
         if isinstance(answers, Follow) and played.error is None:
             answers.end(recorder.points)
         return played
+
+    def _may_raise_in_threads(self) -> bool:
+        """Return whether the test says that an exception of a thread is nothing to warn of."""
+        return self.is_failure or any(
+            str(mark.args[0]).startswith("ignore") and "UnhandledThreadException" in mark.args[0]
+            for mark in self.item.iter_markers("filterwarnings")
+            if mark.args
+        )
+
+    def _fail_for_thread(self, error: BaseException, run: Any) -> None:
+        """Let a run fail of which only a thread has raised: nobody else would see that."""
+        run.raised = run.raised or error
+        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        self.fail(self.reports, f"an exception in a thread\n{''.join(lines)}")
 
     def _protocol(self, *, is_repetition: bool) -> list[pytest.TestReport]:
         """Let pytest run the test, but for what is torn down for others; return its reports."""
@@ -324,18 +350,3 @@ def _of_call(reports: list[pytest.TestReport]) -> pytest.TestReport:
     """Return the report of the call, or of the set-up that has prevented it."""
     calls = [each for each in reports if each.when == "call" and not is_of_subtest(each)]
     return (calls or reports)[0]
-
-
-def _played(simulation: Any, raised: BaseException | None, recorder: Recorder) -> Played:
-    from simclock.searching import Played
-
-    return Played(
-        raised,
-        recorder.schedule(simulation.seed),
-        simulation.trace.digest,
-        simulation.trace,
-        recorder.ways,
-        simulation.started_threads,
-        simulation.escapes,
-        recorder.is_fair,
-    )

@@ -10,7 +10,7 @@ makes those of a `Schedule` again; `Played` is a run that is over.
 
 from simclock._core.recording import Follow, Recorder
 from simclock._explore.choosing import chosen, settings_of
-from simclock._explore.playing import Played, Settings
+from simclock._explore.playing import Played, Settings, noting_unhandled
 from simclock._explore.progress import Progress
 from simclock._explore.report import evidence_lines
 from simclock._explore.search import Search, compared, repeated
@@ -25,6 +25,7 @@ __all__ = [
     "chosen",
     "compared",
     "evidence_lines",
+    "noting_unhandled",
     "repeated",
     "settings_of",
 ]

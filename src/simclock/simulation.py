@@ -403,6 +403,15 @@ class Simulation:
         return tuple(self._known().escapes)
 
     @property
+    def foreign(self) -> tuple[str, ...]:
+        """The names of foreign threads that may have taken part; known when it is closed.
+
+        Those that there are, if a thread that is not simulated has used a lock
+        or a queue meanwhile: it may have been another one of the program's.
+        """
+        return self._known().foreign
+
+    @property
     def failure(self) -> BaseException | None:
         """The first error that the kernel found, even if it was swallowed."""
         return self._known().failure

@@ -70,7 +70,7 @@ def at_once(*armed):
         begin, log = loop.time(), []
         for seconds, name in armed:
             await asyncio.sleep(begin + seconds - loop.time())
-            loop.call_at(begin + 1, log.append, name)
+            loop.call_later(begin + 1 - loop.time(), log.append, name)
         await asyncio.sleep(begin + 2 - loop.time())
         return "".join(log)
 
@@ -90,6 +90,22 @@ def test_timers_that_were_armed_at_different_instants_come_in_any_order():
     assert played(main) == ("abc", [(TIMERS, 3), (TIMERS, 2)])
     assert played(main, 2, 1) == ("cba", [(TIMERS, 3), (TIMERS, 2)])
     assert outcomes(main, latency=0) == {"".join(each) for each in itertools.permutations("abc")}
+
+
+def test_timers_for_one_time_of_the_clock_keep_their_order():
+    """As the stock loop's heap has them: their times are equal, and no sums."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        log, when = [], loop.time() + 1
+        loop.call_at(when, log.append, "a")
+        await asyncio.sleep(0.25)
+        loop.call_at(when, log.append, "b")
+        loop.call_later(0.75, log.append, "x")
+        await asyncio.sleep(1)
+        return "".join(log)
+
+    assert outcomes(main, latency=0) == {"abx", "axb", "xab"}
 
 
 def test_groups_of_timers_are_merged():

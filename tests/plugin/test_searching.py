@@ -831,3 +831,44 @@ def test_in_workers_each_test_says_that_a_schedule_is_that_of_one(suite):
 
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines("--simclock-replay is for one simulated test, and 2 of those*")
+
+
+RAISING = """
+    import threading
+
+    import pytest
+
+    def raises():
+        raise ValueError("out of a thread")
+
+    def race():
+        thread = threading.Thread(target=raises)
+        thread.start()
+        thread.join()
+"""
+
+
+def test_a_run_of_which_only_a_thread_raises_is_a_failure(suite):
+    result = suite(
+        """
+        @pytest.mark.filterwarnings("default")
+        @pytest.mark.simclock(runs=10)
+        def test():
+            race()
+
+        @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+        @pytest.mark.simclock(runs=10)
+        def test_that_may():
+            race()
+        """,
+        setup=RAISING,
+    )
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "an exception in a thread",
+            "*ValueError: out of a thread",
+            "run 1 of at most 10 failed, *",
+        ]
+    )

@@ -90,15 +90,16 @@ def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True
 def _introduce(thread: SimThread, function: Any) -> None:
     """Let a new thread begin, or whoever is chosen to go on."""
     subject = getattr(function, "__self__", None)
-    if not isinstance(subject, threading.Thread):
+    # What `threading.Thread` itself has started: not another method of one.
+    if not isinstance(subject, threading.Thread) or function.__name__ != "_bootstrap":
         kernel().checkpoint("start")
         return
     # Its start, and its end, is a dozen operations on locks that only `threading` itself sees.
     library: Any = threading
-    quiet = [library._active_limbo_lock, subject._started._cond._lock]  # type: ignore[attr-defined]
+    quiet = [subject._started._cond._lock]  # type: ignore[attr-defined]
     if hasattr(library, "_shutdown_locks_lock"):
         quiet.append(library._shutdown_locks_lock)
-    kernel().introduce(thread, quiet)
+    kernel().introduce(thread, library._active_limbo_lock, quiet)
 
 
 def _handle_type() -> Any:

@@ -104,12 +104,13 @@ class Kernel:
         self._choosing = source.interested
         # Virtual time that has passed by choice since all threads waited, out of the latency.
         self._hurried_ns = 0
-        self._reads_left = 0
         self._let_read(FREE_READS)
         # What operations are about, by address: a number, and the object.
         self._subjects: dict[int, tuple[int, Any]] = {}
         # Objects that no program sees, by address: what is done to them is nothing to choose at.
-        self.quiet: dict[int, Any] = {}
+        self._quiet: dict[int, Any] = {}
+        # The lock around the list of threads: to acquire it may be seen, to release it may not.
+        self._register: object = None
         self.world.step_ns = limits.step_ns
         self.world.steps_left = FAIR_STEPS
         self.world.interested = source.interested
@@ -130,7 +131,10 @@ class Kernel:
         self._next_collection = COLLECT_EVERY
         self._read_step_ns = MICROSECOND
         self._settlers: deque[Wait] = deque()
-        self._foreign_steps = port.foreign_steps()
+        self._foreign_steps = self._first_foreign_steps = port.foreign_steps()
+        # The names of the foreign threads that there were at the end, if one of them has used a
+        # lock or a queue meanwhile.
+        self.foreign: tuple[str, ...] = ()
         # Waits on something that a foreign thread owns: they hold the clock.
         self._outside: list[Wait] = []
         # Waits that nobody hints at, so they are asked before each jump.
@@ -415,7 +419,9 @@ class Kernel:
         """
         world = self.world
         undisturbed = world.steps_left >= 0 and not world.interested
-        if (undisturbed or self._is_quiet(subject)) and not self.port.signals_wanted():
+        is_quiet = not undisturbed and self._is_quiet(label, subject)
+        if (undisturbed or is_quiet) and not self.port.signals_wanted():
+            world.steps_left -= is_quiet
             return
         thread = self._entering(parking=False)
         if self.unwinding or thread in self._strays:
@@ -444,36 +450,37 @@ class Kernel:
 
     def checkpoint_before(self, resource: Resource, label: str, subject: object) -> None:
         """Offer the others to run before *resource* is taken; who must wait offers that anyway."""
-        if self._choosing and id(subject) not in self.quiet and not resource.free():
+        if self._choosing and self.current.begins_at is None and not resource.free():
             self._number(id(subject), subject)
         else:
             self.checkpoint(label, subject)
 
-    def _is_quiet(self, subject: object) -> bool:
+    def _is_quiet(self, label: str, subject: object) -> bool:
         """Return whether there is nothing to choose where the current thread touches *subject*."""
         if not self._choosing or self._strays or self.world.steps_left <= 0:
             return False
-        begins_at = self.current.begins_at
-        is_quiet = subject is not None and id(subject) in self.quiet
-        if begins_at is not None:
-            is_quiet = subject is not begins_at
-        if is_quiet:
-            self.world.steps_left -= 1
-        return is_quiet
+        if self.current.begins_at is not None:
+            return subject is not self.current.begins_at
+        if subject is None:
+            return False
+        if subject is self._register:
+            return label == "release"
+        return id(subject) in self._quiet
 
-    def introduce(self, thread: SimThread, quiet: Sequence[object]) -> None:
+    def introduce(self, thread: SimThread, register: object, quiet: Iterable[object]) -> None:
         """Let *thread*, which was just started, come to its first checkpoint.
 
-        That is where it touches the first of *quiet*, locks that no program
-        sees. Who starts it waits for it until then, so there is nothing to
-        choose before; nor later where any thread touches one of these.
+        That is where it puts itself on the list of threads, which is guarded by
+        the lock *register*. Who starts it waits for it until then, so there is
+        nothing to choose before; nor later where any thread uses one of
+        *quiet*, locks that no program sees, or releases *register*.
         """
         mine = self.current
-        if not self._choosing:
+        if not self._choosing or self._strays:
             self.checkpoint("start")
             return
-        self.quiet.update((id(each), each) for each in quiet)
-        thread.begins_at = quiet[0]
+        self._register = thread.begins_at = register
+        self._quiet.update((id(each), each) for each in quiet)
         self._about(mine, "start", None)
         self.scheduler.ready.remove(thread)
         self.scheduler.ready.appendleft(mine)
@@ -725,7 +732,7 @@ class Kernel:
         if choice and point.label != THREAD:
             # Who runs is seen by what runs; nothing else tells of this.
             said = f"{point.label} {choice} of {point.bound}"
-            self.trace.add(self.world.now_ns, self.current.path, "choice", said)
+            self.trace.add(self.world.now_ns, self.current.path, "deviation", said)
         return choice
 
     def _choose_next(self, current: SimThread | None, *, fair: bool) -> SimThread | None:
@@ -762,8 +769,7 @@ class Kernel:
         As when a machine is busy: for a bounded time, they do not get to run.
         """
         left_ns = self.source.latency_ns - self._hurried_ns
-        # Who settles relies on the clock, and so does who holds it.
-        if left_ns <= 0 or self._settlers or self.holds or self._outside:
+        if left_ns <= 0:
             return None
         now_ns = self.world.now_ns
         first_ns = self.scheduler.timers.next_deadline_ns()
@@ -771,7 +777,7 @@ class Kernel:
             # A loop's timer that is due already is seen in its next turn.
             if each.deadline_ns is not None and each.deadline_ns > now_ns:
                 first_ns = min(first_ns or each.deadline_ns, each.deadline_ns)
-        if first_ns is None or first_ns - now_ns > left_ns:
+        if first_ns is None or first_ns - now_ns > left_ns or not self._may_hurry():
             return None
         # It may have come between the call and the wait.
         return max(first_ns, now_ns)
@@ -779,11 +785,23 @@ class Kernel:
     def _cost_ns(self) -> int:
         """Return how long the current thread has taken since it read the clock last."""
         left_ns = self.source.latency_ns - self._hurried_ns
-        if left_ns <= SHORT_COST_NS or self._settlers or self.holds or self._outside:
+        if left_ns <= SHORT_COST_NS or not self._may_hurry():
             return 0
         cost_ns = (0, SHORT_COST_NS, left_ns)[self._ask(ChoicePoint(COST, 3))]
         self._hurry(cost_ns)
         return cost_ns
+
+    def _may_hurry(self) -> bool:
+        """Return whether the clock may move although threads could run.
+
+        Not while it stands still for somebody: who settles, who holds it, who
+        waits for an answer from outside.
+        """
+        if self._settlers or self.holds or self._outside:
+            return False
+        if self.external == "ignore":
+            return True
+        return not (self.port.working() or (self._polled and self._owed()))
 
     def _hurry(self, duration_ns: int) -> None:
         self._hurried_ns += duration_ns
@@ -962,6 +980,8 @@ class Kernel:
         on its parked OS thread for ever.
         """
         self.ending = True
+        if self.port.foreign_steps() != self._first_foreign_steps:
+            self.foreign = tuple(self.port.foreign_threads())
         self._choosing = False
         self._let_read(FREE_READS)
         leaks = [f"a hold that was never released: {owner}" for owner in self.holds.values()]
@@ -988,7 +1008,8 @@ class Kernel:
             self.world.exit_hook = self.world.read_hook = _ended
         self.describe_deadlock = self.describe_thread = _nothing_to_say
         self._subjects.clear()
-        self.quiet.clear()
+        self._quiet.clear()
+        self._register = None
 
     def others(self) -> list[SimThread]:
         """Return the living threads besides the root, in order of their start."""

@@ -11,7 +11,6 @@ from simclock.errors import Divergence, PluginError, SimclockError
 if TYPE_CHECKING:
     from simclock._core.choices import ChoicePoint
 
-FIDELITIES = ("legal", "chaos")
 # Choice points after which the choices are fair whatever the strategy: what only an unfair
 # schedule can hold up for ever is no finding.
 FAIR_AFTER = 10_000

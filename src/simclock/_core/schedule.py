@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 # What a token begins with: its version.
 PREFIX = "s1."
+FIDELITIES = ("legal", "chaos")
 WRONG = "copy the whole token, as the failure has printed it, or give the file that has it"
 
 
@@ -73,7 +74,9 @@ class Schedule(NamedTuple):
         try:
             packed = base64.b64decode(body + "=" * (-len(body) % 4), altchars="-_", validate=True)
             return cls._from_data(json.loads(zlib.decompress(packed)))
-        except (binascii.Error, zlib.error, ValueError, TypeError, IndexError) as error:
+        except (
+            binascii.Error, zlib.error, ValueError, TypeError, IndexError, AssertionError
+        ) as error:  # fmt: skip
             raise ValueError(
                 f"this token of a schedule is damaged: {text[:40]!r}..., {len(text)} letters\n"
                 f"{WRONG}"
@@ -82,10 +85,14 @@ class Schedule(NamedTuple):
     @classmethod
     def _from_data(cls, data: list[Any]) -> Schedule:
         seed, fidelity, latency_ns, points, labels, numbers = data
+        assert all(isinstance(each, int) for each in (seed, latency_ns, points, *numbers))
+        assert fidelity in FIDELITIES
+        assert latency_ns >= 0
         deviations = []
         position = 0
         for index in range(0, len(numbers), 4):
             gap, choice, bound, label = numbers[index : index + 4]
             position += gap
+            assert 0 < choice < bound
             deviations.append(Deviation(position, choice, bound, labels[label]))
         return cls(seed, fidelity, latency_ns, tuple(deviations), points)

@@ -28,7 +28,8 @@ class Record(NamedTuple):
         path: Path of the thread that it happened to.
         kind: One of ``start`` (thread started), ``park`` (began to wait),
             ``run`` (got the baton from another thread), ``end`` (thread ended), ``jump`` (clock
-            moved), ``choice`` (a choice point was answered), ``mark``
+            moved), ``choice`` (at a checkpoint another thread goes on), ``deviation`` (a choice
+            that is not about threads was not the canonical one), ``mark``
             (`Simulation.checkpoint`), ``step`` (an event loop lets a task go on),
             ``fail`` (an error was found).
         detail: What is particular to the kind: wait reason and site, choice

@@ -27,12 +27,13 @@ def difference(first: Trace, second: Trace, uncontrolled: Iterable[str] = ()) ->
     """Return where two traces differ first and what that may come from; nothing if nowhere."""
     if first.digest == second.digest:
         return ""
-    pairs = itertools.zip_longest(first.records, second.records)
-    for index, (one, other) in enumerate(pairs):
+    # The first that is kept of both.
+    begin = max(len(each) - len(each.records) for each in (first, second))
+    ends = [each.records[begin - (len(each) - len(each.records)) :] for each in (first, second)]
+    for index, (one, other) in enumerate(itertools.zip_longest(*ends)):
         if one != other:
-            step = index + len(first) - len(first.records)
             return (
-                f"two runs of one schedule differ at step {step}\n"
+                f"two runs of one schedule differ at step {begin + index}\n"
                 f"  first:  {_said(one)}\n  second: {_said(other)}\n"
                 f"likely source: {_likely(one, other, list(uncontrolled))}"
             )

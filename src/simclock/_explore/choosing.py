@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from simclock import registry
 from simclock._core.instants import to_ns
-from simclock._core.recording import FIDELITIES
+from simclock._core.schedule import FIDELITIES
 from simclock._explore.playing import Settings
 from simclock._strategies.base import Strategy
 from simclock._strategies.naming import BUILT_IN, find
@@ -40,7 +40,7 @@ def strategies() -> Mapping[str, type[Strategy]]:
     return known
 
 
-def chosen(strategy: str | Strategy, seed: int) -> Strategy:
+def chosen(strategy: str | Strategy, seed: int | str) -> Strategy:
     """Return the strategy that *strategy* is or names.
 
     Raises:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from simclock._core.trace import Trace
 
+# The kinds of records that tell where a thread is when it loses its turn.
+PLACES = ("start", "park", "choice", "end")
+
 
 class Interleavings:
     """What the runs of one search have covered."""
@@ -66,6 +69,6 @@ def _switches(trace: Trace) -> Iterator[tuple[str, str]]:
     for _, path, kind, detail in trace:
         if kind == "run":
             yield places.get(last, ""), places.get(path, "")
-        elif path:
+        elif path and kind in PLACES:
             places[path] = detail or kind
         last = path or last

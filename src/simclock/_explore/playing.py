@@ -39,6 +39,11 @@ class Settings(NamedTuple):
     options: dict[str, Any]
 
     @property
+    def said(self) -> str:
+        """The options that no token has, as further arguments of a call."""
+        return "".join(f", {key}={value!r}" for key, value in self.options.items() if key != "seed")
+
+    @property
     def seed(self) -> int:
         """Of the random numbers inside."""
         return int(self.options.get("seed", 0))
@@ -56,6 +61,7 @@ class Played(NamedTuple):
         threads: How many threads it had.
         uncontrolled: What took part that no schedule governs, one line each.
         is_fair: Whether the strategy was not asked to the end.
+        result: What the scenario returned, in words, if that is plain data.
     """
 
     error: BaseException | None
@@ -66,6 +72,32 @@ class Played(NamedTuple):
     threads: int
     uncontrolled: tuple[str, ...]
     is_fair: bool
+    result: str
+
+    @classmethod
+    def of(
+        cls,
+        simulation: Simulation,
+        recorder: Recorder,
+        error: BaseException | None,
+        result: object = None,
+    ) -> Played:
+        """Return what a run was like, from its simulation, which is closed."""
+        uncontrolled = simulation.escapes
+        if simulation.foreign:
+            names = ", ".join(simulation.foreign)
+            uncontrolled += (f"foreign threads may have taken part: {names}",)
+        return cls(
+            error,
+            recorder.schedule(simulation.seed),
+            simulation.trace.digest,
+            simulation.trace,
+            recorder.ways,
+            simulation.started_threads,
+            uncontrolled,
+            recorder.is_fair,
+            repr(result) if _is_plain(result) else "",
+        )
 
     @property
     def verdict(self) -> str:
@@ -98,16 +130,20 @@ def play(scenario: Callable[[], Any], answers: Answers, settings: Settings) -> P
     recorder = Recorder(answers, settings.fidelity, settings.latency_ns)
     simulation = Simulation(choices=recorder, **settings.options)
     error: BaseException | None = None
+    result: object = None
+    unhandled: list[BaseException] = []
     is_open = False
     try:
         # The threads that the scenario leaves go on until the simulation is closed.
-        with _unhandled() as unhandled, simulation:
+        with noting_unhandled(unhandled), simulation:
             is_open = True
-            _call(scenario)
+            result = _call(scenario)
     except BaseException as raised:
         if not is_open or not _is_result(raised):
             raise
         error = raised
+        if unhandled and error.__cause__ is None:
+            error.__cause__ = unhandled[0]  # as when nobody is left who would go on
     else:
         error = unhandled[0] if unhandled else None
     if isinstance(answers, Follow) and error is None:
@@ -117,23 +153,22 @@ def play(scenario: Callable[[], Any], answers: Answers, settings: Settings) -> P
             error = divergence
     if isinstance(recorder.error, PluginError):
         raise recorder.error
-    return Played(
-        error,
-        recorder.schedule(settings.seed),
-        simulation.trace.digest,
-        simulation.trace,
-        recorder.ways,
-        simulation.started_threads,
-        simulation.escapes,
-        recorder.is_fair,
-    )
+    return Played.of(simulation, recorder, error, result)
 
 
-def _call(scenario: Callable[[], Any]) -> None:
+def _call(scenario: Callable[[], Any]) -> object:
     result = scenario()
     # Not by what the function is: it may be a lambda, or an object that can be called.
-    if inspect.iscoroutine(result):
-        asyncio.run(result)
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether *value* is data whose text is the same in each process."""
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, [*value, *value.values()]))
+    return isinstance(value, (bool, int, float, str, bytes))
 
 
 def _is_result(error: BaseException) -> bool:
@@ -144,19 +179,23 @@ def _is_result(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def _unhandled() -> Iterator[list[BaseException]]:
-    """Give a list of what is raised out of threads while the block lasts."""
-    found: list[BaseException] = []
+def noting_unhandled(found: list[BaseException], *, quietly: bool = True) -> Iterator[None]:
+    """Append to *found* what is raised out of threads while the block lasts.
+
+    Unless *quietly*, the hook that was there hears of it too.
+    """
 
     def note(args: Any) -> None:
         error = args.exc_value
         # `threading` ignores a SystemExit.
         if error is not None and not (isinstance(error, SystemExit) or _is_of_the_end(error)):
             found.append(error)
+        if not quietly:
+            before(args)
 
     before, threading.excepthook = threading.excepthook, note
     try:
-        yield found
+        yield
     finally:
         threading.excepthook = before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 from simclock.errors import SimclockError
@@ -21,6 +22,7 @@ class Failure(NamedTuple):
         reproduced: How many of the repetitions failed in the same way, with the same trace.
         repetitions: How often it was repeated.
         difference: Where a repetition differed first, and what that may come from; or nothing.
+        options: What else `simclock.replay` is to be given, as it is written.
     """
 
     error: BaseException
@@ -30,6 +32,7 @@ class Failure(NamedTuple):
     reproduced: int
     repetitions: int
     difference: str
+    options: str = ""
 
 
 class Evidence(NamedTuple):
@@ -114,13 +117,15 @@ class Report(NamedTuple):
         return self.evidence.exhausted
 
     def check(self) -> Report:
-        """Return this report if the verdict is not ``"failed"``.
+        """Return this report if the verdict is not ``"failed"``; warn if it is inconclusive.
 
         Raises:
             ScheduleFailure: A run failed. Its cause is what that raised.
         """
         if self.failure is not None:
             raise ScheduleFailure(str(self)) from self.failure.error
+        if self.verdict == "inconclusive":
+            warnings.warn(str(self), stacklevel=2)
         return self
 
     def __str__(self) -> str:
@@ -146,7 +151,10 @@ def _failure_lines(failure: Failure) -> list[str]:
     lines = [f"  reproduced {failure.reproduced}/{failure.repetitions}"]
     if failure.difference:
         lines += [f"  {line}" for line in failure.difference.splitlines()]
-    return [*lines, f"  again: simclock.replay(scenario, {failure.token!r})"]
+    cause = failure.error.__cause__
+    if cause is not None:
+        lines.append(f"  caused by {type(cause).__name__}: {cause}")
+    return [*lines, f"  again: simclock.replay(scenario, {failure.token!r}{failure.options})"]
 
 
 def evidence_lines(evidence: Evidence) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from simclock._core.recording import Follow
 from simclock._explore.playing import Played, Settings, play
 from simclock._explore.report import Failure, ScheduleFailure
-from simclock._explore.search import Search, repeated
+from simclock._explore.search import Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,9 @@ def run_all(search: Search, scenario: Callable[[], Any], show: Callable[[], None
         played = play(scenario, search.begin(), settings)
         search.note(played)
         if search.is_sampled:
-            search.compare(played, repeated(played.schedule, repeat))
-        show()
+            search.sample(played, repeat)
+        if search.failed is None:
+            show()
 
 
 class _Job(NamedTuple):
@@ -43,7 +44,7 @@ class _Job(NamedTuple):
     strategy: str
     settings: Settings
     runs: int
-    seed: int
+    seed: int | str
     budget: float | None
 
 
@@ -99,14 +100,15 @@ def spread(
     parts: list[Future[_Part]] = []
     for first in range(0, search.runs, PART):
         # The first part makes the runs that a search without an executor begins with.
-        seed = hash((job.seed, first)) if first else job.seed
+        seed = f"{job.seed}:{first}" if first else job.seed
         runs = min(PART, search.runs - first)
         parts.append(executor.submit(_run_part, job._replace(runs=runs, seed=seed)))
     try:
         for each in parts:
             part = each.result()
             search.tally.merge(part.tally)
-            show()
+            if part.failure is None:
+                show()
             if part.schedule is not None and part.failure is not None:
                 error = _raised_here(scenario, part.schedule, search.settings)
                 search.failure = part.failure._replace(

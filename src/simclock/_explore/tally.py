@@ -61,6 +61,7 @@ class Tally:
     def merge(self, later: Tally) -> None:
         """Add all that *later* has."""
         self.exhausted |= later.exhausted
+        self.covered = self.covered or later.covered
         self._interleavings.merge(later._interleavings)
         self._points += later._points
         self._ways += later._ways

@@ -32,7 +32,7 @@ class Strategy:
     exhausted: bool = False
     covered: str = ""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int | str = 0) -> None:
         self.random = random.Random(f"{self.name}:{seed!r}")
 
     def begin(self) -> None:

@@ -15,7 +15,7 @@ class Canonical(Strategy):
 
     name = "canonical"
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int | str = 0) -> None:
         super().__init__(seed)
         self._asked = False
 

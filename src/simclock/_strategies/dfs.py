@@ -66,7 +66,7 @@ class DFS(Strategy):
 
     name = "dfs"
 
-    def __init__(self, seed: int = 0, *, preemptions: int | None = None) -> None:
+    def __init__(self, seed: int | str = 0, *, preemptions: int | None = None) -> None:
         if preemptions is not None and preemptions < 0:
             raise ValueError(f"preemptions have to be at least 0, or none: {preemptions}")
         super().__init__(seed)

@@ -44,7 +44,7 @@ _KINDS = {
 }
 
 
-def find(text: str, seed: int, known: Mapping[str, type[Strategy]]) -> Strategy:
+def find(text: str, seed: int | str, known: Mapping[str, type[Strategy]]) -> Strategy:
     """Return a strategy, made as *text* says: ``pct``, or ``pct:depth=5``.
 
     Options are the keyword-only parameters of the class that are whole

@@ -39,7 +39,7 @@ class PCT(Randomised):
 
     name = "pct"
 
-    def __init__(self, seed: int = 0, *, depth: int = 3) -> None:
+    def __init__(self, seed: int | str = 0, *, depth: int = 3) -> None:
         if depth < 1:
             raise ValueError(f"depth has to be at least 1: {depth}")
         super().__init__(seed)

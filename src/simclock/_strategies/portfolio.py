@@ -31,7 +31,7 @@ class Portfolio(Strategy):
 
     name = "portfolio"
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int | str = 0) -> None:
         super().__init__(seed)
         self._search = DFS(seed)
         pct, pos, urw = PCT(seed), POS(seed), URW(seed)

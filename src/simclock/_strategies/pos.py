@@ -32,7 +32,7 @@ class POS(Randomised):
 
     name = "pos"
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int | str = 0) -> None:
         super().__init__(seed)
         # By the thread's path.
         self._pending: dict[str, _Pending] = {}

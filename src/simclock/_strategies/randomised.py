@@ -24,7 +24,7 @@ class Randomised(Strategy):
     (the clock among threads, the cost of a reading), it does at a rate that is drawn for each run.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int | str = 0) -> None:
         super().__init__(seed)
         self._rate = 0.0
 

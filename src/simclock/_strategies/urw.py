@@ -30,7 +30,7 @@ class URW(Randomised):
 
     name = "urw"
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int | str = 0) -> None:
         super().__init__(seed)
         # By the thread's path: operations where others could have run, in a run; estimated.
         self._totals: dict[str, float] = {}

@@ -98,7 +98,7 @@ class Timers:
             two handles would be compared by functions in Python.
     """
 
-    __slots__ = ("_cancelled", "_instant_ns", "_instants", "armed", "heap")
+    __slots__ = ("_cancelled", "_instant_ns", "_instants", "absolute", "armed", "heap")
 
     def __init__(self) -> None:
         self.heap: list[tuple[int, int, Any]] = []
@@ -107,6 +107,8 @@ class Timers:
         # The first number that was armed at each instant, and the last instant; only kept for
         # `move_due_merged`.
         self._instants: list[int] = []
+        # The numbers of those that were armed for a time of the clock, not by a duration.
+        self.absolute: set[int] = set()
         self._instant_ns = 0
 
     def arm(self, deadline_ns: int, handle: Any) -> None:
@@ -144,7 +146,8 @@ class Timers:
 
         What was armed before the clock moved last, and what after, may be due
         at one virtual instant; in reality, either comes first then. What was
-        armed at one instant is due in that order there, too.
+        armed at one instant is due in that order there, too, and so is what
+        was armed for one and the same time of the clock.
         """
         if now_ns != self._instant_ns:
             self._instant_ns = now_ns
@@ -154,9 +157,16 @@ class Timers:
             deadline_ns = heap[0][0]
             groups: dict[int, deque[Any]] = {}
             while heap and heap[0][0] == deadline_ns:
-                armed = bisect.bisect_right(self._instants, heap[0][1])
+                number = heap[0][1]
+                armed = -1
+                if number in self.absolute:
+                    self.absolute.remove(number)
+                else:
+                    armed = bisect.bisect_right(self._instants, number)
                 self._move_first(groups.setdefault(armed, collections.deque()))
             ready.extend(merged(list(groups.values()), TIMERS))
+        if not heap:
+            self._instants.clear()
 
     def _move_first(self, ready: deque[Any]) -> None:
         handle = self.heap[0][2]

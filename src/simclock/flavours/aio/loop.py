@@ -185,7 +185,10 @@ class SimEventLoop(_StockLoop):
         if when is None:
             raise TypeError("when cannot be None")
         self._retake_driver()
-        return self._arm(instant_ns(when, self._clock.now_ns), when, callback, args, context)
+        handle = self._arm(instant_ns(when, self._clock.now_ns), when, callback, args, context)
+        if self._merged is not None:
+            self._timers.absolute.add(self._timers.armed)
+        return handle
 
     def _arm(
         self,
