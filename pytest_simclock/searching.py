@@ -141,10 +141,9 @@ class Searched(Series):
         from simclock import Divergence
 
         again = self._search.sample(played, self._repeat)
-        if isinstance(again, Divergence) or again.error is None:
+        # Where it went another way, that is said with the evidence.
+        if again.error is None or isinstance(again.error, Divergence):
             return None
-        if isinstance(again.error, Divergence):
-            return None  # it is said with the evidence
         self._search.failed = again
         return self.reports
 

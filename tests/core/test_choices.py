@@ -468,6 +468,19 @@ def test_the_clock_stands_for_whom_it_is_held(bench):
     assert script.points == []
 
 
+def test_the_clock_moves_early_too_where_what_is_outside_is_ignored(bench):
+    script = Script(latency_ns=LATENCY_NS)
+    b = bench(source=script, external="ignore")
+    sleeper(b, "timer", 1 / 32)
+    script.choices = {0: 1}
+    b.kernel.checkpoint("begin")
+    script.points.clear()
+    script.choices = {}
+    b.kernel.checkpoint("here")
+
+    assert script.offered == [["0", CLOCK]]
+
+
 def test_the_clock_stands_for_who_settles(bench):
     script = Script(latency_ns=LATENCY_NS)
     b = bench(source=script)

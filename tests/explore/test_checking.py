@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import threading
 import time
@@ -12,7 +13,6 @@ import pytest
 import simclock
 from simclock._core.trace import Record, Trace
 from simclock._explore.checking import OF_LENGTH, OF_ORDER, OF_TASKS, OF_TIME, difference
-from simclock._explore.search import compared, repeated
 
 # --------------------------------------------------------------------- programs that repeat
 
@@ -204,18 +204,6 @@ def test_other_choice_points_are_found_where_the_trace_is_the_same():
     )
 
 
-def test_who_repeats_a_run_may_raise_where_it_went_another_way():
-    divergence = simclock.Divergence("another way")
-
-    def repeat(answers):
-        raise divergence
-
-    again = repeated(simclock.Schedule(0, "legal", 0, (), 0), repeat)
-
-    assert again is divergence
-    assert compared(None, again) == "another way"
-
-
 def test_another_end_with_the_same_trace_is_found():
     ends = iter([0, 0, 1])
 
@@ -367,8 +355,16 @@ def test_three_results_under_one_seed_are_found():
         simclock.check(unseeded.random)
 
 
-def test_what_is_no_plain_data_is_not_compared():
-    assert simclock.check(object) is None
+def test_results_may_be_nested_data():
+    numbers = itertools.count()
+
+    with pytest.raises(simclock.Divergence, match=r"different: \{'found': \(0, \[\]\)\}, "):
+        simclock.check(lambda: {"found": (next(numbers), [])})
+
+
+@pytest.mark.parametrize("make", [object, lambda: [object()], lambda: {"found": object()}])
+def test_what_is_no_plain_data_is_not_compared(make):
+    assert simclock.check(make) is None
 
 
 def test_what_only_the_first_run_does_is_no_difference():

@@ -10,6 +10,7 @@ import time
 import pytest
 
 import simclock
+from simclock.searching import noting_unhandled
 
 
 def joined_before_it_is_started():
@@ -125,15 +126,18 @@ def test_what_a_thread_has_raised_is_the_cause_of_a_deadlock():
         threading.Thread(target=work).start()
         ready.acquire()
 
-    failure = simclock.explore(scenario, runs=1).failure
+    report = simclock.explore(scenario, runs=1)
+    failure = report.failure
 
+    assert "  caused by ValueError: root cause" in str(report).splitlines()
     assert isinstance(failure.error, simclock.Deadlock)
     assert repr(failure.error.__cause__) == "ValueError('root cause')"
 
 
-def test_what_answers_the_choice_points_may_fail_where_a_thread_ends(choosing):
+@pytest.mark.parametrize("path", ["0", "0.1"])
+def test_what_answers_the_choice_points_may_fail_in_any_thread(choosing, path):
     def choose(point):
-        raise ZeroDivisionError
+        return 1 // (point.candidates[0].path != path) - 1
 
     with (
         pytest.raises(simclock.PluginError, match="what answers the choice points failed"),
@@ -151,3 +155,18 @@ def test_what_cannot_be_run_is_refused(scenario):
     for use in (simclock.explore, simclock.check, lambda each: simclock.replay(each, "s1.")):
         with pytest.raises(TypeError, match="this is no scenario: "):
             use(scenario)
+
+
+def test_who_listens_to_threads_too_hears_of_what_they_raise(monkeypatch):
+    heard, found = [], []
+    monkeypatch.setattr(threading, "excepthook", lambda args: heard.append(args.exc_value))
+
+    def work():
+        raise ValueError
+
+    with noting_unhandled(found, quietly=False), simclock.Simulation():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    assert heard == found != []

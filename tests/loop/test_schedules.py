@@ -92,6 +92,19 @@ def test_timers_that_were_armed_at_different_instants_come_in_any_order():
     assert outcomes(main, latency=0) == {"".join(each) for each in itertools.permutations("abc")}
 
 
+def test_a_later_timer_that_was_cancelled_is_in_no_order():
+    async def main():
+        loop = asyncio.get_running_loop()
+        log = []
+        loop.call_later(1, log.append, "a")
+        await asyncio.sleep(0.5)
+        loop.call_later(0.5, log.append, "b").cancel()
+        await asyncio.sleep(1)
+        return "".join(log)
+
+    assert played(main) == ("a", [])
+
+
 def test_timers_for_one_time_of_the_clock_keep_their_order():
     """As the stock loop's heap has them: their times are equal, and no sums."""
 

@@ -121,8 +121,8 @@ class _Traced:
         sys.settrace(_ThreadTracer(self._tracing, None))
         return self._function(*args, **kwargs)
 
-    def __repr__(self) -> str:
-        return repr(self._function)  # Python says what it ran, where that has failed
+    def __repr__(self) -> str:  # pragma: no cover - asked in C, where that has failed
+        return repr(self._function)
 
 
 class _ThreadTracer:

@@ -935,10 +935,10 @@ class Kernel:
         end = self.port.real_seconds() + min(GRACE, self.limits.stall)
         while self.port.real_seconds() < end:
             self.port.wait_kick(GLANCE)
-            if self.port.signals_wanted():
-                return True
-            if self.scheduler.look_again():
+            found = self.scheduler.look_again()
+            if found:
                 self.escapes[BY_FOREIGN] = None
+            if found or self.port.signals_wanted():
                 return True
         return False
 

@@ -43,11 +43,6 @@ class Settings(NamedTuple):
         """The options that no token has, as further arguments of a call."""
         return "".join(f", {key}={value!r}" for key, value in self.options.items() if key != "seed")
 
-    @property
-    def seed(self) -> int:
-        """Of the random numbers inside."""
-        return int(self.options.get("seed", 0))
-
 
 class Played(NamedTuple):
     """A run that is over.
@@ -105,6 +100,11 @@ class Played(NamedTuple):
         if self.error is None:
             return "passed"
         return "inconclusive" if isinstance(self.error, LIMITS) else "failed"
+
+    @property
+    def end(self) -> tuple[str, str, str]:
+        """What two runs have in common that are the same."""
+        return self.digest, self.signature, self.result
 
     @property
     def signature(self) -> str:

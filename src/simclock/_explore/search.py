@@ -112,14 +112,16 @@ class Search:
         # The 1st, the 10th, the 100th...
         return self.failed is None and str(self.count).rstrip("0") == "1"
 
-    def sample(self, played: Played, repeat: Callable[[Follow], Played]) -> Played | Divergence:
+    def sample(self, played: Played, repeat: Callable[[Follow], Played]) -> Played:
         """Repeat a run, and note whether it was the same; return the repetition."""
         again = repeated(played.schedule, repeat)
         found = compared(played, again)
         # The first run of all imports modules and fills caches; but it ends like the others.
-        may_differ = found and self.count == 1 and _has_passed(again)
-        if may_differ and _are_alike(again, repeated(played.schedule, repeat)):
-            found = ""
+        has_passed = isinstance(again.error, (Divergence, type(None)))
+        if found and self.count == 1 and has_passed:
+            other = repeated(played.schedule, repeat)
+            if other.end == again.end:
+                found = ""
         self.tally.add_differences([found] if found else [])
         return again
 
@@ -159,10 +161,8 @@ class Search:
         return Report(self.failure, evidence)
 
 
-def compared(played: Played, again: Played | Divergence) -> str:
+def compared(played: Played, again: Played) -> str:
     """Return how a repetition of a run differed from it, or nothing."""
-    if isinstance(again, Divergence):
-        return str(again)
     found = difference(played.trace, again.trace, [*played.uncontrolled, *again.uncontrolled])
     if isinstance(again.error, Divergence):
         return f"{found}\n{again.error}" if found else str(again.error)
@@ -175,23 +175,9 @@ def compared(played: Played, again: Played | Divergence) -> str:
     return found
 
 
-def _has_passed(again: Played | Divergence) -> bool:
-    """Return whether nothing but the schedule is in the way of a repetition's having passed."""
-    return isinstance(again, Divergence) or isinstance(again.error, (Divergence, type(None)))
-
-
-def _are_alike(one: Played | Divergence, other: Played | Divergence) -> bool:
-    if isinstance(one, Divergence) or isinstance(other, Divergence):
-        return str(one) == str(other)
-    return (one.digest, one.signature, one.result) == (other.digest, other.signature, other.result)
-
-
-def repeated(schedule: Schedule, repeat: Callable[[Follow], Played]) -> Played | Divergence:
-    """Run *schedule* again, strictly; return the run, or where it took another way."""
-    try:
-        return repeat(Follow(schedule, strict=True))
-    except Divergence as divergence:
-        return divergence
+def repeated(schedule: Schedule, repeat: Callable[[Follow], Played]) -> Played:
+    """Run *schedule* again, strictly; return the run. Its error may be a `Divergence`."""
+    return repeat(Follow(schedule, strict=True))
 
 
 def _check_number(name: str, value: Any, kinds: Any, expected: str) -> None:

@@ -114,8 +114,8 @@ def spread(
                 search.failure = part.failure._replace(
                     error=error or part.failure.error, run=search.count
                 )
-            if not search.wants_more() or part.finished:
-                return
+            if part.failure is not None or part.finished:
+                break
     finally:
         for each in parts:
             each.cancel()
