@@ -110,6 +110,9 @@ print(*play_again(failed.token), sep="\\n")
 """,
         ),
         PYTHONHASHSEED="1",
+        # asyncio would say which steps the clock has made slow.
+        PYTHONASYNCIODEBUG="",
+        PYTHONDEVMODE="",
     )
     again = child(
         program(
@@ -120,6 +123,8 @@ for each in sorted({{play_again({token!r}) for _ in range(100)}}):
 """,
         ),
         PYTHONHASHSEED="2",
+        PYTHONASYNCIODEBUG="",
+        PYTHONDEVMODE="",
     )
 
     assert reproduced == "10/10"
