@@ -16,7 +16,6 @@ from _pytest.logging import catching_logs
 from _pytest.runner import (
     _update_current_test_var,
     check_interactive_exception,
-    get_reraise_exceptions,
     runtestprotocol,
 )
 
@@ -130,7 +129,7 @@ class Series:
             with _captured(item):
                 state.teardown_exact(nextitem)
 
-        ends = get_reraise_exceptions(item.config)
+        ends = _ends_of_session(item.config)
         report = self._made(pytest.CallInfo.from_call(tear_down, "teardown", reraise=ends))
         if own is None:
             return report
@@ -266,6 +265,12 @@ class Series:
     def again(self, *options: str) -> str:
         """Return what to type to run the test again in this way."""
         return f"again: {reporting.command(self.item, *options)}"
+
+
+def _ends_of_session(config: pytest.Config) -> tuple[type[BaseException], ...]:
+    """Return what no report is made of, as pytest has it."""
+    interrupts = () if config.getoption("usepdb", False) else (KeyboardInterrupt,)
+    return (pytest.exit.Exception, *interrupts)
 
 
 class _AsCollected:
