@@ -8,7 +8,7 @@ import pytest
 
 from pytest_simclock.closure import definitions
 from pytest_simclock.neighbours import kept_loops
-from pytest_simclock.options import is_searched, mode, replayed
+from pytest_simclock.options import draws_schedules, is_searched, mode, replayed
 
 _kind = pytest.StashKey["Kind"]()
 # Why a test cannot be run as it asks for.
@@ -29,6 +29,12 @@ def kind_of(item: pytest.Item) -> Kind:
     if found is None:
         found = item.stash[_kind] = _decide(item)
     return found
+
+
+def forget(item: pytest.Item) -> None:
+    """Let it be decided again how *item* is run."""
+    item.stash.setdefault(_kind, Kind.REAL)
+    del item.stash[_kind]
 
 
 def _decide(item: pytest.Item) -> Kind:
@@ -105,7 +111,7 @@ def _replay_complaints(session: pytest.Session) -> list[str]:
     """Return why the schedule that is given cannot be that of what is selected."""
     from pytest_simclock.searching import is_searchable
 
-    found = [item for item in session.items if is_searchable(item)]
+    found = [item for item in session.items if is_searchable(item) or is_drawn(item)]
     if len(found) == 1 or not session.items:
         return []
     number = f"{len(found)} of those selected are" if found else "none of those selected is"
@@ -116,6 +122,28 @@ def _replay_complaints(session: pytest.Session) -> list[str]:
     for item in found:
         item.stash[complaints] = complaint
     return [complaint]
+
+
+def is_drawn(item: pytest.Item) -> bool:
+    """Return whether Hypothesis draws the schedules of *item*.
+
+    A class or a module may be marked also if only some of its tests have examples.
+
+    Raises:
+        ValueError: The marker has no meaning.
+    """
+    from pytest_simclock.examples import has_examples
+
+    if kind_of(item) is not Kind.OWN or not draws_schedules(item):
+        return False
+    found = has_examples(item)
+    if not found and any(mark.name == "simclock" for mark in item.own_markers):
+        raise ValueError(
+            "simclock(schedules=True) is for tests with @given, and this one has no examples\n"
+            "let a search choose its schedules, by runs=1000; for a state machine see"
+            " simclock.hypothesis.ConcurrentStateMachine"
+        )
+    return found
 
 
 def _complaint(item: pytest.Item) -> str | None:
@@ -136,6 +164,10 @@ def _complaint(item: pytest.Item) -> str | None:
         )
     if kind is Kind.SUITE:
         return None
+    try:
+        is_drawn(item)
+    except ValueError as error:
+        return str(error)
     loops = list(kept_loops(item))
     if not loops:
         return None

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simclock import Schedule
+    from simclock.searching import Search
 
 MARKER = (
     "simclock(enabled=True, /, **options): run the test in simulated time, in a simulation of its"
     " own; False: in real time. Options are those of simclock.Simulation: seed, epoch, external,"
     " max_time, max_steps, max_steps_per_instant, watchdog, drain, step_cost, wall_clock,"
     " real_packages, lines, opcodes; leaks='fail' or 'warn'; and those of a search: runs, strategy,"
-    " fidelity, latency, budget."
+    " fidelity, latency, budget, shrink. schedules=True: Hypothesis draws a schedule for each"
+    " example of a test with @given."
 )
 EXTERNAL = ("hold", "strict", "ignore")
 LEAKS = ("fail", "warn")
+# The option that only the marker has.
+SCHEDULES = "schedules"
 # Code that was written for real time expects the second of two readings of a clock to be later.
 SUITE_STEP_COST = 1e-6
 # Where a thread ticks for ever there is no deadlock; this many steps take some ten seconds.
@@ -40,7 +44,10 @@ STRICT, TOLERANT = "strict", "tolerant"
 _given = pytest.StashKey["dict[str, Any]"]()
 _suite_epoch = pytest.StashKey[float]()
 _searched = pytest.StashKey["dict[str, Any]"]()
+# Of an item that is a part of a test: the node id of that.
+whole_test = pytest.StashKey[str]()
 _replayed = pytest.StashKey["Schedule | None"]()
+_timelines = pytest.StashKey["dict[str, str]"]()
 
 
 class Option(NamedTuple):
@@ -229,10 +236,30 @@ SEARCH_OPTIONS = (
         _seconds,
         "real seconds after which no other run of a test is begun (default: none)",
     ),
+    Option(
+        "shrink",
+        "N",
+        _whole,
+        "runs that may be spent on shrinking the schedule of a failure (default: 1000; 0: none)",
+    ),
 )
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+# What is written of tests to be looked at.
+FAILED, ALL, OFF = "failed", "all", "off"
+TIMELINE_OPTIONS = (
+    Option(
+        "timeline",
+        "WHICH",
+        choice(FAILED, ALL, OFF),
+        "simulated tests of which a timeline is written, a page to look at in a browser: 'failed',"
+        " 'all' or 'off' (default: failed)",
+    ),
+    Option("timeline-dir", "DIR", str, "where timelines are written (default: in pytest's cache)"),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("simclock", "simulated time")
     group.addoption(
@@ -268,7 +295,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=False,
         help="run each simulated test three times under one schedule; it fails if the runs differ",
     )
-    for option in (*OPTIONS, *SEARCH_OPTIONS):
+    for option in (*OPTIONS, *SEARCH_OPTIONS, *TIMELINE_OPTIONS):
         group.addoption(
             f"--simclock-{option.name}",
             metavar=option.metavar,
@@ -308,8 +335,9 @@ def configure(config: pytest.Config) -> None:
     if "epoch" in found:
         found["epoch"] = told.get("epoch", found["epoch"])
     config.stash[_given] = found
-    searched = config.stash[_searched] = _read(config, SEARCH_OPTIONS)
-    _check_search(searched)
+    config.stash[_searched] = _read(config, SEARCH_OPTIONS)
+    _check_search(searched(config))
+    config.stash[_timelines] = _read(config, TIMELINE_OPTIONS)
     config.stash[_replayed] = _schedule(config)
     # Whole seconds: it is shown, to be given again.
     config.stash[_suite_epoch] = told.get("suite_epoch", float(int(time.time())))
@@ -362,14 +390,24 @@ def _check(found: dict[str, Any]) -> None:
 def _check_search(found: dict[str, Any]) -> None:
     if not found:
         return
-    from simclock.searching import Search, settings_of
-
-    options = dict(found)
     try:
-        settings = {key: options.pop(key) for key in ("fidelity", "latency") if key in options}
-        Search(options.pop("strategy", "portfolio"), settings_of(**settings), **options)
+        search_of(found, 0)
     except (TypeError, ValueError, RuntimeError) as error:
         raise pytest.UsageError(f"simclock: {error}") from None
+
+
+def search_of(options: dict[str, Any], seed: int | str) -> Search:
+    """Return a search with these options; *seed* is that of its strategy.
+
+    Raises:
+        TypeError, ValueError, PluginError: An option has no meaning.
+    """
+    from simclock.searching import Search, settings_of
+
+    rest = dict(options)
+    settings = {key: rest.pop(key) for key in ("fidelity", "latency") if key in rest}
+    strategy = rest.pop("strategy", "portfolio")
+    return Search(strategy, settings_of(**settings), seed=seed, **rest)
 
 
 def _schedule(config: pytest.Config) -> Schedule | None:
@@ -415,9 +453,25 @@ def marked_options(item: pytest.Item) -> dict[str, Any]:
         ValueError: There is no such option, or it cannot have that value.
     """
     options = _marked(item)
+    options.pop(SCHEDULES, None)
     for option in SEARCH_OPTIONS:
         options.pop(_key(option), None)
     return options
+
+
+def draws_schedules(item: pytest.Item) -> bool:
+    """Return whether the marker asks for a schedule for each example of Hypothesis.
+
+    Raises:
+        ValueError: It says something else.
+    """
+    marker = item.get_closest_marker("simclock")
+    found = marker is not None and marker.kwargs.get(SCHEDULES, False)
+    if not isinstance(found, bool):
+        raise ValueError(  # noqa: TRY004 - as any other wrong option of the marker
+            f"schedules is True or False: {found!r}\nwrite simclock(schedules=True)"
+        )
+    return found
 
 
 def search_options(item: pytest.Item) -> dict[str, Any]:
@@ -428,8 +482,7 @@ def search_options(item: pytest.Item) -> dict[str, Any]:
     """
     names = {_key(option) for option in SEARCH_OPTIONS}
     marked = {name: value for name, value in _marked(item).items() if name in names}
-    given_: dict[str, Any] = item.config.stash[_searched]
-    return {**given_, **marked}
+    return {**searched(item.config), **marked}
 
 
 def _marked(item: pytest.Item) -> dict[str, Any]:
@@ -438,8 +491,9 @@ def _marked(item: pytest.Item) -> dict[str, Any]:
     options.pop("enabled", None)
     allowed = {_key(option): option.parse for option in (*OPTIONS, *SEARCH_OPTIONS)}
     for name, value in options.items():
-        if name not in allowed:
-            raise ValueError(f"the marker has no option {name!r}\nchoose of {', '.join(allowed)}")
+        if name not in {*allowed, SCHEDULES}:
+            known = ", ".join([*allowed, SCHEDULES])
+            raise ValueError(f"the marker has no option {name!r}\nchoose of {known}")
         if name in ("leaks", "fidelity") or (name == "epoch" and isinstance(value, str)):
             options[name] = allowed[name](value)
     return options
@@ -456,17 +510,32 @@ def searched(config: pytest.Config) -> dict[str, Any]:
     return dict(found)
 
 
+def timelines(config: pytest.Config) -> str:
+    """Return of which tests timelines are wanted."""
+    return config.stash[_timelines].get("timeline", FAILED)
+
+
+def test_id(item: pytest.Item) -> str:
+    """Return the node id of the test that *item* is, or is a part of."""
+    return item.stash.get(whole_test, item.nodeid)
+
+
 def seed_of(item: pytest.Item) -> int:
     """Return the seed of a test: from its name, so that it is the same whatever else is run."""
     run_seed = given(item.config).get("seed", 0)
-    digest = hashlib.sha256(f"{run_seed}:{item.nodeid}".encode()).digest()
+    digest = hashlib.sha256(f"{run_seed}:{test_id(item)}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
+
+
+def strategy_seed(item: pytest.Item) -> int:
+    """Return the seed of the strategy that searches *item*."""
+    return int(marked_options(item).get("seed", seed_of(item)))
 
 
 def is_searched(config: pytest.Config) -> bool:
     """Return whether the session looks at schedules: a search, a check or a replay."""
     return bool(
-        config.stash[_searched].get("runs", 1) > 1
+        searched(config).get("runs", 1) > 1
         or config.getoption("simclock_check")
         or config.getoption("simclock_replay")
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_simclock import options
+from pytest_simclock import folders, options
 from pytest_simclock.collecting import pytest_collection_finish
 from pytest_simclock.fixtures import sim
-from pytest_simclock.options import pytest_addoption, pytest_configure_node
+from pytest_simclock.options import pytest_configure_node
 from pytest_simclock.reporting import Reporting
 
 if TYPE_CHECKING:
@@ -22,7 +22,19 @@ __all__ = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    options.add_options(parser)
+    folders.add_options(parser)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options and begin to report; whatever runs tests waits until there are some."""
     options.configure(config)
+    folders.configure(config)
     config.pluginmanager.register(Reporting(config), "simclock-reporting")
+    folder = folders.campaigns_of(config)
+    if folder is not None:
+        from pytest_simclock.campaigns import Campaigns
+
+        config.pluginmanager.register(Campaigns(folder), "simclock-campaigns")

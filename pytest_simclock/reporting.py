@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_simclock.collecting import Kind, is_of_suite, kind_of
-from pytest_simclock.options import given, mode, replayed, said, searched, suite_options
+from pytest_simclock.options import given, mode, replayed, said, searched, suite_options, test_id
+from pytest_simclock.statements import Statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     import pytest
 
     from pytest_simclock.testrun import TestRun
     from simclock import Report
+
+    Complain = Callable[[str], None]
 
 SEED = "simclock_seed"
 SECONDS = "simclock_seconds"
@@ -26,6 +31,9 @@ ESCAPES = "simclock_escapes"
 RUNS = "simclock_runs"
 DISTINCT = "simclock_distinct"
 DOUBTS = "simclock_doubts"
+PREDICATES = "simclock_predicates"
+# On the reports of a part of a campaign.
+IN_PARTS = "simclock_is_part"
 # Of a replay.
 REPLAYED = "simclock_replayed"
 # Lines of these that the summary shows.
@@ -93,11 +101,14 @@ class Reporting:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how much time passed."""
         if self._tests and terminalreporter.verbosity >= 0:
-            tests = f"{len(self._tests)} test{'' if len(self._tests) == 1 else 's'}"
+            tests = _tests(len(self._tests))
             terminalreporter.write_line(
                 f"simclock: {tests} in simulated time, {_readable(self._virtual)} of it"
                 f" in {self._real:.2f} s of real time"
             )
+            campaigns: Any = self._config.pluginmanager.get_plugin("simclock-campaigns")
+            for test, found in campaigns.statements() if campaigns else ():
+                self._searches.add_statements(test, found)
             for line in self._searches.lines():
                 terminalreporter.write_line(line)
             self._tell_escapes(terminalreporter)
@@ -106,7 +117,7 @@ class Reporting:
         """Say for what the clock was held: it depends on the machine how long that took."""
         if not self._escapes:
             return
-        tests = f"{len(self._escapes)} test{'' if len(self._escapes) == 1 else 's'}"
+        tests = _tests(len(self._escapes))
         terminalreporter.write_line(f"simclock: in {tests} the clock was held for what is outside")
         lines = [f"  {nodeid}: {line}" for nodeid, lines in self._escapes.items() for line in lines]
         for line in lines[:SHOWN]:
@@ -122,6 +133,7 @@ class _Searches:
         self._tests = self._runs = self._distinct = 0
         # Of searches that are inconclusive.
         self._doubts: list[str] = []
+        self._statements = Statements()
         self._replayed: list[str] = []
 
     def add(self, report: pytest.TestReport) -> None:
@@ -129,25 +141,40 @@ class _Searches:
         found: dict[str, Any] = dict(report.user_properties)
         if REPLAYED in found:
             self._replayed.append(found[REPLAYED])
-        if RUNS not in found:
+        # The parts of a campaign are told together.
+        if RUNS not in found or hasattr(report, IN_PARTS):
             return
         self._tests += 1
         self._runs += found[RUNS]
         self._distinct += found[DISTINCT]
         if found.get(DOUBTS):
             self._doubts.append(f"{report.nodeid}: {found[DOUBTS]}")
+        self.add_statements(report.location[0], found.get(PREDICATES, "[]"))
+
+    def add_statements(self, test: str, found: str) -> None:
+        """Add what the search of *test*, a file, has seen of the program's statements."""
+        self._statements.add(test, found)
 
     def lines(self) -> Iterable[str]:
         """Return what there is to say."""
         if self._tests:
-            tests = f"{self._tests} test{'' if self._tests == 1 else 's'}"
-            yield f"simclock: {tests} searched, {self._runs} runs, {self._distinct} different"
+            tests = _tests(self._tests)
+            yield f"simclock: {tests} searched, {_runs(self._runs)}, {self._distinct} different"
         for doubt in self._doubts[:SHOWN]:
             yield f"  inconclusive: {doubt}"
         if len(self._doubts) > SHOWN:
             yield f"  and {len(self._doubts) - SHOWN} more are inconclusive"
+        yield from self._statements.lines()
         for replay in self._replayed:
             yield f"simclock: {replay}"
+
+
+def _tests(number: int) -> str:
+    return f"{number} test{'' if number == 1 else 's'}"
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'' if number == 1 else 's'}"
 
 
 def _readable(seconds: float) -> str:
@@ -162,9 +189,12 @@ def _readable(seconds: float) -> str:
     return f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.2f} s"
 
 
-def complete(item: pytest.Item, report: pytest.TestReport, run: TestRun) -> None:
-    """Add the seed and the virtual time to *report*, and what to do to see a failure again."""
-    names = (SEED, SECONDS, ESCAPES, RUNS, DISTINCT, DOUBTS, REPLAYED)
+def complete(item: pytest.Item, report: pytest.TestReport, run: TestRun, more: list[str]) -> None:
+    """Add the seed and the virtual time to *report*, and what to do to see a failure again.
+
+    *more* are further lines.
+    """
+    names = (SEED, SECONDS, ESCAPES, RUNS, DISTINCT, DOUBTS, PREDICATES, REPLAYED)
     own = [(name, value) for name, value in item.user_properties if name not in names]
     elapsed, escapes = run.elapsed, run.escapes
     item.user_properties[:] = [*own, (SEED, run.seed), (SECONDS, round(elapsed, 9))]
@@ -172,11 +202,17 @@ def complete(item: pytest.Item, report: pytest.TestReport, run: TestRun) -> None
         item.user_properties.append((ESCAPES, "\n".join(escapes)))
     report.user_properties = list(item.user_properties)
     if report.failed:
-        lines = [f"failed at virtual +{elapsed:g} s, with its own seed {run.seed}"]
+        lines = [f"failed at virtual +{run.failed_at:g} s, with its own seed {run.seed}"]
         lines += [f"held for what is outside: {line}" for line in escapes]
         if not run.is_chosen:
-            lines.append(f"again: {command(item)}")
-        add_section(report, "\n".join(lines))
+            replay = [] if run.token is None else [f"--simclock-replay={run.token}"]
+            lines.append(f"again: {command(item, *replay)}")
+            if replay:
+                lines.append("with the data of the failing example in @example")
+        add_section(report, "\n".join([*lines, *more]))
+    elif more:
+        # Of tests that pass, -rP shows what is so called of the teardown.
+        report.sections.append(("simclock teardown", "\n".join(more)))
 
 
 def set_seconds(report: pytest.TestReport, seconds: float) -> None:
@@ -191,8 +227,14 @@ def set_search(report: pytest.TestReport, search: Report, *, is_failure: bool) -
     evidence = search.evidence
     report.user_properties += [(RUNS, evidence.runs), (DISTINCT, evidence.distinct)]
     if search.verdict == "inconclusive" and not is_failure:
-        doubts = (*evidence.differences, *evidence.limits, *evidence.uncontrolled)
-        report.user_properties.append((DOUBTS, doubts[0].replace("\n", "; ")))
+        report.user_properties.append((DOUBTS, evidence.doubts[0].replace("\n", "; ")))
+
+
+def set_predicates(report: pytest.TestReport, search: Report) -> None:
+    """Say what the search has seen of the program's statements, if that tells of all its runs."""
+    evidence = search.evidence
+    if evidence.predicates and not evidence.is_cut:
+        report.user_properties.append((PREDICATES, json.dumps(evidence.predicates)))
 
 
 def set_replay(report: pytest.TestReport, text: str) -> None:
@@ -205,7 +247,7 @@ def command(item: pytest.Item, *more: str) -> str:
     options = {"seed": 0, **given(item.config)}
     if any(option.startswith("--simclock-replay=") for option in more):
         del options["seed"]  # the schedule has that of the test
-    words = ["pytest", shlex.quote(item.nodeid)]
+    words = ["pytest", shlex.quote(_as_typed(item))]
     if kind_of(item) is Kind.SUITE or (mode(item.config) and is_of_suite(item)):
         words.append("--simclock")
         options = {**options, "epoch": suite_options(item.config)["epoch"]}
@@ -213,6 +255,13 @@ def command(item: pytest.Item, *more: str) -> str:
         f"--simclock-{name.replace('_', '-')}={said(name, options[name])}" for name in options
     ]
     return " ".join([*words, *more])
+
+
+def _as_typed(item: pytest.Item) -> str:
+    """Return the test's node id as it is to be typed where the session was started."""
+    config = item.config
+    folder = os.path.relpath(config.rootpath, config.invocation_params.dir)
+    return test_id(item) if folder == "." else f"{Path(folder).as_posix()}/{test_id(item)}"
 
 
 def hide_ours(config: pytest.Config, error: BaseException) -> None:

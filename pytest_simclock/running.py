@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_simclock import reporting
+from pytest_simclock import reporting, timelines
 from pytest_simclock.collecting import Kind, complaints, is_of_suite, kind_of
 from pytest_simclock.coroutines import Coroutines
 from pytest_simclock.fixtures import WideFixtures
@@ -38,7 +38,7 @@ class Running:
         self._given.pop("seed", None)
         suite = suite_options(self._config)
         suite.pop("leaks", None)
-        self.worlds = Worlds(suite)
+        self.worlds = Worlds({**suite, "timeline": timelines.is_on(self._config)})
         self._wide = WideFixtures(self.worlds)
         self._timing = RealTiming()
         self.coroutines = Coroutines()
@@ -156,7 +156,7 @@ class Running:
         if run is not None and run.seed is not None:
             if report.failed and call.excinfo is not None:
                 run.raised = run.raised or call.excinfo.value
-            reporting.complete(item, report, run)
+            reporting.complete(item, report, run, timelines.lines(item, report, run))
         return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -182,9 +182,14 @@ class Running:
         return own, strict
 
     def new_simulation(self, item: pytest.Item) -> tuple[Simulation, bool]:
-        """Return a simulation for *item* alone, not open yet, and whether a leak fails it."""
+        """Return a simulation for *item* alone, not open yet, and whether a leak there fails it."""
         from simclock import Simulation
 
+        options, strict = self.options_of(item)
+        return Simulation(**options), strict
+
+    def options_of(self, item: pytest.Item) -> tuple[dict[str, Any], bool]:
+        """Return the options of a simulation for *item* alone, and whether a leak fails it."""
         of_suite = suite_options(self._config) if is_of_suite(item) else {}
         options = {
             **of_suite,
@@ -192,7 +197,8 @@ class Running:
             "leaks": self._leaks or ("warn" if of_suite else "fail"),
             **self._given,
             **marked_options(item),
+            "timeline": timelines.is_on(self._config),
             **chosen_for(item),
         }
         leaks = options.pop("leaks")
-        return Simulation(**options), leaks == "fail"
+        return options, leaks == "fail"

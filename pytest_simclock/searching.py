@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_simclock import reporting
 from pytest_simclock.collecting import Kind, complaints, kind_of
+from pytest_simclock.examples import has_examples
+from pytest_simclock.folders import corpus_of
 from pytest_simclock.neighbours import is_timeout
-from pytest_simclock.options import STRICT, marked_options, replayed, search_options, seed_of
+from pytest_simclock.options import (
+    STRICT,
+    replayed,
+    search_of,
+    search_options,
+    strategy_seed,
+    test_id,
+)
 from pytest_simclock.series import Series
+from pytest_simclock.testrun import test_run
 
 if TYPE_CHECKING:
-    from simclock import Schedule
-    from simclock.searching import Played
+    from simclock import Evidence, Schedule
+    from simclock.searching import Given, Played, Settings
+
+
+# How often a run is repeated by --simclock-check.
+CHECKS = 2
 
 
 class Searching:
@@ -46,7 +57,8 @@ class Searching:
         return True
 
     def _series(self, item: pytest.Item) -> Series | None:
-        is_searched = is_series(item)
+        run = item.stash.get(test_run, None)
+        is_searched = run is not None and run.is_chosen
         if is_searched and self._schedule is not None:
             strict = self._config.getoption("simclock_replay_mode") == STRICT
             return Replay(item, self._schedule, strict=strict)
@@ -55,11 +67,19 @@ class Searching:
         try:
             # Also where it is run once: what its marker says of a search has to have a meaning.
             options = search_options(item) if is_searchable(item) else {}
-            search = Searched(item, options) if options else None
+            search = self._search(item, options) if options else None
         except (TypeError, ValueError, RuntimeError) as error:
             item.stash[complaints] = f"simclock: {error}"
             return None
         return search if is_searched else None
+
+    def _search(self, item: pytest.Item, options: dict[str, Any]) -> Searched:
+        campaigns = self._config.pluginmanager.get_plugin("simclock-campaigns")
+        if campaigns is None or options.get("runs", 1) == 1:
+            return Searched(item, options)
+        from pytest_simclock.campaigns import InParts
+
+        return InParts(item, options, campaigns)
 
 
 def is_series(item: pytest.Item) -> bool:
@@ -82,9 +102,8 @@ def is_searchable(item: pytest.Item) -> bool:
     """
     if kind_of(item) is not Kind.OWN or not isinstance(item, pytest.Function):
         return False
-    handle = getattr(item.obj, "hypothesis", None)
     is_run = not item.config.getoption("setuponly", default=False)
-    return is_run and getattr(handle, "inner_test", None) is None
+    return is_run and not has_examples(item)
 
 
 class Searched(Series):
@@ -98,23 +117,25 @@ class Searched(Series):
         TypeError, ValueError, PluginError: An option has no meaning.
     """
 
-    def __init__(self, item: pytest.Item, options: dict[str, Any]) -> None:
-        from simclock.searching import Search, settings_of
+    is_long = True
 
+    def __init__(self, item: pytest.Item, options: dict[str, Any]) -> None:
         super().__init__(item)
-        options = dict(options)
-        names = {key: options.pop(key) for key in ("fidelity", "latency") if key in options}
-        strategy = options.pop("strategy", "portfolio")
-        seed = marked_options(item).get("seed", seed_of(item))
-        self._search = Search(strategy, settings_of(**names), seed=seed, **options)
+        self._search = search_of(options, strategy_seed(item))
 
     def run(self) -> list[pytest.TestReport]:
         """Run the test under one schedule after another."""
-        from simclock.searching import Progress
+        from simclock.searching import Progress, statements_of
 
         search = self._search
+        item: Any = self.item
+        # Each set of parameters is a search of its own, and may come to other places.
+        if not hasattr(item, "callspec"):
+            search.tally.predicates.update(statements_of(item.obj))
         progress = Progress(search, _Terminal(self.item.config))
-        while True:
+        is_over = self._fails_at_first()
+        reports = self.reports
+        while not is_over:
             played = self.one(search.begin(), search.settings)
             reports = self.reports
             if self.broken is not None or played is None or self.is_skipped:
@@ -124,23 +145,57 @@ class Searched(Series):
                 search.failed = played
             elif search.is_sampled:
                 reports = self._compare(played) or reports
-            if not search.wants_more():
-                break
-            progress.show()
-        if search.failed is not None and _is_repeatable(search.failed):
-            search.reproduce(self._repeat)
+            is_over = not search.wants_more()
+            if not is_over:
+                progress.show()
+        if search.failed is not None and search.failure is None and _is_repeatable(search.failed):
+            reports = self._reproduced(search.failed, reports, search.settings)
         self._tell(reports)
         return reports
 
-    @property
-    def _repeat(self) -> Any:
-        return functools.partial(self.repeat, settings=self._search.settings)
+    def _reproduced(
+        self, found: Played, reports: list[pytest.TestReport], settings: Settings
+    ) -> list[pytest.TestReport]:
+        """Shrink and repeat a failure with these *reports*; return those of what it has become."""
+        from simclock.searching import Follow
+
+        failure = self._search.reproduce(self._repeat(settings))
+        if failure.reproduced < failure.repetitions or failure.token == found.schedule.token:
+            return reports
+        assert self._search.failed is not None
+        self.repeat(Follow(self._search.failed.schedule, strict=True), settings)
+        return self.reports
+
+    def _repeat(self, settings: Settings) -> Any:
+        return functools.partial(self.repeat, settings=settings)
+
+    def _fails_at_first(self) -> bool:
+        """Run the schedules that have failed in earlier searches; return whether one fails now."""
+        search = self._search
+        corpus = corpus_of(self.item)
+        if corpus is None:
+            return False
+        settings = corpus.run_first(test_id(self.item), search, self._run_kept)
+        if settings is None:
+            return False
+        assert search.failed is not None
+        if _is_repeatable(search.failed):
+            self.reports = self._reproduced(search.failed, self.reports, settings)
+        return True
+
+    def _run_kept(self, answers: Given, settings: Settings) -> tuple[Played, bool] | None:
+        """Run a schedule that has failed before; return the run, and whether it fails now."""
+        played = self.one(answers, settings)
+        self.begun -= 1
+        if self.broken is not None or played is None or self.is_skipped:
+            return None  # as the first run will
+        return played, self.is_failure
 
     def _compare(self, played: Played) -> list[pytest.TestReport] | None:
         """Repeat a run that has passed; return the reports of the repetition if that fails."""
         from simclock import Divergence
 
-        again = self._search.sample(played, self._repeat)
+        again = self._search.sample(played, self._repeat(self._search.settings))
         # Where it went another way, that is said with the evidence.
         if again.error is None or isinstance(again.error, Divergence):
             return None
@@ -161,13 +216,16 @@ class Searched(Series):
         return reports
 
     def _number(self) -> str:
+        if self._search.is_kept:
+            return "a schedule that has failed before"
         return f"run {self.begun} of at most {self._search.runs}"
 
     def _tell(self, reports: list[pytest.TestReport]) -> None:
         from simclock.searching import evidence_lines
 
         search = self._search
-        report = search.report()
+        whole = search.report()
+        report = whole._replace(evidence=own(whole.evidence, str(self.item.path)))
         lines = []
         if search.failed is not None:
             lines = self._failure_lines(search.failed, report.failure)
@@ -175,16 +233,19 @@ class Searched(Series):
         self.tell(reports, [*lines, *evidence_lines(report.evidence)])
         for each in reports:
             reporting.set_search(each, report, is_failure=search.failed is not None)
+            reporting.set_predicates(each, whole)
 
     def _failure_lines(self, failed: Played, failure: Any) -> list[str]:
+        from simclock.searching import reproduction
+
         token = failed.schedule.token
         if failure is None:
             lines = [f"{self._number()} was ended by a limit, and is not repeated"]
         else:
-            reproduced = f"reproduced {failure.reproduced}/{failure.repetitions}"
             lines = [
-                f"{self._number()} failed, by strategy {failure.strategy}; {reproduced}",
+                f"{self._number()} failed, by strategy {failure.strategy}; {reproduction(failure)}",
                 *failure.difference.splitlines(),
+                *failure.story.splitlines(),
             ]
         lines.append(self.again(f"--simclock-replay={token}"))
         path = _keep(self.item, token)
@@ -193,32 +254,25 @@ class Searched(Series):
         return lines
 
 
+def own(evidence: Evidence, file: str) -> Evidence:
+    """Return *evidence* with the statements of *file*, the test's module, only.
+
+    Those of the program may be there for another test; they are judged over the session.
+    """
+    found = [each for each in evidence.predicates if each.file == file]
+    return evidence._replace(predicates=tuple(found))
+
+
 def _is_repeatable(played: Played) -> bool:
     """Return whether to repeat a failure: not what has taken as long as it was allowed."""
     return played.verdict == "failed" and not is_timeout(played.error)
 
 
 def _keep(item: pytest.Item, token: str) -> str | None:
-    """Keep a schedule in pytest's cache, with where it comes from; return the file."""
-    import platform
-    from importlib.metadata import version
-
-    cache = getattr(item.config, "cache", None)
-    if cache is None:
-        return None
-    name = "".join(letter if letter.isalnum() else "-" for letter in item.nodeid)[-100:]
-    # Of parametrised tests that only differ in their signs, each has its own.
-    digest = hashlib.sha256(item.nodeid.encode()).hexdigest()[:8]
-    provenance = {
-        "token": token,
-        "test": item.nodeid,
-        "python": platform.python_version(),
-        "simclock": version("simclock"),
-    }
-    try:
-        path = Path(cache.mkdir("simclock")) / f"{name}-{digest}.json"
-        path.write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
-    except OSError:
+    """Keep a schedule for the next search; return the file."""
+    corpus = corpus_of(item)
+    path = None if corpus is None else corpus.keep(test_id(item), token)
+    if path is None:
         return None
     with contextlib.suppress(ValueError):
         path = path.relative_to(item.config.invocation_params.dir)
@@ -230,7 +284,7 @@ class Check(Series):
 
     def run(self) -> list[pytest.TestReport]:
         """Run the test, and the same again."""
-        from simclock.searching import Follow, chosen, compared, repeated, settings_of
+        from simclock.searching import chosen, differing, settings_of
 
         settings = settings_of(latency=0)
         repeat = functools.partial(self.repeat, settings=settings)
@@ -241,12 +295,7 @@ class Check(Series):
         is_failure = self.is_failure
         found = ""
         if not is_failure or _is_repeatable(first):
-            # The first run of all imports modules and fills caches: the others are compared.
-            second = repeat(Follow(first.schedule, strict=False))
-            found = compared(second, repeated(second.schedule, repeat))
-            if not found and second.signature != first.signature:
-                found = f"two runs of one schedule ended differently: {first.signature or 'passed'}"
-                found += f", {second.signature or 'passed'}"
+            found = differing(first, repeat, CHECKS)
         again = self.again("--simclock-check")
         if is_failure:
             self.tell(reports, [*found.splitlines(), again])
@@ -277,22 +326,18 @@ class Replay(Series):
         schedule = self._schedule
         settings = Settings(schedule.fidelity, schedule.latency_ns, {"seed": schedule.seed})
         follow = Follow(schedule, strict=self._strict)
-        found = ""
-        played = None
-        try:
-            played = self.one(follow, settings)
-        except Divergence as divergence:
-            found = str(divergence)
+        played = self.one(follow, settings)
         reports = self.reports
-        if played is None and not found:
+        if played is None:
             return reports
         said = follow.diverged
         if self._strict and said and not self.is_failure:
             # Also if the test has swallowed the error.
-            self.fail(reports, f"Divergence: {found or said}")
+            found = played.error if isinstance(played.error, Divergence) else said
+            self.fail(reports, f"Divergence: {found}")
         if said:
             said = f"the run first differs from its schedule at {said}"
-        elif played is not None and played.schedule != schedule:
+        elif played.schedule != schedule:
             points = f"{played.schedule.points} of {schedule.points} choice points"
             said = f"the run followed its schedule for {points}"
         else:

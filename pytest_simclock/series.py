@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from _pytest.logging import catching_logs
@@ -19,13 +19,14 @@ from _pytest.runner import (
     runtestprotocol,
 )
 
-from pytest_simclock import reporting
+from pytest_simclock import reporting, timelines
 from pytest_simclock.testrun import test_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simclock.searching import Follow, Played, Settings
+    from simclock import Simulation
+    from simclock.searching import Given, Played, Settings
 
     # What makes the choices of a run.
     Answers = Any
@@ -41,12 +42,24 @@ def chosen_for(item: pytest.Item) -> dict[str, Any]:
     return item.stash.get(_chosen, {})
 
 
+class _Run(NamedTuple):
+    """A run of which a timeline can be made."""
+
+    simulation: Simulation
+    token: str
+    error: BaseException | None
+    is_failure: bool
+
+
 class Series:
     """The runs of one test.
 
     Args:
         item: The test.
     """
+
+    # Whether there may be thousands of runs, of which the failing one is repeated.
+    is_long = False
 
     def __init__(self, item: pytest.Item) -> None:
         self.item = item
@@ -57,7 +70,9 @@ class Series:
         self.begun = 0
         # What a strategy has raised in the last run.
         self.broken: BaseException | None = None
-        self._played: Played | None = None
+        # The last run that had a simulation, with its schedule and error; of those that failed,
+        # if there are any.
+        self._shown: _Run | None = None
         self._seconds: dict[str, float] = {}
         self._virtual = 0.0
 
@@ -73,6 +88,7 @@ class Series:
         """
         try:
             reports = self.run()
+            self._tell_timeline(reports)
         # A user's strategy has failed, or pytest-timeout ends the test between two runs.
         except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - it is reported
             reports = self._cut_off(error)
@@ -144,17 +160,12 @@ class Series:
 
     # ----------------------------------------------------------------------- a run
 
-    def repeat(self, answers: Follow, settings: Settings) -> Played:
+    def repeat(self, answers: Given, settings: Settings) -> Played:
         """Run again a test that has had a simulation; see `one`. Nobody hears of it."""
-        from simclock import Divergence
-
         counted = _failed_subtests(self.item.config)
         before = dict(counted)
         try:
             played = self.one(answers, settings, is_repetition=True)
-        except Divergence as divergence:
-            assert self._played is not None
-            return self._played._replace(error=divergence)
         finally:
             counted.clear()
             counted.update(before)
@@ -164,20 +175,20 @@ class Series:
     def one(
         self, answers: Answers, settings: Settings, *, is_repetition: bool = False
     ) -> Played | None:
-        """Run the test once; return what the run was like, or None if it had no simulation.
+        """Run the test once; return what the run was like, or None if it had no simulation."""
+        # Pytest imports it when a thread first raises: that run would be like no other one.
+        import tracemalloc  # noqa: F401
 
-        Raises:
-            Divergence: The run has passed, and does not follow its schedule to the end.
-        """
         from simclock.errors import PluginError
-        from simclock.searching import Follow, Played, Recorder, noting_unhandled
+        from simclock.searching import Played, Recorder, noting_unhandled
 
         self.begun += not is_repetition
         recorder = Recorder(answers, settings.fidelity, settings.latency_ns)
         run = self.item.stash[test_run]
         run.forget()
         self._as_collected.restore()
-        self.item.stash[_chosen] = {"choices": recorder, **settings.options}
+        watched = timelines.is_on(self.item.config, is_seen=is_repetition or not self.is_long)
+        self.item.stash[_chosen] = {"choices": recorder, "timeline": watched, **settings.options}
         unhandled: list[BaseException] = []
         try:
             with noting_unhandled(unhandled, quietly=False):
@@ -195,10 +206,22 @@ class Series:
         if run.last is None:
             return None
         played = Played.of(run.last, recorder, self._error(run.raised))
-        self._played = played
-        if isinstance(answers, Follow) and played.error is None:
-            answers.end(recorder.points)
+        if self.is_failure or self._shown is None or not self._shown.is_failure:
+            self._shown = _Run(run.last, played.schedule.token, played.error, self.is_failure)
         return played
+
+    def _tell_timeline(self, reports: list[pytest.TestReport]) -> None:
+        """Write the timeline of the run that counts, if it is wanted, and say where it is."""
+        shown = self._shown
+        is_failure = any(report.failed for report in reports)
+        if shown is None or shown.is_failure != is_failure:
+            return
+        again = reporting.command(self.item, f"--simclock-replay={shown.token}")
+        said = timelines.write(
+            self.item, shown.simulation, shown.error, again=again, is_failure=is_failure
+        )
+        if said is not None:
+            self.tell(reports, [said])
 
     def _may_raise_in_threads(self) -> bool:
         """Return whether the test says that an exception of a thread is nothing to warn of."""

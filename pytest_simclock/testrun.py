@@ -80,6 +80,12 @@ class TestRun:
         self.last: Simulation | None = None
         # What a report that is a failure is about, the first one.
         self.raised: BaseException | None = None
+        # Of the last example that has failed, if it is a test with examples: when, in virtual
+        # seconds of its own, and the token of its schedule if it is no canonical one.
+        self._failed_at: float | None = None
+        self.token: str | None = None
+        # Whether an example was run under the schedule that is to be replayed.
+        self.has_replayed = False
 
     # ------------------------------------------------------------------ the parts
 
@@ -360,6 +366,11 @@ class TestRun:
         return self._elapsed + self.simulation.elapsed
 
     @property
+    def failed_at(self) -> float:
+        """The virtual time of a failure: of its example, if it is a test with examples."""
+        return self.elapsed if self._failed_at is None else self._failed_at
+
+    @property
     def escapes(self) -> list[str]:
         """For what the test has waited in real time so far, one line each."""
         now = () if self._harness is None else self.simulation.escapes
@@ -385,6 +396,7 @@ class TestRun:
             with self.worlds.inside(self._harness), self._own_example(seeded) as own:
                 yield own
             return
+        examples.check_not_drawn(self._item)
         with self.worlds.inside(self._harness):
             self._begin_again()
         # In real time: a test that did so itself would mean all those after it.
@@ -393,6 +405,9 @@ class TestRun:
             try:
                 yield self.simulation
                 self._tell()
+            except BaseException as error:
+                self._note_example(error, self.simulation.elapsed, None)
+                raise
             finally:
                 self._begin_again()
 
@@ -400,18 +415,28 @@ class TestRun:
     def _own_example(self, seeded: Any) -> Generator[Simulation, None, None]:
         from simclock import Leak
 
-        own, _ = self._running.new_simulation(self._item)
+        options, _ = self._running.options_of(self._item)
+        block, token = examples.simulation(self._item, options, self)
+        elapsed = 0.0
         try:
-            with own:
+            with block as own:
+                self.last = own
                 random.setstate(seeded)
                 try:
                     yield own
                 finally:
-                    self._elapsed += own.elapsed
-        except Leak as leak:
-            if self._strict:
-                raise
-            self._leaked(leak)
+                    elapsed = own.elapsed
+                    self._elapsed += elapsed
+        except BaseException as error:
+            if isinstance(error, Leak) and not self._strict:
+                self._leaked(error)
+                return
+            self._note_example(error, elapsed, token())
+            raise
+
+    def _note_example(self, error: BaseException, seconds: float, token: str | None) -> None:
+        if examples.is_failure(error):
+            self._failed_at, self.token = seconds, token
 
     def _begin_again(self) -> None:
         assert self._harness is not None

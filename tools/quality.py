@@ -4,15 +4,20 @@
 exactly where every schedule can be run (and, from a model of it, how likely the random walk fails),
 by sampling elsewhere. ``campaign`` runs searches as a user would, against these figures.
 ``replay`` finds each bug once, and repeats the failure in another process with another hash seed.
+``hypothesis`` lets Hypothesis draw the schedules.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import concurrent.futures
+import contextlib
 import functools
 import importlib.metadata
 import importlib.util
+import inspect
+import io
 import json
 import math
 import os
@@ -21,12 +26,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
+
 import simclock
 from simclock._core.choices import CLOCK, COST
 from simclock._core.recording import Follow
 from simclock._explore.choosing import chosen, settings_of
 from simclock._explore.playing import play
 from simclock._strategies.randomised import RATES
+from simclock.hypothesis import schedules
 
 FOLDER = Path(__file__).parents[1] / "tests" / "quality"
 FIGURES = FOLDER / "rates.json"
@@ -132,7 +140,7 @@ def failures(scenario, strategy, runs, seed):
     while count < runs and not made.finished:
         made.begin()
         played = play(scenario, made, settings)
-        made.end(complete=played.verdict != "inconclusive" and not played.is_fair)
+        made.end(complete=played.is_complete)
         count += 1
         failed += played.error is not None
     return count, failed
@@ -276,7 +284,7 @@ settings = searching.Settings(schedule.fidelity, schedule.latency_ns, {"seed": s
 same = 0
 for _ in range(int(sys.argv[3])):
     again = play(bug, searching.Follow(schedule, strict=True), settings)
-    same += (type(again.error).__name__, again.digest) == (sys.argv[4], sys.argv[5])
+    same += (type(again.error).__name__, again.trace.digest) == (sys.argv[4], sys.argv[5])
 print(same)
 """
 
@@ -294,7 +302,7 @@ def replay(options):
         schedule = simclock.Schedule.from_token(token)
         settings = settings_of(latency=schedule.latency_ns / 1e9)
         played = play(programs()[name].bug, Follow(schedule, strict=True), settings)
-        found = (type(played.error).__name__, played.digest)
+        found = (type(played.error).__name__, played.trace.digest)
         same = [
             subprocess.run(  # noqa: S603 - this file's own program
                 [sys.executable, "-c", REPEAT, name, token, str(TIMES), *found],
@@ -311,6 +319,52 @@ def replay(options):
     return 1 if wrong else 0
 
 
+def drawn(options):
+    """Tell after how many examples Hypothesis found each bug, and with how many deviations."""
+    tasks = [
+        (name, number, options.runs)
+        for name in options.programs
+        for number in range(options.campaigns)
+    ]
+    found = dict(zip(tasks, _spread(_drawn, tasks, options.jobs), strict=True))
+    for name in options.programs:
+        of_name = [found[task] for task in tasks if task[0] == name]
+        firsts = sorted(first for first, _ in of_name if first)
+        sizes = sorted(size for first, size in of_name if first)
+        print(
+            f"{name}: found by {len(firsts)} of {len(of_name)}, after {firsts}, shrunk to {sizes}"
+        )
+    return 0
+
+
+def _drawn(name, number, runs):
+    bug = programs()[name].bug
+    tried = 0
+    firsts, sizes = [], []
+
+    @hypothesis.seed(number)
+    @hypothesis.settings(
+        max_examples=runs,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(schedule=schedules())
+    def test(schedule):
+        nonlocal tried
+        tried += 1
+        try:
+            schedule.run(*((asyncio.run, bug()) if inspect.iscoroutinefunction(bug) else (bug,)))
+        except Exception:
+            firsts.append(tried)
+            sizes.append(len(schedule.deviations))
+            raise
+
+    with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
+        test()
+    return (firsts[0], sizes[-1]) if firsts else (0, 0)
+
+
 def _spread(function, tasks, jobs):
     """Yield what *function* returns for each task's arguments."""
     with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
@@ -320,7 +374,7 @@ def _spread(function, tasks, jobs):
 def main(arguments=None):
     """Run the command; return the exit status."""
     parser = argparse.ArgumentParser(prog="./dev quality", description=__doc__)
-    parser.add_argument("command", choices=("rates", "campaign", "replay"))
+    parser.add_argument("command", choices=("rates", "campaign", "replay", "hypothesis"))
     parser.add_argument("programs", nargs="*", default=list(programs()), metavar="PROGRAM")
     parser.add_argument("--runs", type=int, default=1000, help="of a search or a sample")
     parser.add_argument("--campaigns", type=int, default=20)
@@ -330,7 +384,8 @@ def main(arguments=None):
     unknown = [name for name in options.programs if name not in programs()]
     if unknown:
         parser.error(f"no such program: {', '.join(unknown)}")
-    return {"rates": rates, "campaign": campaign, "replay": replay}[options.command](options)
+    commands = {"rates": rates, "campaign": campaign, "replay": replay, "hypothesis": drawn}
+    return commands[options.command](options)
 
 
 if __name__ == "__main__":

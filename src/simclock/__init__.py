@@ -35,6 +35,7 @@ from simclock.errors import (
     SimclockError,
     Stalled,
     Unsupported,
+    Violation,
 )
 from simclock.hookspecs import hookimpl
 from simclock.registry import register, unregister
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
     from simclock._core.threads import SimThread, ThreadState
     from simclock._core.trace import Record, Trace
     from simclock._explore.exploring import check, explore, replay
+    from simclock._explore.outcomes import Outcome, Outcomes, outcomes
     from simclock._explore.report import Evidence, Failure, Report, ScheduleFailure
+    from simclock._report.timeline import Timeline
     from simclock._strategies.base import Strategy
     from simclock.flavours.aio.loop import SimEventLoop
     from simclock.simulation import Simulation, active, run
@@ -57,9 +60,13 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "explore",
     "replay",
     "check",
+    "outcomes",
     "Report",
     "Failure",
     "Evidence",
+    "Outcomes",
+    "Outcome",
+    "Timeline",
     "Schedule",
     "Strategy",
     "ChoicePoint",
@@ -74,6 +81,7 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "Leak",
     "Divergence",
     "ScheduleFailure",
+    "Violation",
     "Unsupported",
     "PluginError",
     "SimThread",
@@ -94,10 +102,14 @@ __getattr__ = lazily(
         "explore": "simclock._explore.exploring",
         "replay": "simclock._explore.exploring",
         "check": "simclock._explore.exploring",
+        "outcomes": "simclock._explore.outcomes",
+        "Outcome": "simclock._explore.outcomes",
+        "Outcomes": "simclock._explore.outcomes",
         "Report": "simclock._explore.report",
         "Failure": "simclock._explore.report",
         "Evidence": "simclock._explore.report",
         "ScheduleFailure": "simclock._explore.report",
+        "Timeline": "simclock._report.timeline",
         "Schedule": "simclock._core.schedule",
         "Strategy": "simclock._strategies.base",
         "ChoicePoint": "simclock._core.choices",

@@ -14,11 +14,19 @@ __all__ = [
     "Stalled",
     "Unsupported",
     "Unwind",
+    "Violation",
 ]
 
 
 class SimclockError(Exception):
-    """Anything that simclock reports about a simulation."""
+    """Anything that simclock reports about a simulation.
+
+    Attributes:
+        where: Where the threads are that it is about, one text each, if it is about some: what
+            tells it from another error of this type.
+    """
+
+    where: tuple[str, ...] = ()
 
 
 class Deadlock(SimclockError, RuntimeError):
@@ -59,6 +67,19 @@ class Unsupported(SimclockError, RuntimeError):
 
 class Divergence(SimclockError, RuntimeError):
     """A run did not come to the choices of the schedule that it was to follow."""
+
+
+class Violation(SimclockError, AssertionError):
+    """What a program states to hold does not hold; see `simclock.predicates`.
+
+    Attributes:
+        site: File and line of the statement.
+    """
+
+    def __init__(self, text: str, site: str = "") -> None:
+        super().__init__(text)
+        self.site = site
+        self.where = (site, text.partition("\n")[0])
 
 
 class PluginError(SimclockError, RuntimeError):

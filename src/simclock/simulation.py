@@ -7,25 +7,30 @@ import functools
 import inspect
 import itertools
 import os
+import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simclock import flavours, plugins
+from simclock import flavours, plugins, predicates
 from simclock._boundary import _native, activation, realtime, signals, wallclock
 from simclock._boundary.active import kernels
 from simclock._boundary.lines import labels
+from simclock._boundary.logs import Listener
 from simclock._boundary.port import NativePort
 from simclock._core.choices import Canonical
 from simclock._core.instants import SECOND, START_NS, delta_to_ns, to_ns, to_seconds
 from simclock._core.kernel import Kernel
+from simclock._core.notes import NotedChoices, NotedTrace, Notes
 from simclock._core.ports import Limits
 from simclock._core.trace import ObservedTrace
-from simclock.errors import Leak
+from simclock._core.watching import Watch, traceback_of
+from simclock.errors import Leak, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from simclock._core.choices import ChoiceSource
     from simclock._core.threads import SimThread
@@ -94,6 +99,8 @@ class Simulation:
         choices: Answers the run's choice points; see `simclock.explore`, which makes such sources.
             By default each is answered canonically: the running thread goes on, and who came
             first is first.
+        timeline: Whether to note beside the trace what `simclock.Timeline` shows if it can: the
+            lines of the program that records come from, the choices in words, log lines.
 
     Raises:
         TypeError, ValueError: An option has no meaning.
@@ -117,6 +124,7 @@ class Simulation:
         lines: Iterable[str] = (),
         opcodes: Iterable[str] = (),
         choices: ChoiceSource | None = None,
+        timeline: bool = False,
     ) -> None:
         if not isinstance(seed, int):
             raise TypeError(f"seed must be an integer: {seed!r}\ngive a number such as 0")
@@ -141,6 +149,11 @@ class Simulation:
         self._real_packages = _package_names(real_packages)
         self._labels = labels(lines, opcodes)
         self._choices: ChoiceSource = Canonical() if choices is None else choices
+        # What was seen so far of the statements of `simclock.predicates`, also in simulations that
+        # were opened inside.
+        self.predicates = predicates.Ledger()
+        self._notes = Notes() if timeline else None
+        self._listener: Listener | None = None
         self._kernel: Kernel | None = None
         self._pid = 0
         self._closed = False
@@ -166,6 +179,8 @@ class Simulation:
         self._extend(kernel)
         self._pid = os.getpid()
         activation.open_boundary(kernel, self._seed, clock(), plugins.simulate, self._labels)
+        if self._listener is not None:
+            self._listener.start()
         _open.append(self)
         blocks.append(self)
         return self
@@ -175,8 +190,15 @@ class Simulation:
         kernel.describe_deadlock = functools.partial(plugins.describe_deadlock, self)
         kernel.describe_thread = plugins.describe_thread
         kernel.tell_task = plugins.tell_task
-        if plugins.has_trace_observers():
+        trace: ObservedTrace | None = None
+        if self._notes is not None:
+            trace = NotedTrace(self._notes, kernel.fail)
+            self._listener = Listener(kernel, self._notes)
+            if kernel.source.interested:
+                kernel.source = NotedChoices(kernel.source, self._notes, trace.__len__)
+        elif plugins.has_trace_observers():
             trace = ObservedTrace(kernel.fail)
+        if trace is not None:
             kernel.trace = trace
             trace.observers += plugins.trace_observers(self)
 
@@ -187,6 +209,7 @@ class Simulation:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        __tracebackhide__ = True
         if self._pid != os.getpid() or self._closed:
             return  # a forked child: its simulation is gone
         kernel = self._running()
@@ -201,7 +224,11 @@ class Simulation:
             leaks = _native.call_kernel(kernel.end)
         finally:
             _open.remove(self)
+            if _open:
+                _open[-1].predicates.update(self.predicates)
             blocks.remove(self)
+            if self._listener is not None:
+                self._listener.stop()
             activation.close_boundary()
             kernel.forget()
             failure = kernel.failure
@@ -210,7 +237,10 @@ class Simulation:
                 is_copy = isinstance(error, type(failure)) and str(error) == str(failure)
                 raise failure from None if is_copy else error
         if leaks and error is None:
-            raise Leak(_describe(leaks))
+            leak = Leak(_describe(leaks))
+            # Without since when, which differs from schedule to schedule.
+            leak.where = tuple(sorted(line.partition(", waits for")[0] for line in leaks))
+            raise leak
 
     # ------------------------------------------------------------------- the clock
 
@@ -353,6 +383,71 @@ class Simulation:
         kernel.trace.add(kernel.world.now_ns, kernel.current.path, "mark", label)
         kernel.checkpoint(label)
 
+    def invariant(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        """Have *function* called at each step; the run fails when it returns false, or raises.
+
+        At each step: wherever another thread may go on, and before each step of
+        a task of asyncio. One that returns None has not found anything wrong:
+        it may consist of assertions. It is called by whichever thread is there,
+        must only look at the state, and takes no time; where it would have to
+        wait, the run fails with a ``RuntimeError``. Can be used as a decorator.
+
+        Until the simulation ends; in a test of a whole suite, until the test's end.
+
+        Returns:
+            *function*.
+
+        Raises:
+            TypeError: It is no function without arguments, or a coroutine function.
+        """
+        kernel = self._running()
+        given: Any = function
+        if not callable(given) or inspect.iscoroutinefunction(given):
+            raise TypeError(
+                f"this is no invariant: {function!r}\n"
+                "give a function without arguments that returns whether all is well"
+            )
+        name = getattr(given, "__qualname__", type(given).__name__)
+        # An object that can be called has none of its own; there it is where it was handed over.
+        code = getattr(given, "__code__", None)
+        caller = sys._getframe(1)
+        line = caller.f_lineno if code is None else code.co_firstlineno
+        site = f"{Path((code or caller.f_code).co_filename).name}:{line}"
+        watch = kernel.watch or Watch(kernel)
+        watch.add(name, site, function)
+        return function
+
+    def _violated(self, error: Violation, frame: FrameType) -> None:
+        """Let the run fail with *error*, which is about to be raised where *frame* is."""
+        _native.call_kernel(self._fail, error, frame)
+
+    def _fail(self, error: Violation, frame: FrameType) -> None:
+        kernel = self._running()
+        if kernel.failure is not None or kernel.unwinding:
+            return
+        if kernel.current is kernel.root:
+            before = kernel.root.error
+            kernel.fail(error)
+            kernel.root.error = before
+        else:
+            # The thread raises it where it is. The main thread, which waits, raises a copy: both
+            # have a traceback that ends there.
+            copy = Violation(str(error), error.site)
+            kernel.fail(copy.with_traceback(traceback_of(frame)))
+
+    def _pass_instant(self, latest_ns: int) -> None:
+        """Wait for the next instant at which something may happen, or the latest; then settle."""
+        self._call(self._next_instant, latest_ns)
+
+    def _next_instant(self, latest_ns: int) -> None:
+        kernel = self._running()
+        # A loop that has started this thread has told nobody yet what it waits for.
+        kernel.settle()
+        first_ns = kernel.scheduler.timers.next_deadline_ns()
+        soon_ns = latest_ns if first_ns is None else min(first_ns, latest_ns)
+        kernel.sleep_until(max(soon_ns, kernel.world.now_ns + 1))
+        kernel.settle()
+
     # ----------------------------------------------------------- the world outside
 
     def hold(self, owner: str) -> Hold:
@@ -388,6 +483,11 @@ class Simulation:
     def started_threads(self) -> int:
         """How many simulated threads there have been, with the one that opened it."""
         return self._known().started_threads
+
+    @property
+    def thread_names(self) -> dict[str, str]:
+        """The names of simulated threads by their paths, also of those that have ended lately."""
+        return self._known().thread_names()
 
     @property
     def trace(self) -> Trace:
@@ -503,6 +603,7 @@ def run(function: Callable[..., Result], *args: Any, **options: Any) -> Result:
             f"this does not run by itself: {function!r}\n"
             f"give it to what runs coroutines: simclock.run(asyncio.run, {name}())"
         )
+    __tracebackhide__ = True
     with Simulation(**options):
         return function(*args)
 
@@ -510,6 +611,9 @@ def run(function: Callable[..., Result], *args: Any, **options: Any) -> Result:
 def active() -> Simulation | None:
     """Return the simulation that the calling thread belongs to, or None."""
     return _open[-1] if _open and _native.simulated() else None
+
+
+predicates.connect(active)
 
 
 def real_seconds() -> float:

@@ -23,6 +23,7 @@ SOURCES = {"simclock": ROOT / "src" / "simclock", "pytest_simclock": ROOT / "pyt
 # the test: say first where it belongs.
 TABLE: dict[str, set[str]] = {
     "errors": set(),
+    "predicates": {"flavours"},
     "_core": set(),
     "_boundary": {"_core", "time_machine", "freezegun"},
     "_strategies": {"_core"},
@@ -35,19 +36,21 @@ TABLE: dict[str, set[str]] = {
     },
     "simulation": {
         "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "plugins",
+        "predicates",
     },
     "_lazy": set(),
     "simclock": {
         "_core", "_lazy", "_strategies", "flavours", "hookspecs", "registry", "simulation",
-        "_explore",
+        "_explore", "_report",
     },
     "__main__": {"simclock", "_boundary"},
-    "_explore": {"simulation", "_strategies", "_core", "registry"},
+    "_explain": {"_core"},
+    "_explore": {"simulation", "_strategies", "_core", "_explain", "registry", "predicates"},
     "_report": {"simulation", "_strategies", "_core"},
     "harness": {"simulation", "_core", "_boundary"},
     "testing": {"simclock", "flavours", "pytest"},
     "searching": {"_core", "_explore"},
-    "hypothesis": {"simclock", "hypothesis"},
+    "hypothesis": {"simclock", "searching", "simulation", "hypothesis"},
 }  # fmt: skip
 
 # The systems are ordinary programs: any distribution, but nothing of the simulator.
@@ -66,6 +69,7 @@ WITHOUT_SIMULATOR = {
     "simclock.registry",
     "simclock.hookspecs",
     "simclock.errors",
+    "simclock.predicates",
     "simclock._lazy",
 }
 # What the docstrings of hooks speak of, in annotations.

@@ -6,7 +6,7 @@ import pytest
 
 from simclock import Divergence, LimitReached, PluginError
 from simclock._core.choices import CLOCK, COST, THREAD, Candidate, Canonical, ChoicePoint
-from simclock._core.recording import FAIR_AFTER, Follow, Recorder
+from simclock._core.recording import FAIR_AFTER, Follow, Given, Recorder
 from simclock._core.schedule import Deviation, Schedule
 
 COSTS = ChoicePoint(COST, 3)
@@ -299,3 +299,9 @@ def test_a_run_has_to_be_as_long_as_its_schedule(points, where, expected, found)
     )
     tolerant.end(points)
     assert tolerant.diverged == f"{where}: expected {expected}, found {found}"
+
+
+def test_answers_that_are_given_have_to_choose():
+    with pytest.raises(NotImplementedError):
+        Given().choose(ChoicePoint("timers", 2))
+    Given().end(3)

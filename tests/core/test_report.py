@@ -141,7 +141,7 @@ def test_a_stack_without_source_has_its_lines_all_the_same(bench):
     b.spawn("nowhere", namespace["body"], daemon=True)
     b.kernel.settle()
 
-    text = report.deadlock(b.kernel, potential=False)
+    text = str(report.deadlock(b.kernel, potential=False))
 
     assert "    made-up.py:2 in body\n    " in text
 

@@ -130,3 +130,8 @@ def test_half_a_token_is_told_from_a_whole_one(text):
         f"this token of a schedule is damaged: {text[:40]!r}..., {len(text)} letters",
         "copy the whole token, as the failure has printed it, or give the file that has it",
     ]
+
+
+def test_what_is_no_text_is_no_token():
+    with pytest.raises(TypeError, match="this is no token of a schedule: None\n"):
+        Schedule.from_token(None)

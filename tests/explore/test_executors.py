@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import concurrent.futures
+import pickle
 import re
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import simclock
-from simclock._explore.spreading import PART
+from simclock._explore.alone import ANSWERED, ASKED, call_alone, main
+from simclock._explore.campaign import PART
 
-UNBOUND = "an executor's workers cannot share a strategy"
+UNBOUND = "parts of a search cannot share a strategy"
 
 
 class Here(concurrent.futures.Executor):
@@ -149,7 +154,7 @@ def test_when_nothing_is_left_no_part_is_waited_for():
 
 def test_a_budget_ends_the_search_between_parts():
     report = simclock.explore(
-        three_in_a_row, runs=10**5, budget=1e-9, strategy="random", executor=Here()
+        three_in_a_row, runs=10**4, budget=1e-9, strategy="random", executor=Here()
     )
 
     assert report.runs == 0
@@ -205,9 +210,87 @@ def test_an_instance_of_a_strategy_cannot_be_shared():
         simclock.explore(three_in_a_row, strategy=Mine(), executor=Here())
 
 
-def test_a_pool_of_threads_says_why_not():
+def test_threads_of_a_pool_have_a_process_for_each_part(monkeypatch):
+    # Where a child process finds the scenario: this module is in no folder that Python looks in.
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        there = simclock.explore(three_in_a_row, runs=2 * PART, strategy="random", executor=pool)
+    here = simclock.explore(three_in_a_row, runs=2 * PART, strategy="random", executor=Here())
+
+    assert found(there) == found(here)
+
+
+def test_a_process_for_a_part_has_the_options_of_this_one():
+    program = (
+        "import concurrent.futures as c, simclock._explore.alone as a\n"
+        "with c.ThreadPoolExecutor(1) as pool:\n"
+        "    print(pool.submit(a.call_alone, eval, '__import__(\"sys\").flags.optimize').result())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-OO", "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "2\n"
+
+
+class Slow(Here):
+    """Calls back late, as some do: who waits for the result is told first."""
+
+    def submit(self, function, /, *args, **kwargs):
+        done = super().submit(function, *args, **kwargs)
+        done.add_done_callback = lambda callback: None
+        return done
+
+
+def test_a_part_is_kept_before_its_search_returns(tmp_path):
+    options = {"runs": 2 * PART, "strategy": "random", "resume": tmp_path}
+    first = simclock.explore(three_in_a_row, executor=Slow(), **options)
+    kept = list(tmp_path.glob("*/*.json"))
+    none = Here()
+    second = simclock.explore(three_in_a_row, executor=none, **options)
+
+    assert (len(kept), none.jobs) == (2, 0)
+    assert found(first) == found(second)
+
+
+def test_a_part_is_kept_once(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        "simclock._explore.files.write", lambda path, data: written.append(path.name)
+    )
+    simclock.explore(
+        three_in_a_row, runs=2 * PART, strategy="random", resume=tmp_path, executor=Here()
+    )
+
+    assert len(written) == len(set(written)) == 3  # with the mark of the folder
+
+
+def test_a_process_that_dies_is_told(monkeypatch):
+    monkeypatch.setattr(f"{call_alone.__module__}.CHILD", "import os; os._exit(3)")
     with (
-        concurrent.futures.ThreadPoolExecutor(2) as pool,
-        pytest.raises(simclock.Unsupported, match="cannot open a simulation"),
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+        pytest.raises(concurrent.futures.BrokenExecutor, match="has ended with 3"),
     ):
-        simclock.explore(three_in_a_row, runs=50 * PART, strategy="random", executor=pool)
+        simclock.explore(three_in_a_row, strategy="random", executor=pool)
+
+
+def test_what_a_process_alone_does(tmp_path, monkeypatch):
+    (tmp_path / ASKED).write_bytes(pickle.dumps((abs, -3)))
+    monkeypatch.setattr("sys.argv", ["", str(tmp_path)])
+    main()
+    assert pickle.loads((tmp_path / ANSWERED).read_bytes()) == (True, 3)
+    (tmp_path / ASKED).write_bytes(pickle.dumps((abs, "3")))
+    main()
+    is_good, error = pickle.loads((tmp_path / ANSWERED).read_bytes())
+    assert not is_good
+    assert isinstance(error, TypeError)
+
+
+def test_what_a_thread_asks_for_is_done_in_another_process():
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(call_alone, abs, -3).result() == 3
+
+
+def test_what_is_raised_in_another_process_is_raised_here():
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, pytest.raises(TypeError):
+        pool.submit(call_alone, abs, "3").result()

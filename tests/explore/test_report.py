@@ -181,3 +181,19 @@ def test_only_a_failure_is_raised():
         simclock.Report(FAILURE, EVIDENCE).check()
     assert str(caught.value).startswith("failed: run 7, AssertionError: lost: 1\n")
     assert caught.value.__cause__ is FAILURE.error
+
+
+def test_a_budget_that_has_ended_it_is_said():
+    report = simclock.Report(
+        None, EVIDENCE._replace(ended="by its budget of 1 s, after 9 of 99 runs")
+    )
+
+    assert "  ended by its budget of 1 s, after 9 of 99 runs" in str(report).splitlines()
+
+
+def test_a_search_says_that_its_budget_has_ended_it():
+    report = simclock.explore(lambda: None, runs=10**9, budget=1e-9, strategy="random")
+
+    assert (
+        report.evidence.ended == f"by its budget of 1e-09 s, after {report.runs} of 1000000000 runs"
+    )

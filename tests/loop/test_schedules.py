@@ -229,7 +229,6 @@ def test_the_same_for_a_loop_that_waits_for_them():
     assert played(main, 2, 1) == ([2, 1, 0], [(EVENTS, 3), (EVENTS, 2)])
 
 
-@pytest.mark.skipif(not hasattr(__import__("select"), "epoll"), reason="there is no epoll")
 def test_the_same_for_any_loop_that_asks_epoll():
     def order(*choices):
         asked = Asked(choices)

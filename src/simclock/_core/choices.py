@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 # What is chosen: the labels of the kernel's own choice points. Plugins have others.
 THREAD = "thread"  # who runs next: a thread, or the clock
@@ -52,6 +52,22 @@ class ChoicePoint(NamedTuple):
     preempts: bool = False
 
 
+class Witness(Protocol):
+    """Is told what threads are about to do."""
+
+    def sees(self, trace: Any, thread: Any, subject: object, *, waits: bool) -> None:
+        """Be told that *thread*, a `SimThread`, has come to an operation.
+
+        Called in that thread, with the baton, in the kernel: see `ChoiceSource.choose`.
+
+        Args:
+            trace: Of the run so far, a `Trace`.
+            thread: Its ``operation`` says what.
+            subject: What that is about, if that is known, or None.
+            waits: Whether it waits there.
+        """
+
+
 class ChoiceSource(Protocol):
     """Answers the choice points of one run.
 
@@ -61,6 +77,8 @@ class ChoiceSource(Protocol):
         latency_ns: For how long, in virtual nanoseconds, threads that could run may be kept from
             it while the clock moves; 0: the clock only moves when nobody can run.
         chaos: Whether choices are offered, too, that reality does not have.
+
+    If it is interested and has an attribute ``witness``, a `Witness`, that is told what threads do.
     """
 
     interested: bool

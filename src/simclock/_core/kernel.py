@@ -23,10 +23,8 @@ from simclock._core.threads import SimThread
 from simclock._core.trace import Trace
 from simclock._core.waits import FOREIGN, InPackage, Polled, RealSleep, Resource, Wait
 from simclock.errors import (
-    Deadlock,
     Escape,
     LimitReached,
-    Livelock,
     PluginError,
     SimclockError,
     Stalled,
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from simclock._core.choices import ChoiceSource
     from simclock._core.ports import Limits, Port
     from simclock._core.waits import Alarm
+    from simclock._core.watching import Watch
 
 PACKAGE = str(Path(__file__).parent.parent)
 
@@ -91,6 +90,9 @@ POLL_EVERY = 64
 class Kernel:
     """One simulation's threads, clock and schedule."""
 
+    # What is to hold at each step, if somebody has said so.
+    watch: Watch | None = None
+
     def __init__(self, port: Port, source: ChoiceSource, limits: Limits, external: str) -> None:
         self.port = port
         self.source = source
@@ -100,8 +102,9 @@ class Kernel:
         self.trace = Trace()
         self.world = port.world
         self.world.now_ns = START_NS
-        # Whether the source is asked at all; not any more when the result of the run is fixed.
-        self._choosing = source.interested
+        # Whether the source is asked at all, not any more when the result of the run is fixed; and
+        # who is told what threads do, if anybody is.
+        self._choosing, self._witness = source.interested, getattr(source, "witness", None)
         # Virtual time that has passed by choice since all threads waited, out of the latency.
         self._hurried_ns = 0
         self._let_read(FREE_READS)
@@ -171,6 +174,10 @@ class Kernel:
         """
         self.stretch = name
         self.origin_ns = self.world.now_ns
+        if self.watch is not None:
+            self.watch.close()
+        # The number of its first record.
+        self.first_record = len(self.trace)
         self.failure = None
         self.root.error = None
         # What threads waited for outside, in real time, one line for each.
@@ -219,11 +226,16 @@ class Kernel:
         """Return the last thread with this ident that has ended, if that was lately."""
         return next((t for t in reversed(self._finished.values()) if t.ident == ident), None)
 
+    def thread_names(self) -> dict[str, str]:
+        """Return the names of threads by path; of those that have ended, of the last."""
+        return {each.path: each.name for each in (*self._finished.values(), *self.living.values())}
+
     def exited(self, baton: Any) -> Any:
         """Note that the thread of *baton* has ended; return the baton to hand over to."""
         thread = self.living.pop(baton.serial)
         self.by_ident.pop(thread.ident, None)
         thread.finished = True
+        thread.keep_name()
         self._finished[baton.serial] = thread
         if len(self._finished) > FINISHED_KEPT:
             del self._finished[next(iter(self._finished))]
@@ -256,7 +268,7 @@ class Kernel:
             self._read_step_ns = MICROSECOND
         thread = self._entering()
         if self._choosing:
-            self._about(thread, reason, None if resource is None else resource.key)
+            self._about(thread, reason, None if resource is None else resource.key, waits=True)
         package = "" if resource is None else self.port.real_package()
         if resource is not None and package:
             resource = InPackage(resource, package, self._seconds_until(deadline_ns))
@@ -396,8 +408,7 @@ class Kernel:
     def _let_read(self, times: int) -> None:
         """Let the clock be read so many times at this instant before a reading parks."""
         # Where each takes some time by choice, none is answered in C.
-        self._reads_left = times
-        self.world.reads_left = 0 if self._has_costs() else times
+        self._reads_left, self.world.reads_left = (times, 0) if self._has_costs() else (0, times)
 
     def _has_costs(self) -> bool:
         return self._choosing and self.source.latency_ns > 0
@@ -417,6 +428,8 @@ class Kernel:
 
         *subject* is the object that the operation called *label* is about, if there is one.
         """
+        if self.watch is not None and self.watch.step():
+            return
         world = self.world
         undisturbed = world.steps_left >= 0 and not world.interested
         is_quiet = not undisturbed and self._is_quiet(label, subject)
@@ -511,6 +524,8 @@ class Kernel:
 
     def _entering(self, *, parking: bool = True) -> SimThread:
         """Return the current thread, or end it if the simulation is over for it."""
+        if parking and self.watch is not None:
+            self.watch.before_wait()
         thread = self.current
         if self._strays:
             thread = self._myself()
@@ -562,6 +577,8 @@ class Kernel:
 
     def _deliver(self, thread: SimThread) -> None:
         """Raise what *thread* has to be told, and run its signal handlers."""
+        if self.watch is not None:
+            self.watch.after_turn()
         if thread.error is not None:
             error, thread.error = thread.error, None
             self._deliveries += 1
@@ -617,7 +634,7 @@ class Kernel:
         elif self.steps_at_instant > self._instant_limit:
             self.steps_at_instant = 0
             self._instant_limit = min(self._instant_limit, LEASH_STEPS)
-            self.fail(Livelock(report.livelock(self)))
+            self.fail(report.livelock(self))
             return False
         elif self.steps > self._step_limit:
             self._step_limit = self.steps + LEASH_STEPS
@@ -656,7 +673,7 @@ class Kernel:
             self._wait_outside(owed)  # nothing else is left to do
             return
         try:
-            self.fail(Deadlock(report.deadlock(self, potential=bool(self.port.foreign_threads()))))
+            self.fail(report.deadlock(self, potential=bool(self.port.foreign_threads())))
         except (KeyboardInterrupt, SystemExit) as error:
             self.fail(error)  # out of a describer: this may be any thread, or one that ends
 
@@ -744,7 +761,7 @@ class Kernel:
             chosen = self._ask_for_thread(candidates, deadline_ns, preempts=current is not None)
             if deadline_ns is None or chosen < len(candidates):
                 return self.scheduler.take(candidates[chosen])
-            self._hurry(deadline_ns - self.world.now_ns)
+            self._hurried_ns += deadline_ns - self.world.now_ns
             self.world.now_ns = deadline_ns
             self.trace.add(deadline_ns, "", "jump", "early")
             self._wake_due()
@@ -788,7 +805,7 @@ class Kernel:
         if left_ns <= SHORT_COST_NS or not self._may_hurry():
             return 0
         cost_ns = (0, SHORT_COST_NS, left_ns)[self._ask(ChoicePoint(COST, 3))]
-        self._hurry(cost_ns)
+        self._hurried_ns += cost_ns
         return cost_ns
 
     def _may_hurry(self) -> bool:
@@ -803,16 +820,22 @@ class Kernel:
             return True
         return not (self.port.working() or (self._polled and self._owed()))
 
-    def _hurry(self, duration_ns: int) -> None:
-        self._hurried_ns += duration_ns
-
     def _about(
-        self, thread: SimThread, operation: str, key: int | None, subject: object = None
+        self,
+        thread: SimThread,
+        operation: str,
+        key: int | None,
+        subject: object = None,
+        *,
+        waits: bool = False,
     ) -> None:
         """Note what *thread* is about to do, for who chooses."""
         thread.operation = operation
         thread.subject = 0 if key is None else self._number(key, subject)
         thread.step += 1
+        if self._witness is not None:
+            known = None if key is None else self._subjects.get(key, (0, None))[1]
+            self._witness.sees(self.trace, thread, known, waits=waits)
 
     def _number(self, key: int, subject: object = None) -> int:
         """Return the number of what has this key; 0 for what is not known."""

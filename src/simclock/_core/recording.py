@@ -9,7 +9,7 @@ from simclock._core.schedule import Deviation, Schedule
 from simclock.errors import Divergence, PluginError, SimclockError
 
 if TYPE_CHECKING:
-    from simclock._core.choices import ChoicePoint
+    from simclock._core.choices import ChoicePoint, Witness
 
 # Choice points after which the choices are fair whatever the strategy: what only an unfair
 # schedule can hold up for ever is no finding.
@@ -43,6 +43,8 @@ class Recorder:
     interested = True
 
     def __init__(self, answers: Answers, fidelity: str, latency_ns: int) -> None:
+        # Who answers may also want to know what threads do.
+        self.witness: Witness | None = getattr(answers, "witness", None)
         self._answers = answers
         self.fidelity = fidelity
         self.chaos = fidelity == "chaos"
@@ -70,7 +72,7 @@ class Recorder:
     def _answer(self, point: ChoicePoint) -> int:
         if self.error is not None:
             return 0
-        if self.points > FAIR_AFTER and not isinstance(self._answers, Follow):
+        if self.points > FAIR_AFTER and not isinstance(self._answers, Given):
             self.is_fair = True
             return self._fair(point)
         try:
@@ -93,6 +95,15 @@ class Recorder:
         turns = [self._turns.get(each.path, -1) for each in point.candidates if each.path != CLOCK]
         return turns.index(min(turns))
 
+    def end(self) -> Divergence | None:
+        """End the run; return how it did not come to the end of the schedule that it was given."""
+        if isinstance(self._answers, Given):
+            try:
+                self._answers.end(self.points)
+            except Divergence as divergence:
+                return divergence
+        return None
+
     def schedule(self, seed: int) -> Schedule:
         """Return what this run can be repeated by."""
         return Schedule(seed, self.fidelity, self.latency_ns, tuple(self.deviations), self.points)
@@ -106,7 +117,24 @@ def _failed(answers: Any, what: str, point: ChoicePoint) -> PluginError:
     )
 
 
-class Follow:
+class Given:
+    """Answers that are known before the run: fairness is not to add any."""
+
+    name = "replay"
+
+    def choose(self, point: ChoicePoint) -> int:
+        """Return a number below the point's bound."""
+        raise NotImplementedError
+
+    def end(self, points: int) -> None:
+        """Note that the run is over after so many choice points.
+
+        Raises:
+            Divergence: It should have come to others.
+        """
+
+
+class Follow(Given):
     """Makes the choices of a schedule again.
 
     Args:
@@ -117,8 +145,6 @@ class Follow:
     Attributes:
         diverged: Where the run came to other choice points first, in words, or nothing.
     """
-
-    name = "replay"
 
     def __init__(self, schedule: Schedule, *, strict: bool) -> None:
         self._schedule = schedule

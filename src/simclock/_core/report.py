@@ -12,7 +12,9 @@ from types import BuiltinFunctionType, MethodDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from simclock._core.instants import START_NS, to_seconds
+from simclock._core.places import is_users
 from simclock._core.waits import FOREIGN
+from simclock.errors import Deadlock, Livelock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,8 +44,8 @@ def _who(thread: SimThread) -> str:
     return f"{thread.name} ({thread.path}){started}"
 
 
-def deadlock(kernel: Kernel, *, potential: bool) -> str:
-    """Describe a state in which nobody can ever run again."""
+def deadlock(kernel: Kernel, *, potential: bool) -> Deadlock:
+    """Return the error that describes a state in which nobody can ever run again."""
     blocked = [thread for thread in kernel.living.values() if thread.wait is not None]
     kind = "potential deadlock" if potential else "deadlock"
     fresh = [thread for thread in blocked if not _waits_since_before(thread, kernel)]
@@ -72,8 +74,24 @@ def deadlock(kernel: Kernel, *, potential: bool) -> str:
             "hold the clock with sim.hold(...)"
         )
     else:
-        lines.append(f"{advice}; each run ends here again")
-    return "\n".join(lines)
+        # Under another schedule it may not.
+        lines.append(advice if kernel.source.interested else f"{advice}; each run ends here again")
+    error = Deadlock("\n".join(lines))
+    error.where = tuple(sorted(map(_where, shown)))
+    return error
+
+
+def _where(thread: SimThread) -> str:
+    """Return what *thread* waits for, and the innermost line of the user's that does."""
+    place = _line_of(thread)
+    return f"{thread.waiting_for} at {place}" if place else f"{thread.waiting_for}"
+
+
+def _line_of(thread: SimThread) -> str:
+    """Return the innermost line of the user's that *thread* is in, or nothing."""
+    mine = (frame for frame in _frames(thread) if is_users(frame.f_code.co_filename))
+    frame = next(mine, None)
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _waits_since_before(thread: SimThread, kernel: Kernel) -> bool:
@@ -90,15 +108,17 @@ def _owners(thread: SimThread) -> list[SimThread]:
     return owners
 
 
-def livelock(kernel: Kernel) -> str:
-    """Describe threads that keep running while time stands still."""
+def livelock(kernel: Kernel) -> Livelock:
+    """Return the error that describes threads that keep running while time stands still."""
     limit = kernel.limits.steps_per_instant
     culprit = kernel.current
     lines = [f"livelock: more than {limit} steps at {_instant(kernel)}, running {culprit.name}"]
     lines += _stack(kernel, culprit)
     lines += _blocked(kernel, [t for t in kernel.living.values() if t.wait is not None])
     lines.append("let it wait for something, or raise max_steps_per_instant")
-    return "\n".join(lines)
+    error = Livelock("\n".join(lines))
+    error.where = (_line_of(culprit),)
+    return error
 
 
 def limit(kernel: Kernel, reached: str, option: str) -> str:

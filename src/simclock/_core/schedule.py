@@ -65,8 +65,10 @@ class Schedule(NamedTuple):
         """Return the schedule that *text* is the token of.
 
         Raises:
-            ValueError: It is no token, or not a whole one.
+            TypeError, ValueError: It is no token, or not a whole one.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"this is no token of a schedule: {text!r}\n{WRONG}")
         text = text.strip()
         if not text.startswith(PREFIX):
             raise ValueError(f"this is no token of a schedule: {text[:40]!r}\n{WRONG}")
@@ -74,9 +76,7 @@ class Schedule(NamedTuple):
         try:
             packed = base64.b64decode(body + "=" * (-len(body) % 4), altchars="-_", validate=True)
             return cls._from_data(json.loads(zlib.decompress(packed)))
-        except (
-            binascii.Error, zlib.error, ValueError, TypeError, IndexError, AssertionError
-        ) as error:  # fmt: skip
+        except (binascii.Error, zlib.error, ValueError, TypeError, IndexError) as error:
             raise ValueError(
                 f"this token of a schedule is damaged: {text[:40]!r}..., {len(text)} letters\n"
                 f"{WRONG}"
@@ -85,14 +85,18 @@ class Schedule(NamedTuple):
     @classmethod
     def _from_data(cls, data: list[Any]) -> Schedule:
         seed, fidelity, latency_ns, points, labels, numbers = data
-        assert all(isinstance(each, int) for each in (seed, latency_ns, points, *numbers))
-        assert fidelity in FIDELITIES
-        assert latency_ns >= 0
+        _check(all(isinstance(each, int) for each in (seed, latency_ns, points, *numbers)))
+        _check(fidelity in FIDELITIES and latency_ns >= 0)
         deviations = []
         position = 0
         for index in range(0, len(numbers), 4):
             gap, choice, bound, label = numbers[index : index + 4]
             position += gap
-            assert 0 < choice < bound
+            _check(0 < choice < bound)
             deviations.append(Deviation(position, choice, bound, labels[label]))
         return cls(seed, fidelity, latency_ns, tuple(deviations), points)
+
+
+def _check(makes_sense: bool) -> None:
+    if not makes_sense:
+        raise ValueError("no schedule has this")

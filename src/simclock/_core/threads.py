@@ -72,13 +72,13 @@ class SimThread:
         self.wait: Wait | None = None
         # What it is about to do, for who chooses among threads, and the number of its object.
         self.operation = "begin"
+        self.subject = 0
         # What it touches at its first checkpoint, while it has not come to that.
         self.begins_at: object = None
         # How many operations it has come to.
         self.step = 0
         # When the first timer of the event loop is due that takes a turn in it.
         self.deadline_ns: int | None = None
-        self.subject = 0
         # An error found by the kernel, to be raised at this thread's wait.
         self.error: BaseException | None = None
         self.unwinds = 0
@@ -93,6 +93,10 @@ class SimThread:
     def name_after(self, thread: Any) -> None:
         """Take the name from *thread*, a ``threading.Thread``, while it lives."""
         self._named = weakref.ref(thread)
+
+    def keep_name(self) -> None:
+        """Keep the name that it has now, whatever becomes of the ``threading.Thread``."""
+        self._named_once = self.name
 
     @property
     def python_thread(self) -> Any:

@@ -57,16 +57,41 @@ class Trace:
         self._fresh: list[tuple[int, str, str, str]] = []
         self._hash = hashlib.blake2b(digest_size=16)
         self._flushed = 0
+        # Called at each step of a task, by `watch`.
+        self._watcher: Callable[[], object] | None = None
+        # Fresh records from which on `add` has more to do. So it asks no further question.
+        self._enough = BLOCK
 
     def add(self, time_ns: int, path: str, kind: str, detail: str = "") -> None:
         """Append one record."""
         fresh = self._fresh
         fresh.append((time_ns, path, kind, detail))
+        if len(fresh) >= self._enough:
+            self._added(kind)
+
+    def _added(self, kind: str) -> None:
+        fresh = self._fresh
         if len(fresh) >= BLOCK:
             self._hash.update(_packed(fresh))
             self._kept.extend(fresh)
             self._flushed += len(fresh)
             fresh.clear()
+        self._look(kind)
+
+    def _look(self, kind: str) -> None:
+        if self._watcher is not None and kind == "step":
+            self._watcher()
+
+    def watch(self, watcher: Callable[[], object] | None) -> None:
+        """Have *watcher* called before each step of a task; None ends it."""
+        self._watcher = watcher
+        self._enough = BLOCK if watcher is None else 0
+
+    @property
+    def latest_ns(self) -> int:
+        """The virtual instant of the last record; 0 if there is none."""
+        last = self._fresh or self._kept
+        return last[-1][0] if last else 0
 
     def __len__(self) -> int:
         """Return how many records the run has had."""
@@ -121,9 +146,13 @@ class ObservedTrace(Trace):
                 self.observers.remove(observer)
                 ends = isinstance(error, (KeyboardInterrupt, SystemExit))
                 errors.append(error if ends else _failed(name, record, error))
-        # Afterwards: it adds a record too, which nobody shall see before this one.
+        # Afterwards: these add a record too, which nobody shall see before this one.
+        super()._look(kind)
         for found in errors:
             self._fail(found)
+
+    def _look(self, kind: str) -> None:
+        """Do nothing yet: the record was not shown."""
 
 
 def _failed(name: str, record: Record, cause: BaseException) -> PluginError:

@@ -6,10 +6,10 @@ and where another was that got it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from simclock._core.trace import Trace
 
@@ -40,6 +40,20 @@ class Interleavings:
             alone = run + self._runs if run else 0
             self._only[pair] = 0 if pair in self._only else alone
         self._runs += later._runs
+
+    def data(self) -> dict[str, Any]:
+        """Return it as data that JSON has words for."""
+        pairs = [[*pair, run] for pair, run in self._only.items()]
+        return {"runs": self._runs, "digests": sorted(self._digests), "pairs": pairs}
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> Interleavings:
+        """Return what `data` was made of."""
+        made = cls()
+        made._runs = data["runs"]
+        made._digests = set(data["digests"])
+        made._only = {(before, after): run for before, after, run in data["pairs"]}
+        return made
 
     @property
     def pairs(self) -> int:

@@ -5,22 +5,30 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simclock._core.recording import Follow
 from simclock._core.schedule import Schedule
+from simclock._explore.catalogue import statements_of
 from simclock._explore.choosing import LATENCY, chosen, settings_of
+from simclock._explore.corpus import Corpus
 from simclock._explore.playing import Settings, play
 from simclock._explore.progress import Progress
-from simclock._explore.search import RUNS, Search, compared, repeated
+from simclock._explore.resuming import campaign_of, complain, name_of
+from simclock._explore.search import RUNS, Search, differing
+from simclock._explore.shrinking import RUNS as SHRINK
 from simclock._explore.spreading import run_all, spread
 from simclock.errors import Divergence
 from simclock.simulation import active
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
     from concurrent.futures import Executor
 
+    from simclock._core.recording import Given
+    from simclock._explore.playing import Played
     from simclock._explore.report import Report
     from simclock._strategies.base import Strategy
 
@@ -34,14 +42,17 @@ def explore(
     seed: int = 0,
     latency: float = LATENCY,
     budget: float | None = None,
+    shrink: int = SHRINK,
     executor: Executor | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    corpus: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Report:
     """Run *scenario* under one schedule after another, until it fails under one.
 
     A run fails if anything is raised: by the scenario, by one of its threads, or by the simulation
-    (`Deadlock`, `Livelock`, `Leak`). What fails is repeated ten times. What the scenario leaves in
-    globals is there in the next run.
+    (`Deadlock`, `Livelock`, `Leak`). What fails is shrunk to the choices that it takes, repeated
+    ten times, and told line by line. What the scenario leaves in globals is there in the next run.
 
     Args:
         scenario: A function without arguments, or a coroutine function, which `asyncio.run` runs.
@@ -57,10 +68,17 @@ def explore(
             busy machine, so that a timer comes first; and that readings of the clock may take.
             With 0 the clock only moves when all threads wait.
         budget: Real seconds after which no other run is begun; with an executor, for each part.
+        shrink: How many runs may be spent on shrinking a failure; 0 leaves it as it was found.
         executor: Where to make the runs, in parts of a hundred: a ``concurrent.futures.Executor``
-            whose workers are processes, here or on other hosts. The scenario must be importable
-            there. The result does not depend on how many there are. Each part has a strategy of
-            its own; so ``"dfs"`` begins anew with each, and does not get far.
+            with workers here or on other hosts. The scenario must be importable there. The result
+            does not depend on how many there are. Each part has a strategy of its own; a search
+            by ``"dfs"`` is one part.
+        resume: A folder where finished parts are kept. Called again, with the same program, the
+            search makes those that are missing: after a crash, or with more runs. The result is
+            that of a search that was not interrupted.
+        corpus: A folder of schedules that have failed. Those of this scenario that the search
+            might choose, by fidelity and latency, are run first, as far as they fit, and only
+            count if one fails again or is ended by a limit; what fails is kept there.
         options: Of `Simulation`.
 
     Returns:
@@ -70,18 +88,40 @@ def explore(
         TypeError, ValueError: An argument has no meaning.
         PluginError: The strategy has failed.
     """
-    _check_scenario(scenario)
+    check_scenario(scenario)
     settings = settings_of(fidelity, latency, {"seed": seed, **options})
-    with _in_real_time():
-        search = Search(strategy, settings, runs=runs, budget=budget, seed=seed)
+    with in_real_time():
+        search = Search(strategy, settings, runs=runs, budget=budget, seed=seed, shrink=shrink)
+        search.tally.predicates.update(statements_of(scenario))
         progress = Progress(search, sys.stderr)
-        if executor is None:
+        campaign = None if resume is None else campaign_of(search, scenario, resume)
+        kept = None if corpus is None else Corpus(Path(corpus), complain)
+        failed_before = kept is not None and _run_kept(search, scenario, kept)
+        if failed_before:
+            pass  # it is told, and looked for no further
+        elif executor is None and campaign is None:
             run_all(search, scenario, progress.show)
         else:
-            spread(search, scenario, executor, progress.show)
-        if search.failed is not None:
+            spread(search, scenario, executor, campaign, progress.show)
+        if search.failed is not None and search.failure is None:
             search.reproduce(lambda answers: play(scenario, answers, settings))
+        if kept is not None and search.failure is not None:
+            kept.keep(name_of(scenario), search.failure.token)
         return search.report()
+
+
+def _run_kept(search: Search, scenario: Callable[[], Any], corpus: Corpus) -> bool:
+    """Run the schedules that have failed before; return whether one fails again."""
+
+    def run(answers: Given, settings: Settings) -> tuple[Played, bool]:
+        played = play(scenario, answers, settings)
+        return played, played.verdict == "failed"
+
+    settings = corpus.run_first(name_of(scenario), search, run)
+    if settings is None:
+        return False
+    search.reproduce(lambda answers: play(scenario, answers, settings))
+    return True
 
 
 def replay(scenario: Callable[[], Any], token: str, *, strict: bool = True, **options: Any) -> None:
@@ -99,10 +139,10 @@ def replay(scenario: Callable[[], Any], token: str, *, strict: bool = True, **op
         Divergence: The run does not follow the schedule.
         Exception: What the scenario raises.
     """
-    _check_scenario(scenario)
+    check_scenario(scenario)
     schedule = Schedule.from_token(token)
     settings = Settings(schedule.fidelity, schedule.latency_ns, {**options, "seed": schedule.seed})
-    with _in_real_time():
+    with in_real_time():
         played = play(scenario, Follow(schedule, strict=strict), settings)
     if played.error is not None:
         raise played.error
@@ -122,30 +162,33 @@ def check(scenario: Callable[[], Any], *, runs: int = 3, seed: int = 0, **option
             unseeded random generator, the order of a set, an id, a clock that is not simulated.
     """
     settings = settings_of(latency=0, options={"seed": seed, **options})
-    _check_scenario(scenario)
-    with _in_real_time():
-        # The first run of all imports modules and fills caches: the others are compared.
+    check_scenario(scenario)
+    with in_real_time():
         first = play(scenario, chosen("canonical", seed), settings)
-        second = play(scenario, chosen("canonical", seed), settings)
-        found = ""
-        if (first.signature, first.result) != (second.signature, second.result):
-            found = compared(first, second)
-        for _ in range(runs - 2):
-            again = repeated(second.schedule, lambda answers: play(scenario, answers, settings))
-            found = found or compared(second, again)
+        found = differing(first, lambda answers: play(scenario, answers, settings), runs - 1)
     if found:
         raise Divergence(found)
 
 
-def _check_scenario(scenario: object) -> None:
+def check_scenario(scenario: object) -> None:
+    """Raise an error if *scenario* cannot be run."""
     if not callable(scenario) or inspect.isgeneratorfunction(scenario):
         raise TypeError(
             f"this is no scenario: {scenario!r}\n"
             "give a function without arguments, or a coroutine function; not its result"
         )
+    try:
+        inspect.signature(scenario).bind()
+    except TypeError as error:
+        raise TypeError(
+            f"this scenario cannot be called without arguments: {scenario!r}, {error}\n"
+            "give a function that needs none, such as a functools.partial with them"
+        ) from None
+    except ValueError:
+        pass  # a function in C that does not say what it takes
 
 
-def _in_real_time() -> contextlib.AbstractContextManager[Any]:
+def in_real_time() -> contextlib.AbstractContextManager[Any]:
     """Return a block in which the simulation that the caller is in, if any, stands still."""
     outer = active()
     return contextlib.nullcontext() if outer is None else outer.real_time()

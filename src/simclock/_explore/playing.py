@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import re
 import sys
 import threading
-import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simclock._core.recording import Follow, Recorder
-from simclock.errors import Divergence, LimitReached, PluginError, Stalled, Unwind
-from simclock.simulation import Simulation
+from simclock._core.places import entries, raised_in
+from simclock._core.recording import Recorder
+from simclock._explore.report import worded
+from simclock.errors import (
+    LimitReached,
+    PluginError,
+    SimclockError,
+    Stalled,
+    Unwind,
+    Violation,
+)
+from simclock.simulation import Simulation, active
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from simclock._core.recording import Answers
     from simclock._core.schedule import Schedule
     from simclock._core.trace import Trace
+    from simclock.predicates import Ledger
 
 # What ends a run without saying anything about the program: it was longer than allowed.
 LIMITS = (LimitReached, Stalled)
@@ -50,24 +60,26 @@ class Played(NamedTuple):
     Attributes:
         error: What it ended with, or None.
         schedule: What it can be repeated by.
-        digest: Of its trace.
         trace: Its records.
         ways: How many ways to go on its choice points had together.
         threads: How many threads it had.
         uncontrolled: What took part that no schedule governs, one line each.
         is_fair: Whether the strategy was not asked to the end.
         result: What the scenario returned, in words, if that is plain data.
+        predicates: What was seen of the program's statements.
+        value: What the scenario returned.
     """
 
     error: BaseException | None
     schedule: Schedule
-    digest: str
     trace: Trace
     ways: int
     threads: int
     uncontrolled: tuple[str, ...]
     is_fair: bool
     result: str
+    predicates: Ledger
+    value: object
 
     @classmethod
     def of(
@@ -77,21 +89,25 @@ class Played(NamedTuple):
         error: BaseException | None,
         result: object = None,
     ) -> Played:
-        """Return what a run was like, from its simulation, which is closed."""
+        """Return what a run was like, from its simulation, which is closed.
+
+        One that has passed and did not follow its schedule to the end has a `Divergence`.
+        """
         uncontrolled = simulation.escapes
         if simulation.foreign:
             names = ", ".join(simulation.foreign)
             uncontrolled += (f"foreign threads may have taken part: {names}",)
         return cls(
-            error,
+            error or recorder.end(),
             recorder.schedule(simulation.seed),
-            simulation.trace.digest,
             simulation.trace,
             recorder.ways,
             simulation.started_threads,
             uncontrolled,
             recorder.is_fair,
             repr(result) if _is_plain(result) else "",
+            simulation.predicates,
+            result,
         )
 
     @property
@@ -102,22 +118,39 @@ class Played(NamedTuple):
         return "inconclusive" if isinstance(self.error, LIMITS) else "failed"
 
     @property
+    def is_complete(self) -> bool:
+        """Whether nothing has cut the run, or its strategy's part in it."""
+        return self.verdict != "inconclusive" and not self.is_fair
+
+    @property
     def end(self) -> tuple[str, str, str]:
         """What two runs have in common that are the same."""
-        return self.digest, self.signature, self.result
+        return self.trace.digest, self.signature, self.result
 
     @property
     def signature(self) -> str:
         """What tells failures apart: the type of the error, and where the user's code raised it."""
-        error = self.error
-        return "" if error is None else f"{type(error).__qualname__} {_innermost(error)}"
+        return "" if self.error is None else _signature(self.error)
 
 
-def _innermost(error: BaseException) -> str:
-    if type(error).__module__.startswith("simclock"):
-        return ""  # raised at whatever wait the main thread was in
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+def _signature(error: BaseException) -> str:
+    words = [type(error).__qualname__, *_places(error)]
+    if error.__cause__ is not None:
+        words += ["of", _signature(error.__cause__)]
+    return " ".join(words)
+
+
+def _places(error: BaseException) -> tuple[str, ...]:
+    if isinstance(error, SimclockError):
+        return error.where  # it was raised at whatever wait the main thread was in
+    *_, innermost = (None, *entries(error))
+    if innermost is None:
+        # A plugin of pytest has made it a failure, or it was never raised: there is its text only.
+        return (re.sub(r"\d+", "#", worded(error)),)
+    # The same built-in may raise it wherever it is called from.
+    last = filter(None, [raised_in(error), innermost])
+    found = [f"{each.tb_frame.f_code.co_filename}:{each.tb_lineno}" for each in last]
+    return tuple(dict.fromkeys(found))
 
 
 def play(scenario: Callable[[], Any], answers: Answers, settings: Settings) -> Played:
@@ -146,11 +179,6 @@ def play(scenario: Callable[[], Any], answers: Answers, settings: Settings) -> P
             error.__cause__ = unhandled[0]  # as when nobody is left who would go on
     else:
         error = unhandled[0] if unhandled else None
-    if isinstance(answers, Follow) and error is None:
-        try:
-            answers.end(recorder.points)
-        except Divergence as divergence:
-            error = divergence
     if isinstance(recorder.error, PluginError):
         raise recorder.error
     return Played.of(simulation, recorder, error, result)
@@ -188,6 +216,8 @@ def noting_unhandled(found: list[BaseException], *, quietly: bool = True) -> Ite
     def note(args: Any) -> None:
         error = args.exc_value
         # `threading` ignores a SystemExit.
+        if _is_told(error):
+            return
         if error is not None and not (isinstance(error, SystemExit) or _is_of_the_end(error)):
             found.append(error)
         if not quietly:
@@ -198,6 +228,12 @@ def noting_unhandled(found: list[BaseException], *, quietly: bool = True) -> Ite
         yield
     finally:
         threading.excepthook = before
+
+
+def _is_told(error: BaseException | None) -> bool:
+    """Return whether *error* is one that the simulation itself will raise."""
+    simulation = active() if isinstance(error, Violation) else None
+    return simulation is not None and str(simulation.failure) == str(error)
 
 
 def _is_of_the_end(error: BaseException) -> bool:

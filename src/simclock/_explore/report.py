@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from simclock._core.places import raised_in, short
 from simclock.errors import SimclockError
+from simclock.predicates import MOST
+
+if TYPE_CHECKING:
+    from simclock.predicates import Predicate
 
 # Lines of one kind that a text shows.
 SHOWN = 5
+TOO_MANY = f"more than {MOST} messages: let each be a literal, and put values into the details"
 
 
 class Failure(NamedTuple):
@@ -23,6 +29,9 @@ class Failure(NamedTuple):
         repetitions: How often it was repeated.
         difference: Where a repetition differed first, and what that may come from; or nothing.
         options: What else `simclock.replay` is to be given, as it is written.
+        found: The token of the run as it was found, before it was shrunk.
+        shrinking: How it was shrunk, in words; or nothing.
+        story: What went wrong, in text: which choices matter, which lines race, who did what when.
     """
 
     error: BaseException
@@ -33,6 +42,9 @@ class Failure(NamedTuple):
     repetitions: int
     difference: str
     options: str = ""
+    found: str = ""
+    shrinking: str = ""
+    story: str = ""
 
 
 class Evidence(NamedTuple):
@@ -56,6 +68,11 @@ class Evidence(NamedTuple):
         unfair: In how many runs the strategy was not asked to the end.
         strategy: What has chosen.
         fidelity: Which choices there were.
+        predicates: What was seen of the statements of `simclock.predicates`, in all the runs.
+        is_overfull: Whether there were more statements than are kept.
+        is_cut: Whether a failure has ended the search, so that what was not seen says nothing.
+        kept: How many schedules that have failed in earlier searches pass now.
+        ended: What has ended the search before its last run, in words, if its budget has.
     """
 
     runs: int
@@ -75,6 +92,25 @@ class Evidence(NamedTuple):
     unfair: int
     strategy: str
     fidelity: str
+    predicates: tuple[Predicate, ...] = ()
+    is_overfull: bool = False
+    is_cut: bool = False
+    kept: int = 0
+    ended: str = ""
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """What was to happen in some run and did not, in words."""
+        if self.is_cut:
+            return ()
+        if self.is_overfull:
+            return (TOO_MANY,)
+        return tuple(filter(None, map(unmet, self.predicates)))
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What speaks against counting all that was done."""
+        return (*self.differences, *self.limits, *self.uncontrolled, *self.unmet)
 
 
 class Report(NamedTuple):
@@ -93,13 +129,13 @@ class Report(NamedTuple):
         """``"passed"``, ``"failed"`` or ``"inconclusive"``.
 
         Inconclusive: no run has failed, but not all that was done counts. A limit ended a run, a
-        repetition differed from it, or something took part that is not controlled.
+        repetition differed from it, something took part that is not controlled, or what is stated
+        to happen in some run did not.
         """
         if self.failure is not None:
             return "failed"
         evidence = self.evidence
-        doubts = evidence.limits or evidence.differences or evidence.uncontrolled
-        return "inconclusive" if doubts or not evidence.runs else "passed"
+        return "inconclusive" if evidence.doubts or not evidence.runs else "passed"
 
     @property
     def runs(self) -> int:
@@ -138,8 +174,9 @@ class Report(NamedTuple):
         failure = self.failure
         if failure is None:
             return f"no failure in {_runs(self.evidence.runs)}"
-        text = str(failure.error).splitlines()
-        said = f": {text[0]}" if text else ""
+        text = worded(failure.error).splitlines()
+        # An assertion without a text.
+        said = f": {text[0]}" if text else _at(failure.error)
         return f"run {failure.run}, {type(failure.error).__name__}{said}"
 
 
@@ -147,14 +184,35 @@ class ScheduleFailure(SimclockError, AssertionError):
     """A search has found a schedule under which the scenario fails."""
 
 
+def worded(error: BaseException) -> str:
+    """Return the text of *error*, also if the program's own code for that fails."""
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001 - the report must not depend on it
+        return f"(its text cannot be had: {type(failure).__name__})"
+
+
+def _at(error: BaseException) -> str:
+    """Return the innermost line of the user's that has raised *error*."""
+    entry = raised_in(error)
+    return f" at {short(entry.tb_frame.f_code.co_filename)}:{entry.tb_lineno}" if entry else ""
+
+
 def _failure_lines(failure: Failure) -> list[str]:
-    lines = [f"  reproduced {failure.reproduced}/{failure.repetitions}"]
+    lines = [f"  {reproduction(failure)}"]
     if failure.difference:
         lines += [f"  {line}" for line in failure.difference.splitlines()]
     cause = failure.error.__cause__
     if cause is not None:
-        lines.append(f"  caused by {type(cause).__name__}: {cause}")
+        lines.append(f"  caused by {type(cause).__name__}: {worded(cause)}")
+    lines += [f"  {line}".rstrip() for line in failure.story.splitlines()]
     return [*lines, f"  again: simclock.replay(scenario, {failure.token!r}{failure.options})"]
+
+
+def reproduction(failure: Failure) -> str:
+    """Return how a failure was shrunk and repeated, in words."""
+    repeated = f"reproduced {failure.reproduced}/{failure.repetitions}"
+    return "; ".join(filter(None, [failure.shrinking, repeated]))
 
 
 def evidence_lines(evidence: Evidence) -> list[str]:
@@ -174,19 +232,45 @@ def evidence_lines(evidence: Evidence) -> list[str]:
         ),
         f"  {evidence.pairs} interleavings seen; {search}",
     ]
+    if evidence.kept:
+        are = "schedule that has" if evidence.kept == 1 else "schedules that have"
+        lines.append(f"  {evidence.kept} {are} failed in earlier searches, and not now")
+    if evidence.ended:
+        lines.append(f"  ended {evidence.ended}")
     if evidence.fidelity == "chaos":
         lines.append("  chaos: tasks of event loops in orders that asyncio does not have")
     if evidence.unfair:
         lines.append(f"  {_runs(evidence.unfair)} long, ended by fair choices")
+    if evidence.predicates:
+        asked = sum(each.asked for each in evidence.predicates)
+        lines.append(f"  {_statements(len(evidence.predicates))}, come to {_times(asked)}")
     for title, found in (
         ("not controlled", evidence.uncontrolled),
         ("cut short", evidence.limits),
         ("not deterministic", evidence.differences),
+        ("not seen", evidence.unmet),
     ):
         lines += [f"  {title}: {_indented(each)}" for each in found[:SHOWN]]
         if len(found) > SHOWN:
             lines.append(f"  {title}: and {len(found) - SHOWN} more")
     return lines
+
+
+def unmet(predicate: Predicate) -> str:
+    """Return what there is to say of a statement, if it was to come true and has not."""
+    if not predicate.asked:
+        return f"never reached: {predicate}, {predicate.site}"
+    if predicate.kind == "sometimes" and not predicate.held:
+        return f"never true: {predicate}, asked {_times(predicate.asked)}, {predicate.site}"
+    return ""
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def _statements(number: int) -> str:
+    return f"{number} statement{'' if number == 1 else 's'}"
 
 
 def _unseen(evidence: Evidence) -> str:

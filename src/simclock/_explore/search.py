@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from simclock._core.recording import Follow
 from simclock._explore.checking import OF_LENGTH, OF_ORDER, difference
 from simclock._explore.choosing import chosen
-from simclock._explore.report import Failure, Report
+from simclock._explore.explaining import explain
+from simclock._explore.report import Failure, Report, worded
+from simclock._explore.shrinking import RUNS as SHRINK
+from simclock._explore.shrinking import shrink
 from simclock._explore.tally import Tally
 from simclock.errors import Divergence
 from simclock.simulation import real_seconds
@@ -16,6 +19,7 @@ from simclock.simulation import real_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simclock._core.recording import Given
     from simclock._core.schedule import Schedule
     from simclock._explore.playing import Played, Settings
     from simclock._strategies.base import Strategy
@@ -25,6 +29,8 @@ RUNS = 1000
 COLLECT_EVERY = 200
 # How often a failure is repeated.
 REPETITIONS = 10
+# What has chosen a schedule that is run because it has failed in an earlier search.
+KEPT = "an earlier search"
 
 
 class Search:
@@ -38,6 +44,7 @@ class Search:
         runs: How many there are at most.
         budget: Real seconds, or None.
         seed: Of the strategy.
+        shrink: How many runs may be spent on shrinking a failure; 0: it is left as it was found.
     """
 
     def __init__(
@@ -48,8 +55,11 @@ class Search:
         runs: int = RUNS,
         budget: float | None = None,
         seed: int | str = 0,
+        shrink: int = SHRINK,
     ) -> None:
         _check_number("runs", runs, int, "a whole number")
+        if type(shrink) is not int or shrink:
+            _check_number("shrink", shrink, int, "a whole number, or 0")
         if budget is not None:
             _check_number("budget", budget, (int, float), "real seconds")
         self.strategy = chosen(strategy, seed)
@@ -58,11 +68,28 @@ class Search:
         self.settings = settings
         self.runs = runs
         self.budget = budget
+        self.shrink = shrink
+        self._has_passed_canonically = False
         self._began = real_seconds()
         self.tally = Tally()
         # The run that failed, and what is known of it since it was repeated.
         self.failed: Played | None = None
         self.failure: Failure | None = None
+        # Whether that has failed in an earlier search; how many have, and do not now.
+        self.is_kept = False
+        self.kept = 0
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What tells its runs from those of another search of the same program."""
+        return {
+            "strategy": self.strategy_name,
+            "seed": self.seed,
+            "fidelity": self.settings.fidelity,
+            "latency": self.settings.latency_ns,
+            "options": sorted(self.settings.options.items()),
+            "shrink": self.shrink,
+        }
 
     @property
     def count(self) -> int:
@@ -89,6 +116,21 @@ class Search:
             and (self.budget is None or self.seconds < self.budget)
         )
 
+    def warm_up(self, played: Played, *, fails: bool) -> None:
+        """Note a run before the first, which has filled caches: it only counts if it has failed.
+
+        So the runs of a part are the same in a process that is new and in one that has made others.
+        """
+        if fails:
+            self.tally.add(played)
+            self.failed = played
+
+    def note_kept(self, played: Played, *, fails: bool) -> None:
+        """Note a run, before the first, of a schedule that has failed once: as `warm_up` does."""
+        self.warm_up(played, fails=fails)
+        self.is_kept = fails
+        self.kept += not fails
+
     def begin(self) -> Strategy:
         """Begin a run; return what makes its choices."""
         self.strategy.begin()
@@ -96,13 +138,14 @@ class Search:
 
     def note(self, played: Played) -> None:
         """Note a run that is over."""
-        complete = played.verdict != "inconclusive" and not played.is_fair
-        self.strategy.end(complete=complete)
+        self.strategy.end(complete=played.is_complete)
         self.tally.exhausted = self.strategy.exhausted
         self.tally.covered = self.strategy.covered
         self.tally.add(played)
         if played.verdict == "failed":
             self.failed = played
+        elif not played.schedule.deviations:
+            self._has_passed_canonically = True
         if self.count % COLLECT_EVERY == 0:
             gc.collect()
 
@@ -112,7 +155,7 @@ class Search:
         # The 1st, the 10th, the 100th...
         return self.failed is None and str(self.count).rstrip("0") == "1"
 
-    def sample(self, played: Played, repeat: Callable[[Follow], Played]) -> Played:
+    def sample(self, played: Played, repeat: Callable[[Given], Played]) -> Played:
         """Repeat a run, and note whether it was the same; return the repetition."""
         again = repeated(played.schedule, repeat)
         found = compared(played, again)
@@ -125,29 +168,50 @@ class Search:
         self.tally.add_differences([found] if found else [])
         return again
 
-    def reproduce(self, repeat: Callable[[Follow], Played]) -> Failure:
-        """Repeat the run that failed, again and again; return what is known of it then."""
+    def reproduce(self, repeat: Callable[[Given], Played]) -> Failure:
+        """Shrink the run that failed, and repeat it; return what is known of it then."""
+        found = self.failed
+        assert found is not None
+        shrinking = None
+        if self.shrink and not compared(found, repeated(found.schedule, repeat)):
+            shrinking = shrink(found, repeat, runs=self.shrink)
+            self.failed = shrinking.played
         failed = self.failed
         assert failed is not None
-        assert failed.error is not None
-        same, found = 0, ""
-        for _ in range(REPETITIONS):
-            again = repeated(failed.schedule, repeat)
-            different = compared(failed, again)
-            same += not different
-            found = found or different
-        name = getattr(getattr(self.strategy, "member", None), "name", "")
-        self.failure = Failure(
-            failed.error,
-            failed.schedule.token,
-            self.count,
-            f"{self.strategy.name}, {name}" if name else self.strategy.name,
-            same,
-            REPETITIONS,
-            found,
-            self.settings.said,
+        same, difference = self._repetitions(failed, repeat)
+        if not failed.schedule.deviations and self._has_passed_canonically:
+            difference = f"the same schedule has passed before\nlikely source: {OF_LENGTH}"
+        story = ""
+        if same == REPETITIONS:
+            story = _told(failed, shrinking and shrinking.passing, repeat)
+        self.failure = self.unrepeated(failed)._replace(
+            reproduced=same,
+            repetitions=REPETITIONS,
+            difference=difference,
+            found=found.schedule.token,
+            shrinking="" if shrinking is None else _shrunk(found, failed, shrinking.runs),
+            story=story,
         )
         return self.failure
+
+    def _repetitions(self, failed: Played, repeat: Callable[[Given], Played]) -> tuple[int, str]:
+        """Return how many repetitions are the same, and how the first differs that is not."""
+        same, found = 0, ""
+        for _ in range(REPETITIONS):
+            different = compared(failed, repeated(failed.schedule, repeat))
+            same += not different
+            found = found or different
+        return same, found
+
+    def unrepeated(self, failed: Played) -> Failure:
+        """Return what is known of a run that failed before it is repeated."""
+        assert failed.error is not None
+        name = getattr(getattr(self.strategy, "member", None), "name", "")
+        strategy = f"{self.strategy.name}, {name}" if name else self.strategy.name
+        if self.is_kept:
+            strategy = KEPT
+        token, said = failed.schedule.token, self.settings.said
+        return Failure(failed.error, token, self.count, strategy, 0, 0, "", said)
 
     def report(self) -> Report:
         """Return the result so far."""
@@ -158,7 +222,31 @@ class Search:
             strategy=self.strategy.name,
             fidelity=self.settings.fidelity,
         )
+        is_cut = self.failed is not None or self.failure is not None
+        evidence = evidence._replace(is_cut=is_cut, kept=self.kept, ended=self._ended(is_cut))
         return Report(self.failure, evidence)
+
+    def _ended(self, is_cut: bool) -> str:
+        """Return what has ended the search before its last run, in words, if a budget has."""
+        if is_cut or self.strategy.finished or self.count >= self.runs or self.budget is None:
+            return ""
+        return f"by its budget of {self.budget:g} s, after {self.count} of {self.runs} runs"
+
+
+def _shrunk(found: Played, failed: Played, runs: int) -> str:
+    before, after = (len(each.schedule.deviations) for each in (found, failed))
+    if not before:
+        return ""
+    choices = "1 choice" if before == 1 else f"{before} choices"
+    return f"{choices} shrunk to {after} in {runs} runs"
+
+
+def _told(failed: Played, passing: Played | None, repeat: Callable[[Given], Played]) -> str:
+    try:
+        return str(explain(failed, passing, repeat))
+    # What the program has made strange must not cost the failure and its token.
+    except Exception as error:  # noqa: BLE001 - it is said
+        return f"not told line by line: {type(error).__name__}: {worded(error)}"
 
 
 def compared(played: Played, again: Played) -> str:
@@ -175,7 +263,20 @@ def compared(played: Played, again: Played) -> str:
     return found
 
 
-def repeated(schedule: Schedule, repeat: Callable[[Follow], Played]) -> Played:
+def differing(first: Played, repeat: Callable[[Given], Played], times: int) -> str:
+    """Repeat a run; return how the repetitions differed from each other, or nothing.
+
+    There are *times* of them, at least 2. The *first* run of all imports modules and fills caches,
+    so that only its end counts.
+    """
+    second = repeat(Follow(first.schedule, strict=False))
+    found = "" if first.end[1:] == second.end[1:] else compared(first, second)
+    for _ in range(times - 1):
+        found = found or compared(second, repeated(second.schedule, repeat))
+    return found
+
+
+def repeated(schedule: Schedule, repeat: Callable[[Given], Played]) -> Played:
     """Run *schedule* again, strictly; return the run. Its error may be a `Divergence`."""
     return repeat(Follow(schedule, strict=True))
 

@@ -1,31 +1,32 @@
-"""The runs of a search: made here, or in parts by the workers of an executor."""
+"""The runs of a search: made here one after another, or in parts, perhaps by an executor."""
 
 from __future__ import annotations
 
+import functools
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simclock._core.recording import Follow
+from simclock._core.schedule import Schedule
+from simclock._explore.alone import call_alone
+from simclock._explore.campaign import Made, parts_of, program_of
+from simclock._explore.choosing import chosen
 from simclock._explore.playing import Played, Settings, play
-from simclock._explore.report import Failure, ScheduleFailure
 from simclock._explore.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor, Future
 
-    from simclock._core.schedule import Schedule
-    from simclock._explore.tally import Tally
-
-# Runs of a part, each with a strategy of its own, which learns from them. Part of the result: who
-# makes how many of them is not.
-PART = 100
+    from simclock._core.recording import Given
+    from simclock._explore.campaign import Campaign, Part
 
 
 def run_all(search: Search, scenario: Callable[[], Any], show: Callable[[], None]) -> None:
     """Make the runs of *search*, and call *show* after each."""
     settings = search.settings
 
-    def repeat(answers: Follow) -> Played:
+    def repeat(answers: Given) -> Played:
         return play(scenario, answers, settings)
 
     while search.wants_more():
@@ -46,36 +47,34 @@ class _Job(NamedTuple):
     runs: int
     seed: int | str
     budget: float | None
+    shrink: int
 
 
-class _Part(NamedTuple):
-    """The result of a part of a search.
+class _Done(NamedTuple):
+    """What a worker returns: what its part has found, and with which program."""
 
-    Attributes:
-        tally: What its runs add up to.
-        schedule: Of the run that failed, its last one, or None.
-        failure: The same, but for its error, which might not come through: that is in words.
-        finished: Whether its strategy has no other run to make.
-    """
-
-    tally: Tally
-    schedule: Schedule | None
-    failure: Failure | None
-    finished: bool
+    made: Made
+    program: dict[str, str]
 
 
-def _run_part(job: _Job) -> _Part:
+def _run_part(job: _Job) -> _Done:
     """Make a part of a search, in a worker."""
-    search = Search(job.strategy, job.settings, runs=job.runs, budget=job.budget, seed=job.seed)
+    program_of()  # of what changes from now on nobody knows what was loaded
+    search = Search(
+        job.strategy,
+        job.settings,
+        runs=job.runs,
+        budget=job.budget,
+        seed=job.seed,
+        shrink=job.shrink,
+    )
+    first = play(job.scenario, chosen("canonical", job.seed), job.settings)
+    search.warm_up(first, fails=first.verdict == "failed")
     run_all(search, job.scenario, _say_nothing)
-    failed = search.failed
-    if failed is None:
-        return _Part(search.tally, None, None, search.strategy.finished)
-    # Here: where the executor is, its own threads are foreign.
-    failure = search.reproduce(lambda answers: play(job.scenario, answers, job.settings))
-    said = f"{failed.signature}: {failed.error}"
-    failure = failure._replace(error=ScheduleFailure(said))
-    return _Part(search.tally, failed.schedule, failure, search.strategy.finished)
+    if search.failed is not None:
+        # Here: where the executor is, its own threads are foreign.
+        search.reproduce(lambda answers: play(job.scenario, answers, job.settings))
+    return _Done(Made.of(search), program_of())
 
 
 def _say_nothing() -> None:
@@ -83,42 +82,133 @@ def _say_nothing() -> None:
 
 
 def spread(
-    search: Search, scenario: Callable[[], Any], executor: Executor, show: Callable[[], None]
+    search: Search,
+    scenario: Callable[[], Any],
+    executor: Executor | None,
+    campaign: Campaign | None,
+    show: Callable[[], None],
 ) -> None:
-    """Have the runs of *search* made by *executor*, as far as the first part that fails."""
+    """Have the runs of *search* made in parts, as far as the first part that ends it.
+
+    Args:
+        search: What takes up all that the parts find.
+        scenario: What is run.
+        executor: Who makes the parts; None for this process.
+        campaign: Where parts are found and kept, if they are.
+        show: Is called after each part.
+    """
+    _check_shareable(search, executor)
+    for made in _all_made(search, scenario, executor, campaign):
+        search.tally.merge(made.tally)
+        failure = made.failure
+        if failure is None:
+            show()
+        else:
+            schedule = Schedule.from_token(failure.token)
+            error = _raised_here(scenario, schedule, search.settings) or failure.error
+            search.failure = failure._replace(error=error, run=search.count)
+        if made.ends:
+            break
+
+
+def _check_shareable(search: Search, executor: object) -> None:
     if search.strategy_name is None:
         raise TypeError(
-            f"an executor's workers cannot share a strategy: {search.strategy!r}\n"
+            f"parts of a search cannot share a strategy: {search.strategy!r}\n"
             "give its name, as a text"
         )
-    if not callable(getattr(executor, "submit", None)):
+    if executor is not None and not callable(getattr(executor, "submit", None)):
         raise TypeError(
             f"this is no executor: {executor!r}\n"
             "give a concurrent.futures.ProcessPoolExecutor or its like"
         )
-    job = _Job(scenario, search.strategy_name, search.settings, PART, search.seed, search.budget)
-    parts: list[Future[_Part]] = []
-    for first in range(0, search.runs, PART):
-        # The first part makes the runs that a search without an executor begins with.
-        seed = f"{job.seed}:{first}" if first else job.seed
-        runs = min(PART, search.runs - first)
-        parts.append(executor.submit(_run_part, job._replace(runs=runs, seed=seed)))
+
+
+def _all_made(
+    search: Search,
+    scenario: Callable[[], Any],
+    executor: Executor | None,
+    campaign: Campaign | None,
+) -> Iterator[Made]:
+    """Yield what each part has found, in their order."""
+    keeping = None if campaign is None else _Keeping(campaign)
+    kept, waiting = _kept(search, campaign)
+    pending: dict[Part, Future[_Done]] = {}
     try:
-        for each in parts:
-            part = each.result()
-            search.tally.merge(part.tally)
-            if part.failure is None:
-                show()
-            if part.schedule is not None and part.failure is not None:
-                error = _raised_here(scenario, part.schedule, search.settings)
-                search.failure = part.failure._replace(
-                    error=error or part.failure.error, run=search.count
+        if executor is not None:
+            for part in waiting:
+                future = pending[part] = executor.submit(
+                    call_alone, _run_part, _job(search, scenario, part)
                 )
-            if part.failure is not None or part.finished:
-                break
+                # As soon as it is there: a process that is killed then loses none.
+                if keeping is not None:
+                    future.add_done_callback(functools.partial(keeping.keep_future, part))
+        for part in parts_of(search):
+            if part in kept:
+                yield kept[part]
+                continue
+            if part in pending:
+                done = pending[part].result()
+            else:
+                done = _run_part(_job(search, scenario, part))
+            # Who waits for a future may go on before its callbacks are called.
+            if keeping is not None:
+                keeping.keep(part, done)
+            yield done.made
     finally:
-        for each in parts:
+        for each in pending.values():
             each.cancel()
+
+
+class _Keeping:
+    """Keeps each part once: when its worker is done, or when it is asked for.
+
+    Args:
+        campaign: Where.
+    """
+
+    def __init__(self, campaign: Campaign) -> None:
+        self._campaign = campaign
+        self._program = program_of()
+        self._lock = threading.Lock()
+        self._kept: set[Part] = set()
+
+    def keep(self, part: Part, done: _Done) -> None:
+        """Keep what was made of *part*; it is there when this returns."""
+        with self._lock:
+            if part not in self._kept:
+                self._kept.add(part)
+                self._campaign.keep(part, done.made, program_of(self._program, done.program))
+
+    def keep_future(self, part: Part, future: Future[_Done]) -> None:
+        """Keep what a worker has made of *part*, if it has."""
+        if not future.cancelled() and future.exception() is None:
+            self.keep(part, future.result())
+
+
+def _kept(search: Search, campaign: Campaign | None) -> tuple[dict[Part, Made], list[Part]]:
+    """Return the parts that are kept, and those that are to be made.
+
+    One that has failed is made again: it is to be seen.
+    """
+    kept: dict[Part, Made] = {}
+    waiting = []
+    for part in parts_of(search):
+        made = None if campaign is None else campaign.get(part)
+        if made is None or made.failure is not None:
+            waiting.append(part)
+            continue
+        kept[part] = made
+        if made.finished:
+            break
+    return kept, waiting
+
+
+def _job(search: Search, scenario: Callable[[], Any], part: Part) -> _Job:
+    name = search.strategy_name
+    assert name is not None
+    seed = part.seed(search.seed)
+    return _Job(scenario, name, search.settings, part.runs, seed, search.budget, search.shrink)
 
 
 def _raised_here(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simclock._explore.coverage import Interleavings
 from simclock._explore.report import Evidence
+from simclock.predicates import Ledger, Predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from simclock._explore.playing import Played
+
+# What has been found, each once, in the order in which it was.
+_ORDERED = ("uncontrolled", "limits", "differences")
 
 
 class Tally:
@@ -19,11 +23,13 @@ class Tally:
     Attributes:
         exhausted: Whether there is no other schedule.
         covered: What was run in full, in words.
+        predicates: What was seen of the program's statements.
     """
 
     def __init__(self) -> None:
         self.exhausted = False
         self.covered = ""
+        self.predicates = Ledger()
         self._interleavings = Interleavings()
         self._points: list[int] = []
         self._ways = self._steps = self._threads = self._unfair = 0
@@ -38,6 +44,11 @@ class Tally:
         return len(self._points)
 
     @property
+    def is_cut(self) -> bool:
+        """Whether a limit has ended a run."""
+        return bool(self._limits)
+
+    @property
     def distinct(self) -> int:
         """How many runs had different traces."""
         return self._interleavings.distinct
@@ -50,6 +61,7 @@ class Tally:
         self._steps += len(played.trace)
         self._threads = max(self._threads, played.threads)
         self._unfair += played.is_fair
+        self.predicates.update(played.predicates)
         self._uncontrolled.update(dict.fromkeys(played.uncontrolled))
         if played.verdict == "inconclusive":
             self._limits[str(played.error).splitlines()[0]] = None
@@ -63,6 +75,7 @@ class Tally:
         self.exhausted |= later.exhausted
         self.covered = self.covered or later.covered
         self._interleavings.merge(later._interleavings)
+        self.predicates.update(later.predicates)
         self._points += later._points
         self._ways += later._ways
         self._steps += later._steps
@@ -71,6 +84,34 @@ class Tally:
         self._uncontrolled.update(later._uncontrolled)
         self._limits.update(later._limits)
         self._differences.update(later._differences)
+
+    def data(self) -> dict[str, Any]:
+        """Return it as data that JSON has words for."""
+        data = {name.lstrip("_"): value for name, value in vars(self).items()}
+        ordered = {name: list(data[name]) for name in _ORDERED}
+        return {
+            **data,
+            **ordered,
+            "interleavings": self._interleavings.data(),
+            "predicates": [list(each) for each in self.predicates],
+            "is_overfull": self.predicates.is_full,
+        }
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> Tally:
+        """Return what `data` was made of.
+
+        Raises:
+            KeyError, TypeError, ValueError: It was not.
+        """
+        made = cls()
+        for name in vars(made):
+            value = data[name.lstrip("_")]
+            setattr(made, name, dict.fromkeys(value) if name.lstrip("_") in _ORDERED else value)
+        made._interleavings = Interleavings.of_data(data["interleavings"])
+        made.predicates = Ledger(Predicate(*each) for each in data["predicates"])
+        made.predicates.is_full = data["is_overfull"]
+        return made
 
     def evidence(self, *, seconds: float, strategy: str, fidelity: str) -> Evidence:
         """Return it, of a search that took so many real seconds."""
@@ -94,4 +135,6 @@ class Tally:
             unfair=self._unfair,
             strategy=strategy,
             fidelity=fidelity,
+            predicates=tuple(self.predicates),
+            is_overfull=self.predicates.is_full,
         )

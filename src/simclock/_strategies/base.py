@@ -21,6 +21,8 @@ class Strategy:
 
     Attributes:
         name: How it is chosen on the command line.
+        divisible: Whether each part of a search may have one of its own. One that rests on all the
+            runs before says no: then the search is one part.
         random: Where its choices come from; seeded.
         finished: Whether every run that it would make has been made: then no other is begun.
         exhausted: Whether the runs so far were all that there are: nothing was left out.
@@ -28,6 +30,7 @@ class Strategy:
     """
 
     name: ClassVar[str]
+    divisible: ClassVar[bool] = True
     finished: bool = False
     exhausted: bool = False
     covered: str = ""

@@ -65,6 +65,7 @@ class DFS(Strategy):
     """
 
     name = "dfs"
+    divisible = False
 
     def __init__(self, seed: int | str = 0, *, preemptions: int | None = None) -> None:
         if preemptions is not None and preemptions < 0:

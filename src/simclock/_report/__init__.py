@@ -1,0 +1,1 @@
+"""What a run was like, for a person to look at."""
