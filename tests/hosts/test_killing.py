@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
 import fcntl
 import gc
+import importlib
 import logging
 import os
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -178,10 +181,10 @@ def test_who_owns_a_lock_of_a_module_is_stopped_when_it_has_let_go(logged, seed)
         inner = threading.Lock()
         with LOCK_OF_A_MODULE:
             steps.append("begun")
+            time.sleep(1)
             for _ in range(3):
                 with inner:
                     pass
-            time.sleep(1)
             steps.append("done")
         it.note("never")
 
@@ -198,6 +201,73 @@ def test_who_owns_a_lock_of_a_module_is_stopped_when_it_has_let_go(logged, seed)
         (1.0, ["begun", "done"]),
         (1.0, "ended", -9),
     ]
+
+
+def test_an_import_is_not_left_half_done(logged, tmp_path, monkeypatch):
+    (tmp_path / "slowly_imported.py").write_text("import time\ntime.sleep(2)\nvalue = 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "slowly_imported", raising=False)
+
+    def main(it):
+        importlib.import_module("slowly_imported")
+        time.sleep(1)
+        it.note("never")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(1)
+        process.kill()
+        it.note(process.state)
+        it.note(importlib.import_module("slowly_imported").value, process.state)
+        process.join()
+        it.note(process.exitcode)
+    sys.modules.pop("slowly_imported", None)
+
+    assert it.log == [(1.0, "running"), (2.0, 7, "ended"), (2.0, -9)]
+
+
+def test_whoever_ends_itself_does_not_go_on_where_the_kill_is_put_off(logged):
+    def main(it):
+        threading.Thread(target=owns, args=(it,)).start()
+        time.sleep(1)
+        os._exit(0)
+        it.note("never")
+
+    def owns(it):
+        with LOCK_OF_A_MODULE:
+            time.sleep(2)
+            it.note("lets go")
+        it.note("never")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(0.5)
+        process.kill()
+        process.kill()
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [(2.0, "lets go"), (2.0, -9)]
+
+
+def test_an_owner_that_ends_while_the_kill_is_put_off(logged):
+    def main():
+        _thread.start_new_thread(owns, ())
+        time.sleep(9)
+
+    def owns():
+        LOCK_OF_A_MODULE.acquire()
+        time.sleep(2)  # and never releases it: nobody knows that it is free of it
+
+    with logged() as it:
+        process = it.sim.host("a").start(main)
+        time.sleep(0.5)
+        process.kill()
+        process.join()
+        it.note(process.exitcode)
+    LOCK_OF_A_MODULE.release()
+
+    assert it.log == [(2.0, -9)]
 
 
 def test_a_message_that_is_being_logged_is_logged_whole(logged, caplog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
 import socket
@@ -193,6 +194,50 @@ def test_wrong_arguments_are_refused_as_ever(logged):
 
     assert [name for _, name in it.log] == [
         "TypeError", "TypeError", "ValueError", "TypeError", "OSError",
+    ]  # fmt: skip
+
+
+def test_what_is_ignored_and_who_has_ended(logged):
+    def main(it):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        it.note(signal.signal(signal.SIGTERM, signal.SIG_IGN))
+        time.sleep(2)
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        process.terminate()
+        process.join()
+        process.kill()
+        process.pause()
+        process.resume()
+        it.note(process.exitcode, process.join(timeout=3))
+
+    assert it.log == [(0.0, signal.SIG_IGN), (2.0, 0, True)]
+
+
+def test_wrong_arguments_of_what_is_a_process_own(logged):
+    def main(it):
+        for call in (
+            lambda: os._exit("x"),
+            os._exit,
+            lambda: atexit.register(3),
+            lambda: signal.set_wakeup_fd(-1, wrong=1),
+            lambda: signal.set_wakeup_fd(10**6),
+            lambda: signal.getsignal(999),
+        ):
+            try:
+                call()
+            except (TypeError, ValueError, OSError) as error:
+                it.note(type(error).__name__)
+        atexit.register(it.note, "kept")
+        atexit.register(it.note.__func__, "dropped")
+        atexit.unregister(it.note.__func__)
+
+    with logged() as it:
+        it.sim.host("a").start(main, it).join()
+
+    assert [name for _, name in it.log] == [
+        "TypeError", "TypeError", "TypeError", "TypeError", "OSError", "ValueError", "kept",
     ]  # fmt: skip
 
 

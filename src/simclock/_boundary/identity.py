@@ -9,23 +9,20 @@ import os
 from typing import Any
 
 from simclock._boundary import _native
-from simclock._boundary.active import kernel
+from simclock._boundary.active import own_group
 from simclock._boundary.rows import Row, originals
 
 
-def _getpid() -> Any:
-    group = kernel().group
-    return originals["posix.getpid"]() if group is None else group.number
+def _getpid() -> int:
+    return own_group().number
 
 
-def _getppid() -> Any:
-    group = kernel().group
-    return originals["posix.getppid"]() if group is None else group.parent
+def _getppid() -> int:
+    return own_group().parent
 
 
-def _gethostname() -> Any:
-    name = originals["_socket.gethostname"]()
-    return _host_name(name)
+def _gethostname() -> str:
+    return _host_name(originals["_socket.gethostname"]())
 
 
 def _uname() -> Any:
@@ -34,8 +31,8 @@ def _uname() -> Any:
 
 
 def _host_name(real: str) -> str:
-    group = kernel().group
-    return real if group is None or group.host is None else str(group.host.name)
+    host = own_group().host
+    return real if host is None else str(host.name)
 
 
 def _keep_to_oneself(*_: Any) -> None:

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
-from simclock._boundary.active import kernel
+from simclock._boundary.active import kernel, own_group
 from simclock._boundary.rows import Row, originals
 from simclock._boundary.shared import owns_shared
 from simclock._core import stopping
@@ -47,8 +47,6 @@ def send(simulation: Kernel, group: Group, signum: int) -> None:
     handler = group.context.handlers.get(signum, default(signum))
     if signum == signal.SIGKILL or handler == signal.SIG_DFL:
         _act_by_default(simulation, group, signum)
-    elif signum == signal.SIGSTOP:
-        stopping.pause(simulation, group)
     elif handler != signal.SIG_IGN:
         group.pending.append(functools.partial(_handle, group, signum, handler))
         stopping.wake(simulation, group)
@@ -113,9 +111,9 @@ def get_handler(group: Group, signum: Any) -> Any:
 
 
 def _set_wakeup_fd(fd: Any, **kwargs: Any) -> Any:
-    group = kernel().group
-    if group is None or kwargs.keys() - {"warn_on_full_buffer"}:
-        return originals["_signal.set_wakeup_fd"](fd, **kwargs)
+    group = own_group()
+    if kwargs.keys() - {"warn_on_full_buffer"}:
+        return originals["_signal.set_wakeup_fd"](fd, **kwargs)  # raises what is wrong
     if group.main is not kernel().current:
         raise ValueError("set_wakeup_fd only works in main thread of the main interpreter")
     if fd != -1:
@@ -129,19 +127,15 @@ def _check_thread(group: Group) -> None:
         raise ValueError(_WRONG_THREAD)
 
 
-def _exit(*args: Any) -> Any:
-    group = kernel().group
-    if group is None or len(args) != 1 or not isinstance(args[0], int):
-        return originals["posix._exit"](*args)
+def _exit(*args: Any) -> None:
+    if len(args) != 1 or not isinstance(args[0], int):
+        originals["posix._exit"](*args)  # raises what is wrong
     # What it owns it takes with it: nothing of it is to be done any more.
-    return stopping.kill(kernel(), group, args[0] & 0xFF, _owns_nothing)
+    stopping.kill(kernel(), own_group(), args[0] & 0xFF, _owns_nothing)
 
 
-def _abort() -> Any:
-    group = kernel().group
-    if group is None:
-        return originals["posix.abort"]()
-    return stopping.kill(kernel(), group, -signal.SIGABRT, _owns_nothing)
+def _abort() -> None:
+    stopping.kill(kernel(), own_group(), -signal.SIGABRT, _owns_nothing)
 
 
 def _owns_nothing(_: Any) -> bool:
@@ -149,20 +143,15 @@ def _owns_nothing(_: Any) -> bool:
 
 
 def _register(function: Any, *args: Any, **kwargs: Any) -> Any:
-    group = kernel().group
-    if group is None or not callable(function):
-        return originals["atexit.register"](function, *args, **kwargs)
-    group.context.at_exit.append(functools.partial(function, *args, **kwargs))
+    if not callable(function):
+        return originals["atexit.register"](function)  # raises what is wrong
+    own_group().context.at_exit.append(functools.partial(function, *args, **kwargs))
     return function
 
 
 def _unregister(function: Any) -> None:
-    group = kernel().group
-    if group is None:
-        originals["atexit.unregister"](function)
-    else:
-        kept = group.context.at_exit
-        kept[:] = [each for each in kept if each.func != function]
+    kept = own_group().context.at_exit
+    kept[:] = [each for each in kept if each.func != function]
 
 
 _OWN = "in a simulated process its own"

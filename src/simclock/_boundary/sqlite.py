@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
-from simclock._boundary.active import kernel
+from simclock._boundary.active import own_group
 from simclock._boundary.rows import Row, originals
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ _SUFFIXES = ("", "-journal", "-wal", "-shm")
 
 def _connect(*args: Any, **kwargs: Any) -> Any:
     connection = originals["_sqlite3.connect"](*args, **kwargs)
-    group = kernel().group
-    if group is not None:
-        # Not the connection itself, which ends when the program drops it.
-        group.context.databases[id(connection)] = _handle(connection)
+    # Not the connection itself, which ends when the program drops it.
+    own_group().context.databases[id(connection)] = _handle(connection)
     return connection
 
 

@@ -50,12 +50,15 @@ def kill(kernel: Kernel, group: Group, exitcode: int, shared: Callable[[SimThrea
     *shared* says whether a thread owns a lock that other processes use, too,
     as this is one real process: then all go on until none does.
     """
-    if group.ended or group.doomed:
-        return
-    group.exitcode = exitcode
-    group.pending.clear()
-    if not _is_put_off(kernel, group, shared):
-        _cut_off(kernel, group)
+    if not (group.ended or group.doomed):
+        group.exitcode = exitcode
+        group.pending.clear()
+        if not _is_put_off(kernel, group, shared):
+            _cut_off(kernel, group)
+    mine = kernel.current
+    if mine.group is group and not mine.killed and not shared(mine):
+        bury(kernel, mine)  # who ends itself does not go on, whoever has to
+        kernel.stand_aside(group)
 
 
 def _is_put_off(kernel: Kernel, group: Group, shared: Callable[[SimThread], bool]) -> bool:
