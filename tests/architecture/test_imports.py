@@ -34,9 +34,10 @@ TABLE: dict[str, set[str]] = {
     "plugins": {
         "_core", "_boundary", "_strategies", "flavours", "registry", "hookspecs", "lowlevel",
     },
+    "network": {"_boundary"},
     "simulation": {
-        "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "plugins",
-        "predicates",
+        "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "network",
+        "plugins", "predicates",
     },
     "_lazy": set(),
     "simclock": {
