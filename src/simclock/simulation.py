@@ -28,6 +28,7 @@ from simclock._core.ports import Limits
 from simclock._core.trace import ObservedTrace
 from simclock._core.watching import Watch, traceback_of
 from simclock.errors import Leak, Violation
+from simclock.hosts import Host
 from simclock.network import Network
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ class Simulation:
         self._notes = Notes() if timeline else None
         self._listener: Listener | None = None
         self._kernel: Kernel | None = None
+        self._hosts: dict[str, Host] = {}
         self._pid = 0
         self._closed = False
 
@@ -451,6 +453,34 @@ class Simulation:
         kernel.sleep_until(max(soon_ns, kernel.world.now_ns + 1))
         kernel.settle()
 
+    # ------------------------------------------------------------- hosts and processes
+
+    def host(self, name: str) -> Host:
+        """Return the simulated machine called *name*, made when it is first asked for.
+
+        Raises:
+            ValueError: It is no name that a host can have.
+        """
+        kernel = self._running()
+        found = self._hosts.get(name)
+        if found is None:
+            found = self._hosts[name] = Host(kernel, name, len(self._hosts) + 1, self._seed)
+            self._net().names.add(found.name, found.address)
+        return found
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """The simulated machines, in the order in which they were made."""
+        return tuple(self._hosts.values())
+
+    @property
+    def network(self) -> Network:
+        """What is between the hosts: see `simclock.network.Network`."""
+        return Network(self._net, self._call)
+
+    def _net(self) -> Net:
+        return net(self._running())
+
     # ----------------------------------------------------------- the world outside
 
     def hold(self, owner: str) -> Hold:
@@ -469,14 +499,6 @@ class Simulation:
         """
         self._running()
         return RealTime()
-
-    @property
-    def network(self) -> Network:
-        """What is between the hosts of this simulation."""
-        return Network(self._net, self._call)
-
-    def _net(self) -> Net:
-        return net(self._running())
 
     # ------------------------------------------------------------------- evidence
 

@@ -53,6 +53,10 @@ class BlackHole:
         host, port = self._socks[0].getsockname()
         return host, port
 
+    def fds(self) -> list[int]:
+        """Return its descriptors."""
+        return [sock.fileno() for sock in self._socks]
+
     def close(self) -> None:
         """Let it go."""
         while self._socks:

@@ -100,6 +100,10 @@ class Datagram:
         self._net.datagrams.pop(self, None)
         self._sock.close()
 
+    def fileno(self) -> int:
+        """Return the descriptor of its own."""
+        return self._sock.fileno()
+
     def message(self) -> Message:
         """Return what it is, for whoever looks."""
         since = self._net.since

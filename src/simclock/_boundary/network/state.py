@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -285,6 +286,8 @@ class Net:
     def cut_power(self, name: str) -> None:
         """Let the peers of a host hear nothing any more, whatever becomes of its sockets."""
         self._known.shaped = self
+        if name in self._dark:
+            return
         address = self._address(name)
         kept = self._dark.setdefault(name, [])
         for sock, mine, _ in machines.connections():
@@ -292,8 +295,29 @@ class Net:
                 kept.append(self.twin(sock.fileno()))
         self.mark(f"{name}: no power")
 
+    def dies(self, descriptors: set[int]) -> None:
+        """Let the system close the sockets of a process that has ended, but none of the network's.
+
+        *descriptors* are its own, without those that it has through us afterwards.
+        """
+        descriptors -= self.descriptors()
+        if self._known.shaped is None:
+            return
+        for fd in sorted(descriptors):
+            with contextlib.suppress(OSError):
+                if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                    with self.twin(fd) as sock:
+                        self.hang_up(sock)
+
+    def descriptors(self) -> set[int]:
+        """Return the descriptors that are the network's own."""
+        kept = (sock.fileno() for socks in self._dark.values() for sock in socks)
+        return {*kept, *(each.fileno() for each in self._on_their_way()), *self.black_hole.fds()}
+
     def boot(self, name: str) -> None:
         """End `cut_power`: the host knows nothing of the connections that it had."""
+        if name not in self._dark:
+            return
         for wire in list(self.wires.values()):
             if wire.link.target == name:
                 wire.close()
@@ -329,6 +353,19 @@ def net(kernel: Kernel) -> Net:
     if known.network is None:
         known.network = Net(kernel)
     return known.network
+
+
+def cut(kernel: Kernel, host: Any) -> None:
+    """Let the peers of *host* hear nothing: to be called before its processes are killed.
+
+    No end of a connection goes out until `boot`; what comes in is lost, and who connects waits.
+    """
+    net(kernel).cut_power(host.name)
+
+
+def boot(kernel: Kernel, host: Any) -> None:
+    """End `cut`, before *host* starts anything: its old connections are reset."""
+    net(kernel).boot(host.name)
 
 
 def end(kernel: Kernel) -> None:

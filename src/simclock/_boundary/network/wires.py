@@ -179,6 +179,10 @@ class Wire:
 
     # ------------------------------------------------------------------ looking
 
+    def fileno(self) -> int:
+        """Return the descriptor of its own, -1 if it has none."""
+        return -1 if self._sock is None else self._sock.fileno()
+
     def messages(self) -> Iterator[Message]:
         """Generate what is under way."""
         for part in self._parts:
