@@ -8,16 +8,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary.network.links import Traits
-from simclock._boundary.network.wires import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simclock._boundary.network.state import Net
+    from simclock._boundary.network.wires import Message
 
     Pairs = list[tuple[str, str]]
-
-__all__ = ["Message", "Network", "Traits"]
 
 _SHARES = ("loss", "duplicate", "reorder")
 _SECONDS = ("latency", "jitter")
@@ -178,7 +176,7 @@ class Network:
                 f"there is no host {name!r}, only {', '.join(known.hosts.values()) or 'none'}\n"
                 f"make it first: sim.host({name!r})"
             )
-        return known.hosts[known.addresses[name.lower()]]
+        return known.hosts[known.real(name)]
 
 
 def _check_traits(traits: dict[str, Any]) -> None:

@@ -143,9 +143,23 @@ def _receives(method: str, place: int) -> Callable[..., Any]:
         else:
             result = waiter.until_done(_IN, original, sock, *args, **kwargs)
         outside().received(sock)
-        return result
+        return result if method not in _TELLS else _told(result, _TELLS[method])
 
     return receive
+
+
+def _told(result: tuple[Any, ...], place: int) -> tuple[Any, ...]:
+    """Return *result* with the address at *place* as programs see it."""
+    return (*result[:place], _shown(result[place]), *result[place + 1 :])
+
+
+def _shown(address: Any) -> Any:
+    network = outside().network
+    return address if network is None else network.names.shown(address)
+
+
+# Where in its result each has an address.
+_TELLS = {"recvfrom": 1, "recvfrom_into": 1, "recvmsg": 3, "recvmsg_into": 3}
 
 
 def _wants_all(sock: Any, flags: Any) -> bool:
@@ -190,7 +204,7 @@ def _accept(sock: Any, *args: Any) -> Any:
         outside().made(made, serves=True)
     finally:
         made.detach()
-    return fd, address
+    return fd, _shown(address)
 
 
 # --------------------------------------------------------------------------- sending
@@ -480,6 +494,13 @@ def _bind(sock: Any, address: Any) -> None:
         outside().listens(sock)
 
 
+def _names(method: str) -> Callable[[Any], Any]:
+    def name(sock: Any) -> Any:
+        return _shown(originals[_SOCKET + method](sock))
+
+    return name
+
+
 def _shutdown(sock: Any, *args: Any) -> None:
     network = outside().shaped
     if network is None or len(args) != 1 or not network.shut_down(sock, args[0]):
@@ -535,6 +556,7 @@ def _is_known(host: Any) -> bool:
 
 _WAITS = "tries without waiting, else parks; timeouts are virtual"
 _NOTED = "the original, noted: who is at the other end"
+_NAMED = "the original; addresses of simulated hosts are the same in each process"
 _AFTER = "the original, after what is on its way to another simulated host"
 _HELD = "runs for real with the clock held, if a name server has to be asked"
 # Each with the place of its flags.
@@ -555,6 +577,7 @@ _SEND = (
     ("connect_ex", _connect_ex),
     ("_accept", _accept),
 )
+_NAMES = ("getsockname", "getpeername")
 _RESOLVERS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo")
 
 ROWS = [
@@ -562,6 +585,7 @@ ROWS = [
     *(Row(_SOCKET + name, "simulated", _WAITS, replacement) for name, replacement in _SEND),
     Row(_SOCKET + "listen", "simulated", _NOTED, _listen),
     Row(_SOCKET + "bind", "simulated", _NOTED, _bind),
+    *(Row(_SOCKET + name, "simulated", _NAMED, _names(name)) for name in _NAMES),
     Row(_SOCKET + "shutdown", "simulated", _AFTER, _shutdown, _native.OWN),
     Row(_SOCKET + "close", "simulated", _AFTER, _close, _native.OWN),
     Row("_socket.socketpair", "simulated", _NOTED, _socketpair),

@@ -2,6 +2,7 @@
 
 Each module has one idea, and imports those above it only:
 
+- `lanes`: which real addresses a simulation has for itself.
 - `names`: what hosts are called, and which addresses a thread of a host binds and connects.
 - `links`: what is between two hosts: how long it takes, what gets lost, who is cut off.
 - `wires`: bytes of a TCP connection on their way.

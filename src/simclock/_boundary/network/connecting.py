@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from simclock._boundary.network.links import Link
     from simclock._boundary.network.state import Net
 
-# At no host's address, and no program's.
-_NOWHERE = "127.1.255.254"
 # Connections that the queue of the listener has room for, and one that finds it full.
 _FILLING = 2
 
@@ -34,7 +32,8 @@ _FILLING = 2
 class BlackHole:
     """A listener that answers nobody."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
+        self._host = host
         self._socks: list[socket.socket] = []
 
     @property
@@ -43,7 +42,7 @@ class BlackHole:
         if not self._socks:
             listener = socket.socket()
             self._socks.append(listener)
-            listener.bind((_NOWHERE, 0))
+            listener.bind((self._host, 0))
             listener.listen(0)
             for _ in range(_FILLING):
                 sock = socket.socket()

@@ -8,6 +8,7 @@ import socket
 from typing import Any
 
 from simclock._boundary.active import kernel
+from simclock._boundary.network.lanes import FIRST, Lane
 from simclock._boundary.rows import originals
 
 # What means the machine itself.
@@ -18,6 +19,8 @@ _LOOPBACK = "127."
 _BIND_ADDRESS_NO_PORT = 24
 # The arguments of ``getaddrinfo``.
 _ASKED = ("host", "port", "family", "type", "proto", "flags")
+# At no host's address.
+_NOWHERE = "127.1.255.254"
 # What a resolver returns that is not asked here.
 ASK = object()
 
@@ -25,30 +28,60 @@ ASK = object()
 class Names:
     """The hosts of a simulation, by name and by address.
 
+    Programs see the same addresses in each run. The real ones differ in their
+    second number from those of every other simulation on this machine that has
+    hosts now, so that those may have the same ports.
+
     Attributes:
-        addresses: By name, in lower case.
-        hosts: Names by address.
+        addresses: As programs see them, by name in lower case.
+        hosts: Names by the real address.
     """
 
     def __init__(self) -> None:
         self.addresses: dict[str, str] = {}
         self.hosts: dict[str, str] = {}
+        self._named: dict[str, str] = {}
+        self._lane = Lane()
 
     def add(self, name: str, address: str) -> None:
-        """Note a host."""
+        """Note a host, whose address programs see so."""
         self.addresses[name.lower()] = address
-        self.hosts[address] = name
+        self._named[address] = name
+        self.hosts[self._lane.real(address)] = name
+
+    def real(self, name: str) -> str:
+        """Return the real address of a host."""
+        return self._lane.real(self.addresses[name.lower()])
+
+    def shown(self, address: Any) -> Any:
+        """Return what a program sees of a real address."""
+        if self._lane.number != FIRST and _is_pair(address) and address[0] in self.hosts:
+            return (self.addresses[self.hosts[address[0]].lower()], *address[1:])
+        return address
+
+    def nowhere(self) -> str:
+        """Return a real address that no host has."""
+        return self._lane.real(_NOWHERE)
+
+    def close(self) -> None:
+        """Let others have the real addresses."""
+        self._lane.close()
 
     # -------------------------------------------------------------- addresses
 
     def bound(self, sock: Any, address: Any) -> Any:
         """Return what is bound where a program binds *address*."""
-        mine = here()
+        mine = self._mine()
         if sock.family != socket.AF_INET or not _is_pair(address):
             return address
         host = self._known(address[0], mine)
-        if mine is not None and host != mine and host in self.hosts:
+        if mine is None:
+            return (host, *address[1:])
+        if host != mine and host in self.hosts:
             raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        if sock.type == socket.SOCK_STREAM:
+            # A port that was used rests for a real minute, whatever the virtual clock shows.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return (host, *address[1:])
 
     def reached(self, sock: Any, address: Any) -> Any:
@@ -57,7 +90,7 @@ class Names:
         A socket of a host that has no address gets the host's, so that the other
         end sees who that is.
         """
-        mine = here()
+        mine = self._mine()
         if sock.family != socket.AF_INET or not _is_pair(address):
             return address
         host = self._known(address[0], mine)
@@ -65,13 +98,18 @@ class Names:
             _take_address(sock, mine)
         return (host, *address[1:])
 
+    def _mine(self) -> str | None:
+        """Return the real address of the host that the calling thread runs on, or None."""
+        address = here()
+        return None if address is None else self._lane.real(address)
+
     def _known(self, host: Any, mine: str | None) -> Any:
-        """Return the address that *host* stands for, *host* itself if others know that."""
+        """Return the real address that *host* is, *host* itself if others know that."""
         name = _text(host)
         if name is None:
             return host  # the original says what is wrong
-        if name in self.addresses:
-            return self.addresses[name]
+        if name in self.addresses or name in self._named:
+            return self._lane.real(self.addresses.get(name, name))
         if mine is None:
             return host
         if name in _ANY or name in _MYSELF:
@@ -94,7 +132,7 @@ class Names:
         return getattr(self, f"_{resolver}")(name, *args, **kwargs)
 
     def _is_host(self, name: str) -> bool:
-        return name in self.addresses or name in self.hosts
+        return name in self.addresses or name in self._named
 
     def _literal(self, name: str) -> str:
         """Return the address of *name* as a text that no resolver is asked for."""
@@ -116,7 +154,7 @@ class Names:
         asked["host"] = self._literal(name) or asked["host"]
         found = originals["_socket.getaddrinfo"](**asked)
         if isinstance(flags, int) and flags & socket.AI_CANONNAME and name in self.addresses:
-            official = self.hosts[self.addresses[name]]
+            official = self._named[self.addresses[name]]
             found[0] = (*found[0][:3], official, found[0][4])
         return found
 
@@ -128,8 +166,8 @@ class Names:
 
     def _gethostbyaddr(self, name: str, *_: Any) -> tuple[str, list[str], list[str]]:
         address = self._gethostbyname(name)
-        if address in self.hosts:
-            return self.hosts[address], [], [address]
+        if address in self._named:
+            return self._named[address], [], [address]
         if address in _MYSELF:
             return "localhost", [], [address]
         raise socket.herror(1, "Unknown host")
@@ -138,7 +176,7 @@ class Names:
         if len(args) != 2 or kwargs or not _is_pair(args[0]) or not isinstance(args[1], int):
             return ASK  # the original says what is wrong
         address, flags = args
-        known = self.hosts.get(address[0])
+        known = self._named.get(address[0])
         if mine is None and known is None:
             return ASK
         if flags & socket.NI_NUMERICHOST:
@@ -151,7 +189,7 @@ class Names:
 
 
 def here() -> str | None:
-    """Return the address of the host that the calling thread runs on, or None."""
+    """Return the address of the calling thread's host, as programs see it, or None."""
     group = kernel().current.group
     return None if group is None or group.host is None else str(group.host.address)
 

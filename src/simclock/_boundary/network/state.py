@@ -52,7 +52,7 @@ class Net:
         self.wires: dict[int, Wire] = {}
         self.datagrams: dict[Datagram, None] = {}
         self.pending: dict[int, Pending] = {}
-        self.black_hole = connecting.BlackHole()
+        self.black_hole = connecting.BlackHole(self.names.nowhere())
         self._stuck = Stuck(kernel)
         self._known = cast("NativePort", kernel.port).outside
         self.twin = machines.twin
@@ -268,7 +268,7 @@ class Net:
 
     def reset(self, one: str, other: str) -> None:
         """Break off all connections between two hosts."""
-        ends = {self._address(one), self._address(other)}
+        ends = {self.names.real(one), self.names.real(other)}
         for wire in list(self.wires.values()):
             if {wire.link.source, wire.link.target} == {one, other}:
                 wire.close()
@@ -280,15 +280,12 @@ class Net:
                 connecting.abort(sock)
         self.mark(f"{one} <-> {other}: connections are reset")
 
-    def _address(self, name: str) -> str:
-        return self.names.addresses[name.lower()]
-
     def cut_power(self, name: str) -> None:
         """Let the peers of a host hear nothing any more, whatever becomes of its sockets."""
         self._known.shaped = self
         if name in self._dark:
             return
-        address = self._address(name)
+        address = self.names.real(name)
         kept = self._dark.setdefault(name, [])
         for sock, mine, _ in machines.connections():
             if mine == address:
@@ -373,3 +370,5 @@ def end(kernel: Kernel) -> None:
     known = cast("NativePort", kernel.port).outside
     if known.network is not None:
         known.network.clear()
+        known.network.names.close()
+        known.network = None

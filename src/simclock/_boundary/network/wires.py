@@ -45,7 +45,7 @@ class Message(NamedTuple):
     due: float | None
 
 
-class Part:
+class Segment:
     """Bytes that arrive together, or an end of the stream."""
 
     __slots__ = ("data", "due_ns", "ends", "sent_ns", "size")
@@ -73,12 +73,12 @@ class Wire:
         self.link = link
         self.finished = False
         self._fd = fd
-        # Invariant: there is one, known to the network, while there are parts.
+        # Invariant: there is one, known to the network, while there are segments.
         self._sock: socket.socket | None = None
         self._key = 0
         # Invariant: their instants do not decrease.
-        self._parts: deque[Part] = deque()
-        # Armed while there are parts and the link is not stopped.
+        self._segments: deque[Segment] = deque()
+        # Armed while there are segments and the link is not stopped.
         self._alarm = Alarm(f"the network from {link}", 0, self.arrive)
         self._is_stuck = False
 
@@ -107,44 +107,44 @@ class Wire:
             self._net.wires[self._key] = self
         now_ns = self._net.now_ns
         due_ns = self.link.arrival_ns(now_ns, len(data))
-        if self._parts:
-            due_ns = max(due_ns, self._parts[-1].due_ns)
-        self._parts.append(Part(data, now_ns, due_ns, ends))
+        if self._segments:
+            due_ns = max(due_ns, self._segments[-1].due_ns)
+        self._segments.append(Segment(data, now_ns, due_ns, ends))
         self._go_on()
 
     # ---------------------------------------------------------------- arriving
 
     def arrive(self) -> None:
         """Let what is due arrive, in order."""
-        while self._parts and self._parts[0].due_ns <= self._net.now_ns:
+        while self._segments and self._segments[0].due_ns <= self._net.now_ns:
             if self.link.is_stopped:
                 return
-            part = self._parts[0]
+            segment = self._segments[0]
             try:
-                self._write(part)
+                self._write(segment)
             except BlockingIOError:
                 self._stick(is_stuck=True)
                 return
             except OSError:
                 self.close()  # the connection is gone, as the program will find
                 return
-            self._parts.popleft()
-            self._net.mark(f"{self.link}: {_said(part)}")
+            self._segments.popleft()
+            self._net.mark(f"{self.link}: {_said(segment)}")
         self._stick(is_stuck=False)
         self._go_on()
 
-    def _write(self, part: Part) -> None:
+    def _write(self, segment: Segment) -> None:
         assert self._sock is not None
-        if part.ends == "shutdown":
+        if segment.ends == "shutdown":
             self._sock.shutdown(socket.SHUT_WR)
-        while part.data:
-            part.data = part.data[self._sock.send(part.data, _FLAGS) :]
+        while segment.data:
+            segment.data = segment.data[self._sock.send(segment.data, _FLAGS) :]
 
     def retry(self) -> bool:
         """Write again what the receiver had no room for; return whether it has some now."""
-        before = self._parts[0].data
+        before = self._segments[0].data
         self.arrive()
-        return not self._parts or self._parts[0].data is not before
+        return not self._segments or self._segments[0].data is not before
 
     def _stick(self, *, is_stuck: bool) -> None:
         if is_stuck != self._is_stuck:
@@ -152,24 +152,24 @@ class Wire:
             self._net.stick(self, is_stuck=is_stuck)
 
     def _go_on(self) -> None:
-        """Wait for the next part, or end if there is none."""
-        if not self._parts:
+        """Wait for the next segment, or end if there is none."""
+        if not self._segments:
             self.close()
         elif not (self._alarm.armed or self._is_stuck or self.link.is_stopped):
-            self._alarm.deadline_ns = max(self._parts[0].due_ns, self._net.now_ns)
+            self._alarm.deadline_ns = max(self._segments[0].due_ns, self._net.now_ns)
             self._net.scheduler.arm(self._alarm)
 
     def resume(self, delay_ns: int) -> None:
         """Go on after the link was stopped: what should be there by now is so after a delay."""
         soon_ns = self._net.now_ns + delay_ns
-        for part in self._parts:
-            part.due_ns = max(part.due_ns, soon_ns)
+        for segment in self._segments:
+            segment.due_ns = max(segment.due_ns, soon_ns)
         self._net.scheduler.disarm(self._alarm)
         self._go_on()
 
     def close(self) -> None:
         """Forget what is under way, and let the descriptor go."""
-        self._parts.clear()
+        self._segments.clear()
         self._stick(is_stuck=False)
         self._net.scheduler.disarm(self._alarm)
         if self._sock is not None:
@@ -185,13 +185,15 @@ class Wire:
 
     def messages(self) -> Iterator[Message]:
         """Generate what is under way."""
-        for part in self._parts:
-            due = None if self.link.is_stopped or self._is_stuck else self._net.since(part.due_ns)
-            kind = "end" if part.ends else "stream"
-            sent = self._net.since(part.sent_ns)
-            yield Message(self.link.source, self.link.target, kind, bytes(part.data), sent, due)
+        for segment in self._segments:
+            due = (
+                None if self.link.is_stopped or self._is_stuck else self._net.since(segment.due_ns)
+            )
+            kind = "end" if segment.ends else "stream"
+            sent = self._net.since(segment.sent_ns)
+            yield Message(self.link.source, self.link.target, kind, bytes(segment.data), sent, due)
 
 
-def _said(part: Part) -> str:
+def _said(segment: Segment) -> str:
     """Return what the trace calls it."""
-    return "the end of a stream" if part.ends else f"{part.size} bytes"
+    return "the end of a stream" if segment.ends else f"{segment.size} bytes"
