@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import resource
 import socket
 import stat
 from pathlib import Path
@@ -12,6 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Descriptors that a process has, or more.
+_MOST = 4096
+
 
 def twin(fd: int) -> socket.socket:
     """Return another socket object for the socket that *fd* is, with a descriptor of its own."""
@@ -19,9 +24,19 @@ def twin(fd: int) -> socket.socket:
     # With one it would make the socket non-blocking, for all who use it.
     socket.setdefaulttimeout(None)
     try:
-        return socket.socket(fileno=os.dup(fd))
+        return socket.socket(fileno=fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _lowest()))
     finally:
         socket.setdefaulttimeout(default)
+
+
+def _lowest() -> int:
+    """Return the number from which on the network has its descriptors.
+
+    Apart from those of programs: a number that we let go and a program gets
+    would still be taken for one of the process that ran when we took it.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (limit if 0 < limit < _MOST else _MOST) // 2
 
 
 def connections() -> Iterator[tuple[socket.socket, str, str]]:

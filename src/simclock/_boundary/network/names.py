@@ -77,7 +77,7 @@ class Names:
         host = self._known(address[0], mine)
         if mine is None:
             return (host, *address[1:])
-        if host != mine and host in self.hosts:
+        if host != mine and host in self.hosts and isinstance(address[1], int):
             raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
         if sock.type == socket.SOCK_STREAM:
             # A port that was used rests for a real minute, whatever the virtual clock shows.
