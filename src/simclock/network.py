@@ -69,15 +69,10 @@ class Network:
             LookupError: There is no such host.
         """
         _check_traits(traits)
-        if (one is None) != (other is None):
-            raise TypeError(
-                f"a link has two ends, only one was given: {one or other!r}\n"
-                "give two hosts, or none for every link"
-            )
         self._call(self._set, one, other, one_way, traits)
 
     def _set(self, one: Any, other: Any, one_way: bool, traits: dict[str, Any]) -> None:
-        pairs = None if one is None else self._between(one, other, one_way=one_way)
+        pairs = self._both_or_all(one, other, one_way=one_way)
         self._net().shape(pairs, traits)
 
     def traits(self, one: Any, other: Any, /) -> Traits:
@@ -132,7 +127,7 @@ class Network:
         self._call(self._open, one, other, True)
 
     def _open(self, one: Any, other: Any, held: bool) -> None:
-        pairs = None if one is other is None else self._between(one, other)
+        pairs = self._both_or_all(one, other)
         self._net().open(pairs, held=held)
 
     def in_flight(self) -> tuple[Message, ...]:
@@ -160,6 +155,14 @@ class Network:
                 "give two hosts: what goes on inside one is never delayed"
             )
         return [(source, target)] if one_way else [(source, target), (target, source)]
+
+    def _both_or_all(self, one: Any, other: Any, *, one_way: bool = False) -> Pairs | None:
+        if (one is None) != (other is None):
+            raise TypeError(
+                f"a link has two ends, only one was given: {one or other!r}\n"
+                "give two hosts, or none for every link"
+            )
+        return None if one is None else self._between(one, other, one_way=one_way)
 
     def _names(self, group: Any) -> list[str]:
         if isinstance(group, Iterable) and not isinstance(group, str):

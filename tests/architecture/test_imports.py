@@ -43,7 +43,7 @@ TABLE: dict[str, set[str]] = {
     "_lazy": set(),
     "simclock": {
         "_core", "_lazy", "_strategies", "flavours", "hookspecs", "registry", "simulation",
-        "_explore", "_report", "hosts",
+        "_explore", "_report", "hosts", "network",
     },
     "__main__": {"simclock", "_boundary"},
     "_explain": {"_core"},
