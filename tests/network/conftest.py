@@ -160,17 +160,21 @@ def asyncio_client(log, address, pieces):
     asyncio.run(_ask(log, address, pieces))
 
 
-def _run_stock(coroutine):
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(coroutine)
+def run_stock(coroutine):
+    loop = asyncio.SelectorEventLoop()
+    try:
+        loop.run_until_complete(coroutine)
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
 
 
 def stock_server(log, port):
-    _run_stock(_serve(log, port))
+    run_stock(_serve(log, port))
 
 
 def stock_client(log, address, pieces):
-    _run_stock(_ask(log, address, pieces))
+    run_stock(_ask(log, address, pieces))
 
 
 async def _serve_trio(log, port):
@@ -218,6 +222,12 @@ CLIENTS = {
     "trio": trio_client,
 }
 FLAVOURS = tuple(SERVERS)
+
+
+@pytest.fixture(params=["SimEventLoop", "the stock loop"])
+def run(request):
+    """Return what runs a coroutine."""
+    return asyncio.run if request.param == "SimEventLoop" else run_stock
 
 
 @pytest.fixture(params=FLAVOURS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import socket
 import time
 
@@ -128,21 +129,13 @@ def connect_threads(timeout):
     socket.create_connection(("b", 8080), timeout).close()
 
 
-def connect_asyncio(timeout):
-    async def connect():
-        _, writer = await asyncio.wait_for(asyncio.open_connection("b", 8080), timeout)
-        writer.close()
-
-    asyncio.run(connect())
+async def _connect(timeout):
+    _, writer = await asyncio.wait_for(asyncio.open_connection("b", 8080), timeout)
+    writer.close()
 
 
-def connect_stock(timeout):
-    async def connect():
-        _, writer = await asyncio.wait_for(asyncio.open_connection("b", 8080), timeout)
-        writer.close()
-
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(connect())
+def connect_asyncio(timeout, run):
+    run(_connect(timeout))
 
 
 def connect_trio(timeout):
@@ -154,24 +147,18 @@ def connect_trio(timeout):
     trio.run(connect)
 
 
-CONNECTS = {
-    "threads": connect_threads,
-    "asyncio": connect_asyncio,
-    "stock": connect_stock,
-    "trio": connect_trio,
-}
-
-
-@pytest.fixture(params=CONNECTS)
-def connect(request):
-    return CONNECTS[request.param]
+@pytest.fixture(params=["threads", "asyncio", "trio"])
+def connect(request, run):
+    if request.param == "asyncio":
+        return functools.partial(connect_asyncio, run=run)
+    return {"threads": connect_threads, "trio": connect_trio}[request.param]
 
 
 def test_who_connects_under_a_partition_runs_into_the_timeout(logged, connect):
     def client(log):
         try:
             connect(3)
-        except (TimeoutError, trio.TooSlowError):
+        except (TimeoutError, asyncio.TimeoutError, trio.TooSlowError):
             log("timeout")
 
     def program(sim, log):
