@@ -174,7 +174,7 @@ def test_what_happens_is_in_the_trace(marks):
 
     assert marks(sim) == [
         (1.0, "a -> b: a connection"),
-        (1.5, "a -> b: 5 bytes"),
+        (1.5, "a -> b: bytes"),
         (1.5, "a -> b: the end of a stream"),
         (1.5, "a -> b: cut"),
         (1.5, "b -> a: cut"),

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import threading
+import time
 
 import pytest
 
@@ -269,3 +270,26 @@ def test_a_pooled_thread_belongs_to_its_host(hosts, on):
         return found
 
     assert on(hosts[1], in_thread) == [("127.1.0.2", 8080)]
+
+
+def test_a_host_reaches_a_server_of_the_test_unless_it_has_one_itself(hosts, on):
+    def ask(port):
+        with socket.create_connection(("localhost", port)) as sock:
+            return sock.recv(100)
+
+    def serve(listener, said):
+        with listener:
+            sock, (host, _) = listener.accept()
+            with sock:
+                sock.sendall(f"{said} {host}".encode())
+
+    of_test = socket.create_server(("127.0.0.1", 0))
+    port = of_test.getsockname()[1]
+    thread = threading.Thread(target=serve, args=(of_test, "test"))
+    thread.start()
+    hosts[1].start(lambda: serve(socket.create_server(("", port)), "db-1"))
+    time.sleep(0)
+
+    assert on(hosts[1], ask, port) == b"db-1 127.1.0.2"
+    assert on(hosts[0], ask, port) == b"test 127.1.0.1"
+    thread.join()

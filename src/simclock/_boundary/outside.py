@@ -164,6 +164,10 @@ class Outside:
         with contextlib.suppress(OSError):
             self._listeners[_local(sock)] = _end(sock.fileno())
 
+    def listens_at(self, address: Address) -> bool:
+        """Return whether simulated threads answer there, as far as they have said so."""
+        return self._is_open(self._listeners, address)
+
     def connects(self, sock: Any) -> None:
         """Note that simulated threads use *sock*, which is connected or about to be."""
         if sock.type == socket.SOCK_DGRAM:

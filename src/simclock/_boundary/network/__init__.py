@@ -10,5 +10,6 @@ Each module has one idea, and imports those above it only:
 - `connecting`: connections that are being made.
 - `stuck`: what has arrived but finds no room.
 - `machines`: what power cuts and resets do to the sockets of a machine.
+- `detours`: bytes that code in C writes, as TLS does.
 - `state`: all of it, of one simulation: what the replacements of sockets' methods call.
 """

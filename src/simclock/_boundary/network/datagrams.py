@@ -27,7 +27,7 @@ def send(net: Net, link: Link, sock: Any, data: bytes, where: tuple[Any, ...]) -
     *where* is what follows the data in ``sendto``; nothing if *sock* is connected.
     """
     if link.draws(link.traits.loss):
-        net.mark(f"{link}: a datagram of {len(data)} bytes is lost")
+        net.mark(f"{link}: a datagram is lost")
         return
     copies = 2 if link.draws(link.traits.duplicate) else 1
     for _ in range(copies):
@@ -71,7 +71,7 @@ class Datagram:
     def arrive(self) -> None:
         """Arrive, or wait to be released, or get lost where nothing goes through."""
         link = self.link
-        what = f"{link}: a datagram of {len(self._data)} bytes"
+        what = f"{link}: a datagram"
         if link.is_cut_off:
             self._net.mark(f"{what} is lost")
         elif link.held:

@@ -9,12 +9,15 @@ from typing import Any
 
 from simclock._boundary.active import kernel
 from simclock._boundary.network.lanes import FIRST, Lane
+from simclock._boundary.outside import outside
 from simclock._boundary.rows import originals
 
 # What means the machine itself.
 _ANY = ("", "0.0.0.0")  # noqa: S104 - it is what programs bind, not what is bound here
 _MYSELF = ("localhost", "localhost.localdomain", "127.0.0.1")
 _LOOPBACK = "127."
+# Where servers of the test itself are, which hosts reach as if they were their own.
+_TEST = "127.0.0.1"
 # What `socket` has no name for before 3.14: an address without a port, which connecting adds.
 _BIND_ADDRESS_NO_PORT = 24
 # The arguments of ``getaddrinfo``.
@@ -94,6 +97,8 @@ class Names:
         if sock.family != socket.AF_INET or not _is_pair(address):
             return address
         host = self._known(address[0], mine)
+        if host == mine and _text(address[0]) in _MYSELF and _is_of_test(address[1], mine):
+            host = _TEST
         if mine is not None and str(host).startswith(_LOOPBACK):
             _take_address(sock, mine)
         return (host, *address[1:])
@@ -192,6 +197,12 @@ def here() -> str | None:
     """Return the address of the calling thread's host, as programs see it, or None."""
     group = kernel().current.group
     return None if group is None or group.host is None else str(group.host.address)
+
+
+def _is_of_test(port: Any, mine: str | None) -> bool:
+    """Return whether threads of the test listen there, and none of the host."""
+    listens_at = outside().listens_at
+    return listens_at((_TEST, port)) and not listens_at((mine, port))
 
 
 def _take_address(sock: Any, mine: str) -> None:
