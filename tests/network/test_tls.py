@@ -125,7 +125,8 @@ def test_much_goes_through_complete_and_polls_see_it(logged, contexts):
         sim.host("a").start(client, sim, log).join()
         b.join()
 
-    assert logged(program) == [(0.75, size // 256 * 256)]
+    # Once: how much is there at a time depends on the buffers of the real sockets.
+    assert logged(program, times=1) == [(0.75, size // 256 * 256)]
 
 
 def test_asyncio_talks_to_a_thread(logged, contexts, run):
