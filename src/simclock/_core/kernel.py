@@ -1139,7 +1139,6 @@ class Kernel:
         # From here on the boundary is lenient: nothing may be answered on the fast paths.
         self.world.interested = 1
         for thread in leftovers:
-            self.port.silence(thread)
             self._forced(thread)
             self._unwind_other(thread)
         if self.groups:
@@ -1156,6 +1155,7 @@ class Kernel:
     def _unwind_other(self, thread: SimThread) -> None:
         if not thread.started:
             self.port.cancel(thread)
+        self.port.silence(thread)
         self._gives_way(thread)
         self.port.switch(self.root.baton, thread.baton)
 
