@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import functools
 import inspect
 import itertools
 import os
@@ -18,7 +17,7 @@ from simclock._boundary import _native, activation, realtime, signals, wallclock
 from simclock._boundary.active import kernels
 from simclock._boundary.lines import labels
 from simclock._boundary.logs import Listener
-from simclock._boundary.network.state import net
+from simclock._boundary.network.state import held_up, net
 from simclock._boundary.port import NativePort
 from simclock._core.choices import Canonical
 from simclock._core.instants import SECOND, START_NS, delta_to_ns, to_ns, to_seconds
@@ -192,7 +191,7 @@ class Simulation:
 
     def _extend(self, kernel: Kernel) -> None:
         """Let the plugins take part in this run."""
-        kernel.describe_deadlock = functools.partial(plugins.describe_deadlock, self)
+        kernel.describe_deadlock = self._describe_deadlock
         kernel.describe_thread = plugins.describe_thread
         kernel.tell_task = plugins.tell_task
         trace: ObservedTrace | None = None
@@ -206,6 +205,9 @@ class Simulation:
         if trace is not None:
             kernel.trace = trace
             trace.observers += plugins.trace_observers(self)
+
+    def _describe_deadlock(self, threads: list[SimThread]) -> list[str]:
+        return [*held_up(self._known()), *plugins.describe_deadlock(self, threads)]
 
     @signals.uninterrupted
     def __exit__(

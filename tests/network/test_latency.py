@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
@@ -229,3 +230,71 @@ def test_a_refused_connection_is_refused_after_a_round_trip(logged, outcome):
         sim.host("a").start(connect, log).join()
 
     assert logged(program) == [(0.4, (ConnectionRefusedError, "[Errno 111] Connection refused"))]
+
+
+# What a program may do wrong, or late, with a connection.
+WRONG = [
+    lambda sock: sock.send(),
+    lambda sock: sock.send("text"),
+    lambda sock: sock.send(b"x", "flags"),
+    lambda sock: sock.send(b"x", 0, 0),
+    lambda sock: sock.send(b""),
+    lambda sock: sock.send(bytearray(b"xyz")),
+    lambda sock: sock.sendall(None),
+    lambda sock: sock.sendall(b""),
+    lambda sock: sock.sendall(memoryview(b"abc")[::2]),
+    lambda sock: sock.sendmsg("text"),
+    lambda sock: sock.sendmsg([b"a", "b"]),
+    lambda sock: sock.sendmsg([b"a"], None),
+    lambda sock: sock.sendmsg([b"a"], [], "flags"),
+    lambda sock: sock.sendmsg([b"a", b"bc"]),
+    lambda sock: sock.sendto(b"x"),
+    lambda sock: sock.shutdown(),
+    lambda sock: sock.shutdown("how"),
+    lambda sock: sock.shutdown(17),
+    lambda sock: sock.connect(("b", 8080)),
+    lambda sock: sock.connect_ex(("b", 8080)),
+    lambda sock: os.sendfile(sock.fileno(), -1, 0, 1),
+    lambda sock: os.sendfile(sock.fileno(), 0, "x", 1),
+    lambda sock: os.write(sock.fileno(), "text"),
+    lambda sock: os.write(sock.fileno(), b""),
+    lambda sock: sock.shutdown(socket.SHUT_WR),
+    lambda sock: sock.send(b"late"),
+    lambda sock: sock.sendall(b"late"),
+    lambda sock: os.write(sock.fileno(), b"late"),
+    lambda sock: sock.shutdown(socket.SHUT_WR),
+    lambda sock: sock.close(),
+    lambda sock: sock.send(b"closed"),
+    lambda sock: sock.shutdown(socket.SHUT_WR),
+    lambda sock: sock.connect(("b", 8080)),
+]
+
+
+def test_what_is_wrong_is_said_as_always(logged, outcome):
+    def receive(log):
+        with socket.create_server(("", 8080)) as listener:
+            sock, _ = listener.accept()
+            with sock:
+                got = b""
+                while data := sock.recv(100):
+                    got += data
+                log(got)
+
+    def try_all(log):
+        sock = socket.create_connection(("b", 8080))
+        for wrong in WRONG:
+            log(outcome(wrong, sock))
+
+    def program(sim, log):
+        sim.host("b"), sim.host("a")
+        for latency in (0, 0.25):
+            sim.network.set(latency=latency)
+            b = sim.host("b").start(receive, log)
+            sim.host("a").start(try_all, log).join()
+            b.join()
+
+    found = [what for _, what in logged(program)]
+
+    half = len(WRONG) + 1
+    assert found[:half] == found[half:]
+    assert found[half - 1] == b"xyzabc"

@@ -11,6 +11,8 @@ import time
 import pytest
 import trio
 
+import simclock
+
 
 def sink(log, *, size=100):
     with socket.create_server(("", 8080)) as listener:
@@ -249,3 +251,18 @@ def test_a_full_queue_is_waited_for(logged):
             each.join()
 
     assert logged(program) == [(1.0, "connected"), (10.0, "connected"), (10.0, "connected")]
+
+
+def test_a_deadlock_tells_what_the_network_holds_up():
+    def ask():
+        with socket.create_connection(("b", 8080)) as sock:
+            sock.sendall(b"ping")
+            sock.recv(10)
+
+    told = pytest.raises(simclock.Deadlock, match=r"network: 1 held up from a -> b")
+    with told, simclock.Simulation() as sim:
+        sim.host("b").start(sink, lambda _: None)
+        sim.settle()
+        a = sim.host("a").start(ask)
+        sim.network.hold("a", "b")
+        a.join()

@@ -297,7 +297,7 @@ def _sendmsg(sock: Any, *args: Any) -> Any:
 def _is_plain_data(buffers: list[Any], ancillary: Any = ()) -> bool:
     """Return whether it is nothing but bytes; the original says what is wrong with the rest."""
     try:
-        return all(memoryview(each).contiguous for each in buffers) and not ancillary
+        return not list(ancillary) and all(memoryview(each).contiguous for each in buffers)
     except TypeError:
         return False
 

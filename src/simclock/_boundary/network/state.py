@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from simclock._core.kernel import Kernel
 
 _SOCKET = "_socket.socket."
+# What one ``sendfile`` sends of a file at most: its callers send the rest with others.
+_AT_ONCE = 1_048_576
 
 
 class Net:
@@ -134,6 +136,15 @@ class Net:
         found += [connection.message() for connection in self.pending.values()]
         return sorted(found, key=lambda m: (m.due is None, m.due or 0.0, m.sent))
 
+    def held_up(self) -> list[str]:
+        """Return what waits for somebody to open its link, in words."""
+        waiting: dict[str, int] = {}
+        for message in self.in_flight():
+            if message.due is None:
+                way = f"{message.source} -> {message.target}"
+                waiting[way] = waiting.get(way, 0) + 1
+        return [f"network: {number} held up from {way}" for way, number in waiting.items()]
+
     # --------------------------------------------------------------- connections
 
     def _link_of(self, sock: Any, address: Any = None) -> Link | None:
@@ -214,9 +225,10 @@ class Net:
     def send_file(self, out: int, file: Any, offset: Any, count: Any) -> int | None:
         """Send a part of a file through a socket, by descriptors; see `send`."""
         with self.twin(out) as sock:
-            if not isinstance(offset, int) or self.wire(sock) is None:
+            numbers = isinstance(offset, int) and isinstance(count, int) and count >= 0
+            if not numbers or self.wire(sock) is None:
                 return None
-            return self.send(sock, os.pread(file, count, offset))
+            return self.send(sock, os.pread(file, min(count, _AT_ONCE), offset))
 
     def write(self, fd: int, data: Any) -> int | None:
         """Send what is written to a descriptor, if that is a socket; see `send`."""
@@ -350,6 +362,12 @@ def net(kernel: Kernel) -> Net:
     if known.network is None:
         known.network = Net(kernel)
     return known.network
+
+
+def held_up(kernel: Kernel) -> list[str]:
+    """Return what the network has to say about a deadlock."""
+    known = cast("NativePort", kernel.port).outside.network
+    return [] if known is None else known.held_up()
 
 
 def cut(kernel: Kernel, host: Any) -> None:
