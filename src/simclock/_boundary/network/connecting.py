@@ -119,12 +119,12 @@ class Pending:
         if not self._is_there():
             self.close()
             return True
-        if not self._is_over():
+        if not self._is_over():  # pragma: no branch - unless the system has asked again itself
             self._connect()
-        if self._is_over():
+        is_over = self._is_over()
+        if is_over:
             self.close()
-            return True
-        return False
+        return is_over
 
     def resume(self, delay_ns: int) -> None:
         """Go on after a link was stopped; *delay_ns* is 0 if what had arrived was only held."""
@@ -162,9 +162,10 @@ def begin(net: Net, sock: Any, address: Any, links: tuple[Link, Link]) -> None:
         BlockingIOError: It has begun, as the original raises it.
     """
     number = originals["_socket.socket.connect_ex"](sock, net.black_hole.address)
-    if number == errno.EINPROGRESS:
-        pending = Pending(net, sock, address, links)
-        net.pending[pending.key] = pending
+    if number != errno.EINPROGRESS:  # pragma: no cover - there are no more ports
+        raise OSError(number, os.strerror(number))
+    pending = Pending(net, sock, address, links)
+    net.pending[pending.key] = pending
     raise OSError(number, os.strerror(number))
 
 

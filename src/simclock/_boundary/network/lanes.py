@@ -36,9 +36,7 @@ class Lane:
         )
 
     def real(self, address: str) -> str:
-        """Return the real address for one that programs see, that of no host as it is."""
-        if self.number == FIRST or not address.startswith(_PREFIX):
-            return address
+        """Return the real address for one that programs see."""
         return f"127.{self.number}.{address.removeprefix(_PREFIX)}"
 
     def close(self) -> None:

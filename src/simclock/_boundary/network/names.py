@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 from simclock._boundary.active import kernel
-from simclock._boundary.network.lanes import FIRST, Lane
+from simclock._boundary.network.lanes import Lane
 from simclock._boundary.outside import outside
 from simclock._boundary.rows import originals
 
@@ -58,7 +58,7 @@ class Names:
 
     def shown(self, address: Any) -> Any:
         """Return what a program sees of a real address."""
-        if self._lane.number != FIRST and _is_pair(address) and address[0] in self.hosts:
+        if _is_pair(address) and address[0] in self.hosts:
             return (self.addresses[self.hosts[address[0]].lower()], *address[1:])
         return address
 

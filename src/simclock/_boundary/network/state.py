@@ -137,12 +137,11 @@ class Net:
         return sorted(found, key=lambda m: (m.due is None, m.due or 0.0, m.sent))
 
     def held_up(self) -> list[str]:
-        """Return what waits for somebody to open its link, in words."""
+        """Return, in words, what is on its way although nothing happens any more."""
         waiting: dict[str, int] = {}
         for message in self.in_flight():
-            if message.due is None:
-                way = f"{message.source} -> {message.target}"
-                waiting[way] = waiting.get(way, 0) + 1
+            way = f"{message.source} -> {message.target}"
+            waiting[way] = waiting.get(way, 0) + 1
         return [f"network: {number} held up from {way}" for way, number in waiting.items()]
 
     # --------------------------------------------------------------- connections

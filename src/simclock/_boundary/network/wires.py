@@ -188,10 +188,10 @@ class Wire:
         self._segments.clear()
         self._stick(is_stuck=False)
         self._net.scheduler.disarm(self._alarm)
-        if self._sock is not None:
-            del self._net.wires[self._key]
-            self._sock.close()
-            self._sock = None
+        assert self._sock is not None
+        del self._net.wires[self._key]
+        self._sock.close()
+        self._sock = None
 
     # ------------------------------------------------------------------ looking
 
