@@ -131,7 +131,7 @@ class Waiter:
 # ------------------------------------------------------------------------- receiving
 
 
-def _receives(method: str, place: int) -> Callable[..., Any]:
+def _receives(method: str, place: int, address: int | None = None) -> Callable[..., Any]:
     def receive(sock: Any, *args: Any, **kwargs: Any) -> Any:
         original = originals[_SOCKET + method]
         waiter = Waiter(sock, method)
@@ -143,7 +143,7 @@ def _receives(method: str, place: int) -> Callable[..., Any]:
         else:
             result = waiter.until_done(_IN, original, sock, *args, **kwargs)
         outside().received(sock)
-        return result if method not in _TELLS else _told(result, _TELLS[method])
+        return result if address is None else _told(result, address)
 
     return receive
 
@@ -156,10 +156,6 @@ def _told(result: tuple[Any, ...], place: int) -> tuple[Any, ...]:
 def _shown(address: Any) -> Any:
     network = outside().network
     return address if network is None else network.names.shown(address)
-
-
-# Where in its result each has an address.
-_TELLS = {"recvfrom": 1, "recvfrom_into": 1, "recvmsg": 3, "recvmsg_into": 3}
 
 
 def _wants_all(sock: Any, flags: Any) -> bool:
@@ -210,37 +206,36 @@ def _accept(sock: Any, *args: Any) -> Any:
 # --------------------------------------------------------------------------- sending
 
 
-def _put_on_its_way(sock: Any, data: Any, flags: Any = 0, address: Any = None) -> int | None:
-    """Send *data* to another simulated host if that takes time; return how much of it, or None."""
-    network = outside().shaped
-    return None if network is None else network.send(sock, data, flags, address)
-
-
 def _send(sock: Any, *args: Any) -> Any:
     waiter = Waiter(sock, "send")
     original = originals[_SOCKET + "send"]
-    on_its_way = _put_on_its_way(sock, *args[:2]) if 0 < len(args) < 3 else None
-    if on_its_way is not None:
-        sent: Any = on_its_way
+    known = outside()
+    sent: Any = None
+    if known.shaped is not None and 0 < len(args) < 3:
+        sent = known.shaped.send(sock, *args)
+    if sent is not None:
+        pass  # on its way
     elif len(args) > 1 and waiter.refuses_to_wait(args[1]):
         sent = original(sock, *args)
     elif not (waiter.forever and args and sock.type == socket.SOCK_STREAM):
         sent = waiter.until_done(_OUT, original, sock, *args)
     else:
         sent = _send_all(waiter, sock, *args)  # all of it, as the system does
-    outside().sent(sock)
+    known.sent(sock)
     return sent
 
 
 def _sendall(sock: Any, *args: Any) -> Any:
     waiter = Waiter(sock, "sendall")
-    if len(args) in (1, 2) and _put_on_its_way(sock, *args) is not None:
+    known = outside()
+    is_usual = len(args) in (1, 2)
+    if known.shaped is not None and is_usual and known.shaped.send(sock, *args) is not None:
         pass  # all of it: the wire has room
-    elif not waiter.blocks or len(args) not in (1, 2):
+    elif not waiter.blocks or not is_usual:
         originals[_SOCKET + "sendall"](sock, *args)
     else:
         _send_all(waiter, sock, *args)
-    outside().sent(sock)
+    known.sent(sock)
 
 
 def _send_all(waiter: Waiter, sock: Any, data: Any, *flags: Any) -> int:
@@ -258,14 +253,16 @@ def _send_all(waiter: Waiter, sock: Any, data: Any, *flags: Any) -> int:
 
 def _sendto(sock: Any, *args: Any) -> Any:
     waiter = Waiter(sock, "sendto")
-    if len(args) in (2, 3):
+    known = outside()
+    result: Any = None
+    if known.network is not None and len(args) in (2, 3):
         args = (*args[:-1], _reached(sock, args[-1]))
-        result: Any = _put_on_its_way(sock, args[0], args[1] if len(args) == 3 else 0, args[-1])
-    else:
-        result = None
+        if known.shaped is not None:
+            flags = args[1] if len(args) == 3 else 0
+            result = known.shaped.send(sock, args[0], flags, args[-1])
     if result is None:
         result = waiter.until_done(_OUT, originals[_SOCKET + "sendto"], sock, *args)
-    outside().sent(sock, args[-1])
+    known.sent(sock, args[-1])
     return result
 
 
@@ -278,11 +275,12 @@ def _sendmsg(sock: Any, *args: Any) -> Any:
         return original(sock, *args)  # says what is wrong
     if len(args) > 3:
         args = (*args[:3], _reached(sock, args[3]), *args[4:])
-    on_its_way = None
-    if len(args) < 5 and outside().shaped is not None and _is_plain_data(buffers, *args[1:2]):
-        on_its_way = _put_on_its_way(sock, b"".join(buffers), *args[2:])
-    if on_its_way is not None:
-        result = on_its_way
+    shaped = outside().shaped
+    result: Any = None
+    if shaped is not None and len(args) < 5 and _is_plain_data(buffers, *args[1:2]):
+        result = shaped.send(sock, b"".join(buffers), *args[2:])
+    if result is not None:
+        pass  # on its way
     elif len(args) > 2 and waiter.refuses_to_wait(args[2]):
         result = original(sock, buffers, *args[1:])
     else:
@@ -559,14 +557,14 @@ _NOTED = "the original, noted: who is at the other end"
 _NAMED = "the original; addresses of simulated hosts are the same in each process"
 _AFTER = "the original, after what is on its way to another simulated host"
 _HELD = "runs for real with the clock held, if a name server has to be asked"
-# Each with the place of its flags.
+# Each with the place of its flags, and of an address in its result.
 _RECEIVE = (
-    ("recv", 1),
-    ("recv_into", 2),
-    ("recvfrom", 1),
-    ("recvfrom_into", 2),
-    ("recvmsg", 2),
-    ("recvmsg_into", 2),
+    ("recv", 1, None),
+    ("recv_into", 2, None),
+    ("recvfrom", 1, 1),
+    ("recvfrom_into", 2, 1),
+    ("recvmsg", 2, 3),
+    ("recvmsg_into", 2, 3),
 )
 _SEND = (
     ("send", _send),
@@ -581,7 +579,10 @@ _NAMES = ("getsockname", "getpeername")
 _RESOLVERS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo")
 
 ROWS = [
-    *(Row(_SOCKET + name, "simulated", _WAITS, _receives(name, place)) for name, place in _RECEIVE),
+    *(
+        Row(_SOCKET + name, "simulated", _WAITS, _receives(name, *places))
+        for name, *places in _RECEIVE
+    ),
     *(Row(_SOCKET + name, "simulated", _WAITS, replacement) for name, replacement in _SEND),
     Row(_SOCKET + "listen", "simulated", _NOTED, _listen),
     Row(_SOCKET + "bind", "simulated", _NOTED, _bind),
