@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import select
 import socket
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
+from simclock._boundary.network import detours
 from simclock._boundary.outside import outside
 from simclock._boundary.rows import Row, originals
 from simclock._boundary.sockets import Waiter
@@ -43,6 +45,9 @@ def _waits(method: str, timed_out: str) -> Callable[..., Any]:
 
 
 def _attempt(waiter: Waiter, original: Any, tls: Any, args: tuple[Any, ...]) -> Any:
+    network = outside().shaped
+    if network is not None:
+        original = functools.partial(detours.call, network, waiter.sock, original)
     if not waiter.blocks:
         return original(tls, *args)
     return waiter.attempt(original, tls, *args)
