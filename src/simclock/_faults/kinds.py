@@ -1,0 +1,107 @@
+"""What a fault does to hosts and links, and what puts it right again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simclock._faults.plans import SHAPES, FaultPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from simclock._faults.plans import Fault
+
+    Undo = Callable[[], object]
+
+# What changes a wall clock.
+CLOCKS = ("skew", "drift")
+ADVICE = "give it in hosts=[...], or mend the plan"
+
+
+class Targets:
+    """Whom faults happen to.
+
+    Args:
+        hosts: Hosts and processes: what has a ``name``, and the methods ``kill``, ``restart``,
+            ``pause``, ``resume``, ``move_wall``, ``drift``, ``set_right``, as far as needed.
+        network: What has ``partition``, ``heal``, ``reset`` and ``slow``, if that is needed.
+
+    Raises:
+        TypeError, ValueError: One has no name, or two have the same.
+    """
+
+    def __init__(self, hosts: Iterable[Any], network: Any = None) -> None:
+        self._hosts: dict[str, Any] = {}
+        self._network = network
+        # Whose wall clock was changed.
+        self._wrong: dict[str, Any] = {}
+        for host in hosts:
+            name = getattr(host, "name", None)
+            if not isinstance(name, str):
+                raise TypeError(
+                    f"this is no host: {host!r}\ngive what sim.host() or host.start() returns"
+                )
+            if self._hosts.setdefault(name, host) is not host:
+                raise ValueError(
+                    f"two hosts or processes have one name: {name!r}\n"
+                    "give them others: a plan tells them apart by these"
+                )
+
+    def check(self, plan: FaultPlan) -> None:
+        """Raise an error if *plan* is about what there is not."""
+        for number, step in enumerate(plan, 1):
+            shape = SHAPES[step.what]
+            if shape.sides > 1 and self._network is None:
+                raise ValueError(
+                    f"step {number} of the plan: {step}: there is no network\ngive network="
+                )
+            if step.what == "fire":
+                continue
+            for name in (name for side in step.sides for name in side):
+                if name not in self._hosts:
+                    known = ", ".join(self._hosts) or "none"
+                    raise ValueError(
+                        f"step {number} of the plan: {step}: there is no host {name!r}, of:"
+                        f" {known}\n{ADVICE}"
+                    )
+
+    def begin(self, fault: Fault) -> Undo | None:
+        """Let *fault* happen; return what ends it, if anything does."""
+        if SHAPES[fault.what].sides > 1:
+            return _between(self._network, fault)
+        if fault.what in CLOCKS:
+            self._wrong[fault.target] = self._hosts[fault.target]
+        return _to_host(self._hosts[fault.target], fault)
+
+    def set_clocks_right(self) -> None:
+        """Let each wall clock that was changed show what it should."""
+        for host in self._wrong.values():
+            host.set_right()
+        self._wrong.clear()
+
+
+def _to_host(host: Any, fault: Fault) -> Undo:
+    by = fault.by or 0.0
+    if fault.what == "kill":
+        host.kill()
+        return host.restart  # type: ignore[no-any-return]
+    if fault.what == "pause":
+        host.pause()
+        return host.resume  # type: ignore[no-any-return]
+    if fault.what == "skew":
+        host.move_wall(by)
+        return lambda: host.move_wall(-by)
+    host.drift(by)
+    return lambda: host.drift(0.0)
+
+
+def _between(network: Any, fault: Fault) -> Undo | None:
+    one, other = fault.sides
+    if fault.what == "partition":
+        network.partition(one, other)
+        return lambda: network.heal(one, other)
+    if fault.what == "slow":
+        network.slow(one, other, fault.by)
+        return lambda: network.slow(one, other, 0.0)
+    network.reset(one, other)
+    return None
