@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from simclock._report.timeline import Timeline
     from simclock._strategies.base import Strategy
     from simclock.flavours.aio.loop import SimEventLoop
+    from simclock.hosts import Host, Process
     from simclock.simulation import Simulation, active, run
 
 __all__ = [  # noqa: RUF022 - what is used first comes first
@@ -74,6 +75,8 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "Faults",
     "FaultPlan",
     "Fault",
+    "Host",
+    "Process",
     "Schedule",
     "Strategy",
     "ChoicePoint",
@@ -120,6 +123,8 @@ __getattr__ = lazily(
         "Faults": "simclock._faults.control",
         "FaultPlan": "simclock._faults.plans",
         "Fault": "simclock._faults.plans",
+        "Host": "simclock.hosts",
+        "Process": "simclock.hosts",
         "Schedule": "simclock._core.schedule",
         "Strategy": "simclock._strategies.base",
         "ChoicePoint": "simclock._core.choices",

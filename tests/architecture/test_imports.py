@@ -35,15 +35,16 @@ TABLE: dict[str, set[str]] = {
     "plugins": {
         "_core", "_boundary", "_strategies", "flavours", "registry", "hookspecs", "lowlevel",
     },
+    "hosts": {"_core", "_boundary"},
     "_faults": {"_core", "_boundary", "faults", "flavours"},
     "simulation": {
         "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "plugins",
-        "predicates", "faults", "_faults",
+        "predicates", "hosts", "faults", "_faults",
     },
     "_lazy": set(),
     "simclock": {
         "_core", "_lazy", "_strategies", "flavours", "hookspecs", "registry", "simulation",
-        "_explore", "_report", "faults", "_faults",
+        "_explore", "_report", "hosts", "faults", "_faults",
     },
     "__main__": {"simclock", "_boundary"},
     "_explain": {"_core"},
