@@ -63,7 +63,8 @@ class Moment(NamedTuple):
     def when(self) -> str:
         """When it is, in words: of a fault its instant, else the step."""
         if self.kind == "fault":
-            return f"at {to_seconds(self.time_ns - START_NS):g} s"
+            # Before the first record there is none that has an instant.
+            return f"at {to_seconds(max(0, self.time_ns - START_NS)):g} s"
         return f"at step {self.step}"
 
 

@@ -53,7 +53,7 @@ class Site(NamedTuple):
 
     def __str__(self) -> str:
         if not self.fired:
-            return f"{self.name} never (in {_runs(self.reached)}, enabled in {self.enabled})"
+            return f"{self.name}, reached in {_runs(self.reached)}, enabled in {self.enabled}"
         return f"{self.name} {_times(self.fired)} in {self.runs} of {_runs(self.reached)}"
 
 
@@ -296,9 +296,9 @@ def evidence_lines(evidence: Evidence) -> list[str]:
     fired = [each for each in evidence.sites if each.fired]
     silent = [each for each in evidence.sites if not each.fired]
     for title, found in (
-        ("site failed", tuple(map(str, fired))),
+        ("failed by choice", tuple(map(str, fired))),
         # What a failure has cut short says nothing of what was left.
-        ("site failed", () if evidence.is_cut else tuple(map(str, silent))),
+        ("never failed by choice", () if evidence.is_cut else tuple(map(str, silent))),
         ("not controlled", evidence.uncontrolled),
         ("cut short", evidence.limits),
         ("not deterministic", evidence.differences),

@@ -159,10 +159,10 @@ class Faults:
             range_of("lasting", lasting),
             sys.maxsize if at_most is None else at_most,
         )
-        names = {kind: [host.name for host in each] for kind, each in hosts.items()}
         different = {id(host): host for each in hosts.values() for host in each}
-        needs_links = bool({"partition", "reset", "slow"} & names.keys())
+        needs_links = bool({"partition", "reset", "slow"} & hosts.keys())
         targets = Targets(different.values(), self._network(network, is_needed=needs_links))
+        names = {kind: [host.name for host in each] for kind, each in hosts.items()}
 
         def agenda() -> Chosen:
             chosen = Chosen(names, limits, self._injector)

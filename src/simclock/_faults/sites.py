@@ -101,13 +101,13 @@ class Sites:
         _check(name, odds, enabled)
         if len(self._known) >= MOST:
             raise ValueError(f"more than {MOST} sites, such as {name!r}\nlet the name be a literal")
-        is_off = not enabled or self._choose(
-            2,
-            f"sites: {name}",
-            odds=1.0 - enabled,
-            words=(f"{name} is not enabled",),
-            tunes=True,
-        )
+        is_off = not enabled
+        # Where it is certain there is nothing to choose.
+        if 0 < enabled < 1:
+            words = (f"{name} is not enabled",)
+            is_off = bool(
+                self._choose(2, f"sites: {name}", odds=1.0 - enabled, words=words, tunes=True)
+            )
         site = _Site(is_enabled=not is_off)
         site.planned.extend(self._planned.pop(name, []))
         return site
