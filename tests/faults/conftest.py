@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 import simclock
@@ -26,6 +28,22 @@ class Fake:
         return call
 
 
+class Network(Fake):
+    """Links that know how slow they are."""
+
+    def __init__(self, log):
+        super().__init__("network", log)
+        self._latencies = {}
+
+    def traits(self, one, other):
+        return SimpleNamespace(latency=self._latencies.get((one, other), 0.0))
+
+    def set(self, one, other, *, one_way, latency):
+        assert one_way
+        self._latencies[one, other] = latency
+        self._log.append((round(simclock.active().elapsed, 6), f"network {one}>{other} {latency}"))
+
+
 class World:
     """Three hosts and a network.
 
@@ -36,7 +54,7 @@ class World:
     def __init__(self, hosts=("a", "b", "c")):
         self.log = []
         self.hosts = [Fake(name, self.log) for name in hosts]
-        self.network = Fake("network", self.log)
+        self.network = Network(self.log)
 
     def __getattr__(self, name):
         return next(host for host in self.hosts if host.name == name)

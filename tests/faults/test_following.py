@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -45,7 +47,8 @@ def test_a_plan_is_followed_to_the_letter(world):
         (2.0, "c move_wall -30.0"),
         (2.25, "b restart"),
         (3.0, "network partition ('a',) ('b', 'c')"),
-        (5.0, "network heal ('a',) ('b', 'c')"),
+        (5.0, "network heal a b"),
+        (5.0, "network heal a c"),
         (10.0, "c move_wall 30.0"),
         (10.0, "c set_right"),
     ]
@@ -100,9 +103,43 @@ def test_the_plan_of_a_run_by_choice_has_the_same_effect(world, new_world, simul
     assert other.log == world.log
 
 
+def test_a_link_heals_with_the_last_of_its_faults(world):
+    plan = """
+        at 1 s partition a | b, c for 4 s
+        at 2 s partition c | a, b for 1 s
+        at 3 s slow b | a for 3 s by 0.2
+        at 4 s slow a | b, c for 1 s by 0.1
+    """
+    with (
+        simclock.Simulation() as sim,
+        sim.faults.follow(plan, hosts=world.hosts, network=world.network),
+    ):
+        time.sleep(10)
+
+    assert world.log == [
+        (1.0, "network partition ('a',) ('b', 'c')"),
+        (2.0, "network partition ('c',) ('a', 'b')"),
+        (3.0, "network heal b c"),
+        (3.0, "network a>b 0.2"),
+        (3.0, "network b>a 0.2"),
+        (4.0, "network a>b 0.3"),
+        (4.0, "network b>a 0.3"),
+        (4.0, "network a>c 0.1"),
+        (4.0, "network c>a 0.1"),
+        (5.0, "network heal a b"),
+        (5.0, "network heal a c"),
+        (5.0, "network a>b 0.2"),
+        (5.0, "network b>a 0.2"),
+        (5.0, "network a>c 0.0"),
+        (5.0, "network c>a 0.0"),
+        (6.0, "network a>b 0.0"),
+        (6.0, "network b>a 0.0"),
+    ]
+
+
 @given(fault_plans(["a", "b", "c"], ("kill", "pause", "skew", "drift", "partition", "slow")))
 def test_whatever_is_planned_all_is_right_in_the_end(plan):  # noqa: C901 - of small fakes
-    down, parted, slow, wall = set(), set(), set(), {}
+    down, parted, latencies, wall = set(), set(), {}, {}
 
     class Host:
         def __init__(self, name):
@@ -133,18 +170,22 @@ def test_whatever_is_planned_all_is_right_in_the_end(plan):  # noqa: C901 - of s
 
     class Network:
         def partition(self, *sides):
-            parted.add(sides)
+            parted.update(map(frozenset, itertools.product(*sides)))
 
-        def heal(self, *sides):
-            parted.remove(sides)
+        def heal(self, *pair):
+            parted.remove(frozenset(pair))
 
-        def slow(self, one, other, by):
-            (slow.add if by else slow.remove)((one, other))
+        def traits(self, *pair):
+            return SimpleNamespace(latency=latencies.get(pair, 0.0))
+
+        def set(self, *pair, one_way, latency):
+            latencies[pair] = latency
 
     with simclock.Simulation() as sim:
         with sim.faults.follow(plan, hosts=map(Host, "abc"), network=Network()):
             time.sleep(3)
-        assert (down, parted, slow, wall) == (set(), set(), set(), {})
+        assert (down, parted, wall) == (set(), set(), {})
+        assert not any(latencies.values())
 
 
 @pytest.mark.parametrize(

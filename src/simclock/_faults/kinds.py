@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simclock._faults.links import Links
 from simclock._faults.plans import SHAPES, FaultPlan
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Targets:
     Args:
         hosts: Hosts and processes: what has a ``name``, and the methods ``kill``, ``restart``,
             ``pause``, ``resume``, ``move_wall``, ``drift``, ``set_right``, as far as needed.
-        network: What has ``partition``, ``heal``, ``reset`` and ``slow``, if that is needed.
+        network: What `Links` needs, or None.
 
     Raises:
         TypeError, ValueError: One has no name, or two have the same.
@@ -32,7 +33,7 @@ class Targets:
 
     def __init__(self, hosts: Iterable[Any], network: Any = None) -> None:
         self._hosts: dict[str, Any] = {}
-        self._network = network
+        self._links = None if network is None else Links(network)
         # Whose wall clock was changed.
         self._wrong: dict[str, Any] = {}
         for host in hosts:
@@ -51,7 +52,7 @@ class Targets:
         """Raise an error if *plan* is about what there is not."""
         for number, step in enumerate(plan, 1):
             shape = SHAPES[step.what]
-            if shape.sides > 1 and self._network is None:
+            if shape.sides > 1 and self._links is None:
                 raise ValueError(
                     f"step {number} of the plan: {step}: there is no network\ngive network="
                 )
@@ -67,8 +68,8 @@ class Targets:
 
     def begin(self, fault: Fault) -> Undo | None:
         """Let *fault* happen; return what ends it, if anything does."""
-        if SHAPES[fault.what].sides > 1:
-            return _between(self._network, fault)
+        if self._links is not None and SHAPES[fault.what].sides > 1:
+            return self._links.begin(fault)
         if fault.what in CLOCKS:
             self._wrong[fault.target] = self._hosts[fault.target]
         return _to_host(self._hosts[fault.target], fault)
@@ -93,15 +94,3 @@ def _to_host(host: Any, fault: Fault) -> Undo:
         return lambda: host.move_wall(-by)
     host.drift(by)
     return lambda: host.drift(0.0)
-
-
-def _between(network: Any, fault: Fault) -> Undo | None:
-    one, other = fault.sides
-    if fault.what == "partition":
-        network.partition(one, other)
-        return lambda: network.heal(one, other)
-    if fault.what == "slow":
-        network.slow(one, other, fault.by)
-        return lambda: network.slow(one, other, 0.0)
-    network.reset(one, other)
-    return None

@@ -239,7 +239,7 @@ def _problem(fault: Fault) -> str:
 
 def _problem_of_target(fault: Fault) -> str:
     target: object = fault.target
-    if not isinstance(target, str) or not target.strip() or len(target.splitlines()) != 1:
+    if not isinstance(target, str) or not target.strip() or target.splitlines() != [target]:
         return "the target is no name"
     if SHAPES[fault.what].sides > 1 and (
         len(fault.sides) != 2 or not all(name for side in fault.sides for name in side)
