@@ -292,13 +292,20 @@ class _Sparse:
         for each in point.candidates:
             if each.path != CLOCK:
                 self._number(each.path)
-        whose = point.candidates[0].path if point.candidates else point.label
+        whose = point.candidates[0].path if point.candidates else _kind_of(point)
         choice = self._choices.get((self._number(whose), self._points[whose]), 0)
         self._points[whose] += 1
         return (choice - 1) % (point.bound - 1) + 1 if choice else 0
 
     def _number(self, whose: str) -> int:
         return self._numbers.setdefault(whose, len(self._numbers))
+
+
+def _kind_of(point: ChoicePoint) -> str:
+    """Return what is chosen, for faults without the target: each label has a number, of few."""
+    if not point.is_fault:
+        return point.label
+    return " ".join(point.label.split()[:2])
 
 
 # ------------------------------------------------------------------------- the strategy

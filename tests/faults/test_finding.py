@@ -70,7 +70,10 @@ def test_each_strategy_finds_a_site(strategy):
     schedule = simclock.Schedule.from_token(failure.token)
     assert [each.label for each in schedule.deviations] == ["site: disk.full"]
     assert failure.story.splitlines()[:2] == ["canonical except:", "  at 0.5 s disk.full fires"]
-    assert failure.faults == "faults, as a plan:\n  at 0.5 s fire disk.full"
+    sites, *plan = failure.faults.splitlines()
+    assert sites.startswith("sites of the run as it was found: net.slow o")
+    assert sites.endswith(", disk.full fired")
+    assert plan == ["faults, as a plan:", "  at 0.5 s fire disk.full"]
 
 
 def test_a_failure_is_replayed():

@@ -126,3 +126,18 @@ def test_errors(arguments, error):
 @given(st.data())
 def test_plans_can_be_drawn_in_the_middle_of_a_test(data):
     assert isinstance(data.draw(fault_plans(["a"])), simclock.FaultPlan)
+
+
+def test_a_schedule_may_have_faults_of_hosts(world):
+    def scenario():
+        sim = simclock.active()
+        with sim.faults.phase(kill=world.hosts, pause=world.hosts, every=(1, 1)):
+            time.sleep(3.5)
+        return {str(each.what) for each in sim.faults.plan}
+
+    def fails(schedule):
+        return "pause" in schedule.run(scenario)
+
+    (deviation,) = smallest(schedules(), fails).deviations
+
+    assert deviation[1:] == (0, 1)

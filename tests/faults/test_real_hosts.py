@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from datetime import datetime, timezone
 
+import pytest
+
 import simclock
 
 
@@ -84,3 +86,53 @@ def test_whatever_happens_to_them_they_work_in_the_end(simulate):
 
     assert report.verdict == "passed", str(report)
     assert {each.kind for each in report.evidence.faults} == {"kill", "pause", "skew", "drift"}
+
+
+def test_a_process_stays_down_as_long_as_its_machine(log):
+    with simclock.Simulation() as sim:
+        process = sim.host("db-1").start(ticking(log))
+        plan = "at 0.5 s kill db-1/tick for 1 s\nat 1 s kill db-1 for 2 s"
+        with sim.faults.follow(plan):
+            time.sleep(2.5)
+            log("down")
+            assert not process.is_alive()
+            time.sleep(1)
+            assert process.is_alive()
+        sim.host("db-1").kill()
+
+    assert [what for _, what in log] == ["up", "down", "up"]
+
+
+def test_whoever_is_still_down_in_the_end_starts_after_its_machine(log):
+    with simclock.Simulation() as sim:
+        process = sim.host("db-1").start(ticking(log))
+        with sim.faults.follow("at 0.5 s kill db-1/tick for 0.75 s\nat 1 s kill db-1"):
+            time.sleep(2.5)
+            assert not process.is_alive()
+        assert process.is_alive()
+        sim.host("db-1").kill()
+
+
+def test_two_processes_of_one_name_are_only_told_apart_where_one_is_meant():
+    with simclock.Simulation() as sim:
+        host = sim.host("db-1")
+        twins = [host.start(time.sleep, 100) for _ in range(2)]
+        with sim.faults.follow("at 1 s kill db-1 for 1 s"):
+            time.sleep(3)
+        with pytest.raises(ValueError, match="two hosts or processes are called 'db-1/sleep'\n"):
+            sim.faults.follow("at 1 s kill db-1/sleep")
+        with pytest.raises(ValueError, match="two hosts or processes have one name: 'db-1/sleep'"):
+            sim.faults.phase(kill=twins)
+        host.kill()
+
+
+def test_the_same_faults_are_the_same_run():
+    def scenario():
+        sim = simclock.active()
+        host = sim.host("a")
+        host.start(ticking(lambda _: None))
+        with sim.faults.follow("at 1.5 s kill a for 1 s\nat 3 s pause a for 1 s\nat 3.5 s kill a"):
+            time.sleep(5)
+        host.kill()
+
+    simclock.check(scenario)

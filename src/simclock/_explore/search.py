@@ -244,9 +244,12 @@ def _shrunk(found: Played, failed: Played, runs: int) -> str:
 
 def _faults(found: Played, failed: Played) -> str:
     """Return the faults of a run that failed, as a plan, and how it came to have them."""
-    lines = [f"faults of the run as it was found: {found.faults.swarm}"]
-    if not found.faults.swarm:
-        lines = []
+    lines = []
+    if found.faults.swarm:
+        lines.append(f"faults of the run as it was found: {found.faults.swarm}")
+    if found.faults.sites:
+        sites = (f"{name} {each.state}" for name, each in found.faults.sites.items())
+        lines.append(f"sites of the run as it was found: {', '.join(sites)}")
     if failed.faults.plan:
         lines += ["faults, as a plan:", *(f"  {each}" for each in failed.faults.plan)]
     return "\n".join(lines)

@@ -162,6 +162,7 @@ class Faults:
         different = {id(host): host for each in hosts.values() for host in each}
         needs_links = bool({"partition", "reset", "slow"} & hosts.keys())
         targets = Targets(different.values(), self._network(network, is_needed=needs_links))
+        targets.check_names()
         names = {kind: [host.name for host in each] for kind, each in hosts.items()}
 
         def agenda() -> Chosen:
@@ -248,7 +249,11 @@ class Faults:
             self._simulation._pass_instant(recovery.end_ns)
 
     async def arecovers(
-        self, check: Callable[[], object | Awaitable[object]], message: str = "", *, within: float
+        self,
+        check: Callable[[], object | Awaitable[object]],
+        message: str = "",
+        *,
+        within: float = 30.0,
     ) -> None:
         """Do as `recovers`, in a task of asyncio, trio or another registered flavour.
 

@@ -108,7 +108,7 @@ class Phase:
         while self._ends and self._ends[0][0] <= now_ns:
             *_, key, ending = heapq.heappop(self._ends)
             # It may have ended otherwise, and begun again.
-            if self._active.get(key) is ending:
+            if self._active.get(key) is ending and not self._is_postponed(key, ending):
                 self._end(key)
         for fault in self._agenda.due(now_ns, [each.fault for each in self._active.values()]):
             if self._over.is_set:
@@ -145,6 +145,18 @@ class Phase:
             end_ns = now_ns + to_ns(fault.lasts)
             heapq.heappush(self._ends, (end_ns, next(self._numbers), key, active))
 
+    def _is_postponed(self, key: tuple[str, str], ending: _Active) -> bool:
+        """Let a process stay down as long as its host is; return whether that is so."""
+        machine = self._targets.machine_of(key[1])
+        faults = (self._active.get((what, machine)) for what in DOWN)
+        down = next((each for each in faults if each is not None), None)
+        if down is None or key[0] not in DOWN:
+            return False
+        later = [(when, each) for when, _, _, each in self._ends if each is down]
+        if later:
+            heapq.heappush(self._ends, (later[0][0], next(self._numbers), key, ending))
+        return True
+
     def _end(self, key: tuple[str, str]) -> None:
         ending = self._active.pop(key)
         self._injector.mark(f"fault over: {ending.fault.said}")
@@ -153,7 +165,9 @@ class Phase:
     def _put_right(self) -> None:
         """End what lasts: links first, so that who boots again finds the others."""
         for what in ("partition", "slow", "pause", "kill", "skew", "drift"):
-            for key in [each for each in self._active if each[0] == what]:
+            keys = [each for each in self._active if each[0] == what]
+            # Machines before what runs on them.
+            for key in sorted(keys, key=lambda each: self._targets.machine_of(each[1]) != ""):
                 self._end(key)
         self._targets.set_clocks_right()
 

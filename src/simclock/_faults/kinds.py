@@ -28,11 +28,12 @@ class Targets:
         network: What `Links` needs, or None.
 
     Raises:
-        TypeError, ValueError: One has no name, or two have the same.
+        TypeError: One has no name.
     """
 
     def __init__(self, hosts: Iterable[Any], network: Any = None) -> None:
         self._hosts: dict[str, Any] = {}
+        self._ambiguous: list[str] = []
         self._links = None if network is None else Links(network)
         # Whose wall clock was changed.
         self._wrong: dict[str, Any] = {}
@@ -43,28 +44,39 @@ class Targets:
                     f"this is no host: {host!r}\ngive what sim.host() or host.start() returns"
                 )
             if self._hosts.setdefault(name, host) is not host:
-                raise ValueError(
-                    f"two hosts or processes have one name: {name!r}\n"
-                    "give them others: a plan tells them apart by these"
-                )
+                self._ambiguous.append(name)
+
+    def check_names(self) -> None:
+        """Raise an error if two have the same name."""
+        for name in self._ambiguous:
+            raise ValueError(
+                f"two hosts or processes have one name: {name!r}\n"
+                "give them others: a plan tells them apart by these"
+            )
 
     def check(self, plan: FaultPlan) -> None:
-        """Raise an error if *plan* is about what there is not."""
+        """Raise an error if *plan* is about what there is not, or what it does not tell apart."""
         for number, step in enumerate(plan, 1):
-            shape = SHAPES[step.what]
-            if shape.sides > 1 and self._links is None:
-                raise ValueError(
-                    f"step {number} of the plan: {step}: there is no network\ngive network="
-                )
-            if step.what == "fire":
-                continue
-            for name in (name for side in step.sides for name in side):
-                if name not in self._hosts:
-                    known = ", ".join(self._hosts) or "none"
-                    raise ValueError(
-                        f"step {number} of the plan: {step}: there is no host {name!r}, of:"
-                        f" {known}\n{ADVICE}"
-                    )
+            problem = self._problem(step)
+            if problem:
+                raise ValueError(f"step {number} of the plan: {step}: {problem}")
+
+    def _problem(self, step: Fault) -> str:
+        if SHAPES[step.what].sides > 1 and self._links is None:
+            return "there is no network\ngive network="
+        names = [] if step.what == "fire" else [name for side in step.sides for name in side]
+        for name in names:
+            if name not in self._hosts:
+                known = ", ".join(self._hosts) or "none"
+                return f"there is no host {name!r}, of: {known}\n{ADVICE}"
+            if name in self._ambiguous:
+                return f"two hosts or processes are called {name!r}\ngive them other names"
+        return ""
+
+    def machine_of(self, name: str) -> str:
+        """Return the name of the host that the process called *name* is on, if it is one."""
+        host = getattr(self._hosts.get(name), "host", None)
+        return getattr(host, "name", "")
 
     def begin(self, fault: Fault) -> Undo | None:
         """Let *fault* happen; return what ends it, if anything does."""

@@ -28,6 +28,13 @@ class SeenSite(NamedTuple):
     fired: int
     is_enabled: bool
 
+    @property
+    def state(self) -> str:
+        """Whether it has failed, could have, or could not, in words."""
+        if self.fired:
+            return "fired"
+        return "on" if self.is_enabled else "off"
+
 
 class _Site:
     """A site in a run."""
