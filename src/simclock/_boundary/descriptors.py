@@ -7,12 +7,17 @@ meanwhile counts as that one's too.)
 
 from __future__ import annotations
 
+import gc
+import io
 import os
+import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# Descriptors of dead processes that there may be before those that nobody has are closed.
+SWEEP = 256
 _OPEN = "/proc/self/fd"
 
 
@@ -25,11 +30,12 @@ class Known:
     def share_out(self, mine: set[int]) -> None:
         """Note what has been opened since the last look in *mine*, and what is no more."""
         now = set(map(int, os.listdir(_OPEN)))  # noqa: PTH208 - at each change of processes
+        # Through the first that was free this was read, and it is free again.
+        now.discard(_first_free())
         for fd in self._open.keys() - now:
             self._open.pop(fd).discard(fd)
         for fd in now - self._open.keys():
-            if _is_open(fd):
-                self.give(fd, mine)
+            self.give(fd, mine)
 
     def give(self, fd: int, mine: set[int]) -> None:
         """Note that *fd* belongs to who has the set *mine*."""
@@ -38,25 +44,56 @@ class Known:
         mine.add(fd)
 
 
-def _is_open(fd: int) -> bool:
-    # Not the one through which the list was read.
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True
+class Void:
+    """What the descriptors of dead processes stand for: it takes everything, and tells nobody.
 
-
-def close_as_dead(fds: Iterable[int]) -> None:
-    """Let go what *fds* stand for, as the system does when a process dies.
-
-    The numbers stay in use: the objects that have them would close somebody else's later.
-    What their buffers still have goes nowhere.
+    Their numbers stay in use as long as there may be objects that have them:
+    those would close somebody else's later. What their buffers still have goes nowhere.
     """
-    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+    def __init__(self) -> None:
+        self.fd = os.memfd_create("of a dead process", os.MFD_CLOEXEC)
+        self._identity = _identity(self.fd)
+        self._taken: set[int] = set()
+        self._next_sweep = SWEEP
+
+    def take(self, fds: Iterable[int]) -> None:
+        """Let go what *fds* stand for, as the system does when a process dies."""
+        for fd in fds:
+            os.dup2(self.fd, fd, inheritable=False)
+            self._taken.add(fd)
+        if len(self._taken) >= self._next_sweep:
+            self._sweep()
+
+    def close(self) -> None:
+        """End this."""
+        self._sweep()
+        os.close(self.fd)
+
+    def _sweep(self) -> None:
+        """Close those that no object has: what a program opened by ``os.open`` and the like."""
+        owned = _of_objects()
+        for fd in self._taken - owned:
+            if _identity(fd) == self._identity:
+                os.close(fd)
+        self._taken &= owned
+        self._next_sweep = SWEEP + 2 * len(self._taken)
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
     try:
-        for fd in sorted(fds):
-            if _is_open(fd):
-                os.dup2(nothing, fd, inheritable=False)
-    finally:
-        os.close(nothing)
+        status = os.fstat(fd)
+    except OSError:
+        return None  # it was closed meanwhile
+    return status.st_dev, status.st_ino
+
+
+def _of_objects() -> set[int]:
+    files = (each for each in gc.get_objects() if isinstance(each, (socket.SocketType, io.FileIO)))
+    return {each.fileno() for each in files if not getattr(each, "closed", False)}
+
+
+def _first_free() -> int:
+    fd = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    os.close(fd)
+    return fd

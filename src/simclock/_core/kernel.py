@@ -1071,11 +1071,12 @@ class Kernel:
     def end(self) -> list[str]:
         """Bring every other thread to its end; return what leaks, described.
 
-        In this order: leftovers get time to end by themselves; pools are shut
-        down by their own protocol; the rest is unwound; what resists stays
-        on its parked OS thread for ever.
+        In this order: simulated processes are killed; other leftovers get time to
+        end by themselves; pools are shut down by their own protocol; the rest is
+        unwound; what resists stays on its parked OS thread for ever.
         """
         self.ending = True
+        stopping.switch_off(self)
         if self.port.foreign_steps() != self._first_foreign_steps:
             self.foreign = tuple(self.port.foreign_threads())
         self._choosing = False
@@ -1138,10 +1139,9 @@ class Kernel:
         # From here on the boundary is lenient: nothing may be answered on the fast paths.
         self.world.interested = 1
         for thread in leftovers:
-            self.port.silence(thread)
             self._forced(thread)
             self._unwind_other(thread)
-        if self.dead:
+        if self.groups:
             self.port.mourn(self._unwind_dead)
         self._await_strays()
         leaks += [
@@ -1155,6 +1155,7 @@ class Kernel:
     def _unwind_other(self, thread: SimThread) -> None:
         if not thread.started:
             self.port.cancel(thread)
+        self.port.silence(thread)
         self._gives_way(thread)
         self.port.switch(self.root.baton, thread.baton)
 
