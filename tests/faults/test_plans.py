@@ -52,6 +52,11 @@ def test_a_plan_is_a_sequence_of_faults():
     assert plan != TEXT
 
 
+def test_what_follows_the_target_may_be_in_any_order():
+    assert Fault.parse("at 1 s skew a by -3 for 2 s") == Fault(1, "skew", "a", lasts=2, by=-3)
+    assert str(Fault.parse("at 1 s slow a | b by 3  for 2 s")) == "at 1 s slow a | b for 2 s by 3"
+
+
 def test_remarks_and_empty_lines_are_left_out():
     text = "\n  # of 3 March\n\n   at  1  s  kill   db-1  \n"
 
@@ -102,6 +107,7 @@ def test_any_fault_that_there_is_can_be_written_and_read(at, lasts, by, target):
         ("at 1 s partition a", "line 1 of the plan: a partition is between two groups of hosts"),
         ("at 1 s slow a | b by -1", "line 1 of the plan: it has to be slow by more than 0:"),
         ("at 1 s kill a way 2", "line 1 of the plan: a kill has one way:"),
+        ("at 1 s kill a for 1 s for 2 s", "line 1 of the plan: the target has words that mean"),
         ("at 1 s fire a way 0", "line 1 of the plan: the ways are counted from 1 on:"),
     ],
 )

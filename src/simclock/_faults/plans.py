@@ -38,9 +38,10 @@ LATEST = 3e9
 # Of a line of a plan.
 FORM = "at 1.25 s kill db-1 for 0.5 s"
 _NUMBER = r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?"
-_LINE = re.compile(
-    rf"at +(?P<at>{_NUMBER}) +s +(?P<what>\S+) +(?P<target>.+?)"
-    rf"(?: +for +(?P<lasts>{_NUMBER}) +s)?(?: +by +(?P<by>{_NUMBER}))?(?: +way +(?P<way>[0-9]+))?"
+_LINE = re.compile(rf"at +(?P<at>{_NUMBER}) +s +(?P<what>\S+) +(?P<rest>.+)")
+# What may follow the target, in any order.
+_MORE = re.compile(
+    rf"(?P<target>.+) +(?:for +(?P<lasts>{_NUMBER}) +s|by +(?P<by>{_NUMBER})|way +(?P<way>[0-9]+))"
 )
 _BETWEEN = " | "
 
@@ -117,17 +118,17 @@ class Fault:
         match = _LINE.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"this is no fault: {text.strip()!r}\nwrite a fault as {FORM!r}")
+        target, more = _parted(match["rest"])
         try:
-            numbers = {
-                name: None if match[name] is None else float(match[name])
-                for name in ("at", "lasts", "by")
+            numbers: dict[str, Any] = {
+                name: int(value) if name == "way" else float(value)
+                for name, value in {"at": match["at"], **more}.items()
             }
         except ValueError:
             raise ValueError(
                 f"a number is wrong: {text.strip()!r}\nwrite a fault as {FORM!r}"
             ) from None
-        found: dict[str, Any] = {**numbers, "way": int(match["way"] or 1)}
-        return cls(what=match["what"], target=match["target"], **found)
+        return cls(what=match["what"], target=target, **numbers)
 
 
 class FaultPlan(Sequence[Fault]):
@@ -213,6 +214,20 @@ def between(one: Iterable[str], other: Iterable[str]) -> str:
     return _BETWEEN.join(", ".join(group) for group in (one, other))
 
 
+def _parted(rest: str) -> tuple[str, dict[str, str]]:
+    """Return the target that begins *rest*, and what follows it, each once."""
+    found: dict[str, str] = {}
+    while match := _MORE.fullmatch(rest):
+        ((name, value),) = [
+            (name, value) for name, value in match.groupdict().items() if name != "target" and value
+        ]
+        if name in found:
+            break
+        found[name] = value
+        rest = match["target"].rstrip()
+    return rest, found
+
+
 def _problem(fault: Fault) -> str:
     """Return what is wrong with *fault*, or nothing."""
     shape = SHAPES.get(fault.what)
@@ -245,8 +260,7 @@ def _problem_of_target(fault: Fault) -> str:
         len(fault.sides) != 2 or not all(name for side in fault.sides for name in side)
     ):
         return f"a {fault.what} is between two groups of hosts, such as 'db-1 | db-2, db-3'"
-    match = _LINE.fullmatch(f"at 0 s {fault.what} {fault.target}")
-    if match is None or match["target"] != fault.target:
+    if target != target.strip() or _parted(target)[1]:
         return "the target has words that mean something else in a plan"
     return ""
 
