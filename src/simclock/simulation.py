@@ -589,14 +589,14 @@ class Simulation:
             raise RuntimeError("this simulation is closed\nmake a new Simulation for each run")
         return kernel
 
-    def _call(self, function: Callable[..., Any], *args: Any) -> None:
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         if kernels[-1:] != [self._running()] or not _native.simulated():
             raise RuntimeError(
                 "only a thread of the innermost simulation can wait in it\n"
                 "call this from a simulated thread, "
                 "and not inside another simulation or real_time()"
             )
-        _native.call_kernel(function, *args)
+        return _native.call_kernel(function, *args)
 
 
 class Hold:

@@ -270,6 +270,53 @@ def test_what_a_fault_raises_is_raised_where_the_block_is_left(simulate):
     simulate(scenario, {("fault: kill broken", 0): 1})
 
 
+def test_one_that_cannot_be_put_right_leaves_the_others_to_be(simulate):
+    done = []
+
+    class Host:
+        def __init__(self, name):
+            self.name = name
+
+        def kill(self):
+            pass
+
+        def restart(self):
+            done.append(self.name)
+            if self.name != "c":
+                raise KeyError(self.name)
+
+    def scenario(sim):
+        with (
+            pytest.raises(KeyError, match="a"),
+            sim.faults.phase(kill=[Host(name) for name in "abc"], every=(1, 1), lasting=(9, 9)),
+        ):
+            time.sleep(1.5)
+        with (
+            pytest.raises(ZeroDivisionError),
+            sim.faults.phase(kill=[Host("a")], every=(1, 1), lasting=(9, 9)),
+        ):
+            time.sleep(1.5)
+            raise ZeroDivisionError
+
+    hits = [(f"fault: kill {name}", 0) for name in "abc"] + [("fault: kill a", 1)]
+    simulate(scenario, dict.fromkeys(hits, 1))
+
+    assert done == ["a", "b", "c", "a"]
+
+
+def test_where_nobody_can_wait_in_the_simulation_there_is_no_phase(world):
+    with simclock.Simulation() as sim:
+        refused = pytest.raises(RuntimeError, match="only a thread of the innermost simulation can")
+        with sim.real_time(), refused, sim.faults.phase(kill=[world.a]):
+            pass
+        with simclock.Simulation(), refused, sim.faults.follow("at 1 s fire x"):
+            pass
+        with sim.faults.follow("at 1 s kill a", hosts=world.hosts):
+            time.sleep(2)
+
+    assert world.log == [(1.0, "a kill"), (2.0, "a restart")]
+
+
 def test_with_faults_off_a_phase_does_nothing(world, simulate):
     def scenario(sim):
         with sim.faults.phase(kill=[world.a], **REGULAR):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import threading
@@ -70,6 +71,8 @@ class Phase:
             raise RuntimeError("this phase was used already\nmake another one for each block")
         self._was_entered = True
         if not self._injector.is_off:
+            # Raises where nobody can wait in the simulation.
+            self._injector.mark("faults begin")
             self._injector.begin(self)
             self._agenda = self._make_agenda()
             self._thread = threading.Thread(target=self._drive, name="faults", daemon=True)
@@ -84,12 +87,10 @@ class Phase:
             self._injector.hint(self._over.key)
             self._thread.join()
             self._put_right()
-        except Exception:
-            # What the block has raised came first, and may be what this comes from.
-            if error is None:
-                raise
+            self._injector.mark("faults end")
         finally:
             self._injector.end()
+        # What the block has raised came first, and may be what this comes from.
         if self._error is not None and error is None:
             raise self._error
 
@@ -168,8 +169,15 @@ class Phase:
             keys = [each for each in self._active if each[0] == what]
             # Machines before what runs on them.
             for key in sorted(keys, key=lambda each: self._targets.machine_of(each[1]) != ""):
-                self._end(key)
-        self._targets.set_clocks_right()
+                self._put_right_one(functools.partial(self._end, key))
+        self._put_right_one(self._targets.set_clocks_right)
+
+    def _put_right_one(self, undo: Callable[[], object]) -> None:
+        """Do so, and go on with the others if it fails: the first error is raised in the end."""
+        try:
+            undo()
+        except Exception as error:  # noqa: BLE001 - it is kept
+            self._error = self._error or error
 
 
 class _Over:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simclock._boundary import _native
 from simclock._core.instants import SECOND
 from simclock._faults.places import Place
 from simclock._faults.plans import Fault, FaultPlan
@@ -74,7 +73,9 @@ class Injector:
     def mark(self, text: str) -> None:
         """Note *text* in the trace."""
         kernel = self._simulation._running()
-        self._in_kernel(kernel.trace.add, kernel.world.now_ns, kernel.current.path, "mark", text)
+        self._simulation._call(
+            kernel.trace.add, kernel.world.now_ns, kernel.current.path, "mark", text
+        )
 
     def _note_site(self, name: str, way: int) -> None:
         self.note(Fault(0.0, "fire", name, way=way))
@@ -159,17 +160,13 @@ class Injector:
     def choose(self, bound: int, label: str, **more: Any) -> int:
         """Make a choice of the schedule, as ``Kernel.choose`` does."""
         choose = functools.partial(self._simulation._running().choose, bound, label, **more)
-        found: int = self._in_kernel(choose)
+        found: int = self._simulation._call(choose)
         return found
 
     def wait(self, resource: Resource, deadline_ns: int | None) -> None:
         """Wait until *resource* is free, or an instant."""
-        self._in_kernel(self._simulation._running().wait, "faults", resource, deadline_ns)
+        self._simulation._call(self._simulation._running().wait, "faults", resource, deadline_ns)
 
     def hint(self, key: int) -> None:
         """Say that the resource called *key* may be free."""
-        self._in_kernel(self._simulation._running().hint, key)
-
-    @staticmethod
-    def _in_kernel(function: Any, *args: Any) -> Any:
-        return _native.call_kernel(function, *args)
+        self._simulation._call(self._simulation._running().hint, key)
