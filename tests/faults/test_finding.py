@@ -211,6 +211,23 @@ def test_evidence_is_added_up_over_the_parts_of_a_search():
     assert first.sites["after"] == [20, 20, 0, 0]
 
 
+def test_parts_of_a_search_that_are_kept_have_the_same_evidence(tmp_path):
+    def search():
+        return simclock.explore(harmless, strategy="random", runs=120, resume=tmp_path)
+
+    first, again = search(), search()
+
+    assert first.evidence.faults == again.evidence.faults
+    assert first.evidence.sites == again.evidence.sites
+    assert {each.reached for each in again.evidence.sites} == {120}
+
+
+def test_a_failure_of_a_part_has_its_faults(tmp_path):
+    report = simclock.explore(writes_without_a_look_at_the_disk, resume=tmp_path)
+
+    assert report.failure.faults.endswith("faults, as a plan:\n  at 0.5 s fire disk.full")
+
+
 def test_a_search_without_faults_says_nothing_of_them():
     report = simclock.explore(lambda: time.sleep(1))
 

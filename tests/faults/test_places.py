@@ -9,6 +9,7 @@ import time
 import types
 
 import pytest
+import trio
 
 import simclock
 
@@ -123,6 +124,21 @@ def test_a_coroutine_function(shop, simulate):
 
     assert simulate(scenario, choices)[0] == ["tea", "tea", None]
     assert ticks == [1.0, 2.0, 3.0]
+
+
+def test_a_coroutine_function_in_trio(shop, simulate):
+    async def main():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 2)
+            before = trio.current_time()
+            found = await shop.fetch()
+            return found, trio.current_time() - before
+
+    def scenario(sim):
+        sim.faults.at("shop_of_the_test:fetch", delay=(3.5, 3.5))
+        return trio.run(main)
+
+    assert simulate(scenario, {("site: shop_of_the_test:fetch", 0): 1})[0] == ("tea", 3.5)
 
 
 def test_static_and_class_methods_and_what_is_inherited(shop, simulate):
