@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from types import SimpleNamespace
 
@@ -52,6 +53,21 @@ def test_a_plan_is_followed_to_the_letter(world):
         (10.0, "c move_wall 30.0"),
         (10.0, "c set_right"),
     ]
+
+
+def test_a_plan_is_followed_to_its_end_whatever_else_there_is_to_do(world):
+    """Nobody else could go on meanwhile: only a fault may wake somebody."""
+    lock = threading.Lock()
+    lock.acquire()
+    world.a.__dict__["resume"] = lock.release
+    plan = "\n".join(f"at {at} s skew b for 0.5 s by 1" for at in range(100))
+
+    with (
+        simclock.Simulation() as sim,
+        sim.faults.follow(f"{plan}\nat 100 s pause a for 1 s", hosts=world.hosts),
+    ):
+        lock.acquire()
+        assert sim.elapsed == 101
 
 
 def test_what_is_past_already_happens_at_once(world):

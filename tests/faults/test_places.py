@@ -87,9 +87,13 @@ def test_a_call_raises_by_choice(shop, simulate):
 def test_a_call_is_late_or_dropped(shop, simulate):
     def scenario(sim):
         sim.faults.at("shop_of_the_test:now", error=KeyError, delay=(0.1, 2.5), drop=True)
-        return [shop.now() for _ in range(5)]
+        found = [shop.now() for _ in range(5)]
+        with pytest.raises(KeyError):
+            shop.now()
+        return found
 
     choices = {("site: shop_of_the_test:now", turn): turn + 1 for turn in range(1, 5)}
+    choices["site: shop_of_the_test:now", 5] = 1
     found, points = simulate(scenario, choices)
 
     assert found == [0.0, 0.5, pytest.approx(0.6), pytest.approx(3.1), None]

@@ -17,6 +17,16 @@ def test_outside_of_a_simulation_nothing_fails():
     assert not any(buggify("disk.full", p=1.0, enabled=1.0) for _ in range(100))
 
 
+def test_a_program_with_sites_loads_no_simulator(child):
+    lines = child("""
+        import sys, simclock
+        print(any(simclock.buggify("disk.full") for _ in range(100)))
+        print("simclock.simulation" in sys.modules, "simclock._faults" in sys.modules)
+    """)
+
+    assert lines == ["False", "False False"]
+
+
 def test_in_a_canonical_run_nothing_fails():
     with simclock.Simulation() as sim:
         assert not any(buggify("disk.full", p=1.0, enabled=1.0) for _ in range(100))

@@ -38,6 +38,8 @@ class Planned:
         origin_ns: The virtual instant that it counts from.
     """
 
+    is_endless = False
+
     def __init__(self, plan: FaultPlan, origin_ns: int) -> None:
         self._left = list(reversed(plan))
         self._origin_ns = origin_ns
@@ -84,6 +86,8 @@ class Chosen:
         limits: What they have in common.
         run: Makes the choices.
     """
+
+    is_endless = True
 
     def __init__(self, targets: Mapping[str, Sequence[str]], limits: Range, run: Injector) -> None:
         self._limits = limits

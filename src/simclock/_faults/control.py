@@ -160,8 +160,7 @@ class Faults:
             sys.maxsize if at_most is None else at_most,
         )
         different = {id(host): host for each in hosts.values() for host in each}
-        needs_links = bool({"partition", "reset", "slow"} & hosts.keys())
-        targets = Targets(different.values(), self._network(network, is_needed=needs_links))
+        targets = Targets(different.values(), self._network(network))
         targets.check_names()
         names = {kind: [host.name for host in each] for kind, each in hosts.items()}
 
@@ -190,7 +189,7 @@ class Faults:
         if not isinstance(plan, FaultPlan):
             raise TypeError(f"this is no plan: {plan!r}\ngive a simclock.FaultPlan, or its text")
         found = self._all_hosts() if hosts is None else list(hosts)
-        targets = Targets(found, self._network(network, is_needed=False))
+        targets = Targets(found, self._network(network))
         targets.check(plan)
         injector = self._injector
         return Phase(injector, targets, lambda: Planned(plan, injector.origin_ns))
@@ -207,11 +206,8 @@ class Faults:
         hosts = list(getattr(self._simulation, "hosts", ()))
         return hosts + [process for host in hosts for process in host.processes]
 
-    def _network(self, given: Any, *, is_needed: bool) -> Any:
-        found = getattr(self._simulation, "network", None) if given is None else given
-        if found is None and is_needed:
-            raise ValueError("there is no network to part\ngive network=")
-        return found
+    def _network(self, given: Any) -> Any:
+        return getattr(self._simulation, "network", None) if given is None else given
 
     # ----------------------------------------------------------------------- recovery
 

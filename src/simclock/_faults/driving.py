@@ -24,7 +24,13 @@ IDLE = 50
 
 
 class Agenda(Protocol):
-    """What says when which fault comes."""
+    """What says when which fault comes.
+
+    Attributes:
+        is_endless: Whether there is always another moment.
+    """
+
+    is_endless: bool
 
     @property
     def next_ns(self) -> int | None:
@@ -112,14 +118,13 @@ class Phase:
             if self._active.get(key) is ending and not self._is_postponed(key, ending):
                 self._end(key)
         for fault in self._agenda.due(now_ns, [each.fault for each in self._active.values()]):
-            if self._over.is_set:
-                return
             self._begin(fault, now_ns)
 
     def _next_ns(self) -> int | None:
         """Return when there is to be done something next; None if nothing ever is."""
         others = self._ends[0][0] if self._ends else None
-        self._idle = 0 if self._injector.is_busy or self._ends else self._idle + 1
+        is_busy = self._injector.is_busy or self._ends or not self._agenda.is_endless
+        self._idle = 0 if is_busy else self._idle + 1
         if self._idle > IDLE:
             return None
         instants = [each for each in (self._agenda.next_ns, others) if each is not None]

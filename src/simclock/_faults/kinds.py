@@ -25,7 +25,7 @@ class Targets:
     Args:
         hosts: Hosts and processes: what has a ``name``, and the methods ``kill``, ``restart``,
             ``pause``, ``resume``, ``move_wall``, ``drift``, ``set_right``, as far as needed.
-        network: What `Links` needs, or None.
+        network: What `Links` needs.
 
     Raises:
         TypeError: One has no name.
@@ -34,7 +34,7 @@ class Targets:
     def __init__(self, hosts: Iterable[Any], network: Any = None) -> None:
         self._hosts: dict[str, Any] = {}
         self._ambiguous: list[str] = []
-        self._links = None if network is None else Links(network)
+        self._links = Links(network)
         # Whose wall clock was changed.
         self._wrong: dict[str, Any] = {}
         for host in hosts:
@@ -62,8 +62,6 @@ class Targets:
                 raise ValueError(f"step {number} of the plan: {step}: {problem}")
 
     def _problem(self, step: Fault) -> str:
-        if SHAPES[step.what].sides > 1 and self._links is None:
-            return "there is no network\ngive network="
         names = [] if step.what == "fire" else [name for side in step.sides for name in side]
         for name in names:
             if name not in self._hosts:
@@ -80,7 +78,7 @@ class Targets:
 
     def begin(self, fault: Fault) -> Undo | None:
         """Let *fault* happen; return what ends it, if anything does."""
-        if self._links is not None and SHAPES[fault.what].sides > 1:
+        if SHAPES[fault.what].sides > 1:
             return self._links.begin(fault)
         if fault.what in CLOCKS:
             self._wrong[fault.target] = self._hosts[fault.target]
