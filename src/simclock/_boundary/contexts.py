@@ -79,7 +79,9 @@ class _Own:
 
 
 def _main_process(module: Any) -> Any:
-    made = module._MainProcess()
+    # Its class is taken off the module.
+    kinds = {kind.__name__: kind for kind in module.BaseProcess.__subclasses__()}
+    made = kinds["_MainProcess"]()
     # As that of this one: what it talks to is in this simulation.
     made._config = dict(module._current_process._config)
     return made
