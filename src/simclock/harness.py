@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from simclock import simulation as module
 from simclock._boundary import _native, activation, entropy, freezing, signals
 from simclock._boundary.active import kernels
+from simclock._boundary.network import state as network
 from simclock._core.instants import START_NS
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Harness:
     def begin(self, name: str, seed: int) -> None:
         """Begin a stretch called *name*: a new zero, seed, and count; the clock goes on.
 
-        What the stretch before did to the wall clock ends with it.
+        What the stretch before did to wall clocks and to the network ends with it.
         """
         simulation = self.simulation
         kernel = simulation._running()
@@ -87,7 +88,10 @@ class Harness:
         simulation._forget_faults()
         entropy.reseed(seed)
         kernel.world.wall_ns = simulation._epoch_ns - START_NS
+        for host in simulation.hosts:
+            host.forget_wall()
         kernel.begin_stretch(name)
+        network.restore(kernel)
         freezing.notice()
 
     @property

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from simclock._boundary import _native, posting
 from simclock._boundary.active import kernels
 from simclock._boundary.contexts import Context
+from simclock._boundary.network import state as network
 from simclock._boundary.threads import FirstThread
 from simclock._core import stopping
 from simclock._core.instants import SECOND, delta_to_ns, to_ns
@@ -88,8 +89,8 @@ class Host:
         """Run ``function(*args, **kwargs)`` in a new process on this host.
 
         Args:
-            function: What its main thread runs. A coroutine is run by what it
-                is given to: ``host.start(asyncio.run, main())``.
+            function: What its main thread runs, again after each restart. For
+                coroutines: ``host.start(lambda: asyncio.run(main()))``.
             args: Positional arguments: the objects themselves, no copies.
             name: What reports call the process; by default the function's name.
             environ: Its environment; by default a copy of the caller's.
@@ -102,7 +103,7 @@ class Host:
         if not callable(given):
             raise TypeError(
                 f"a process cannot run this: {function!r}\n"
-                "give a function and its arguments, such as host.start(asyncio.run, main())"
+                "give a function and its arguments, such as host.start(lambda: asyncio.run(main()))"
             )
         called = name or getattr(function, "__name__", type(function).__name__)
         process = Process(self, f"{self.name}/{called}", lambda: function(*args, **kwargs), environ)
@@ -113,14 +114,22 @@ class Host:
     # ------------------------------------------------------------------ all of it
 
     def kill(self) -> None:
-        """Cut its power: its processes end at once, and no connection says goodbye."""
+        """Cut its power: its processes end at once, and no connection says goodbye.
+
+        The other ends hear nothing, and who connects waits, until `restart`.
+        """
+        _in_kernel(self._kernel, network.cut, self._kernel, self)
         self._lost += [each for each in self.processes if each.is_alive()]
         for each in self._lost:
             each.kill()
 
     def restart(self) -> None:
-        """Start again what was running when it was killed; kill it first if that was not done."""
+        """Start again what was running when it was killed; kill it first if that was not done.
+
+        What is left of old connections is reset.
+        """
         self.kill()
+        _in_kernel(self._kernel, network.boot, self._kernel, self)
         lost, self._lost = self._lost, []
         for each in lost:
             each.restart()
@@ -165,6 +174,10 @@ class Host:
     def set_right(self) -> None:
         """Let its wall clock show what the simulation's does, as a time server would have it."""
         self._set_wall(0, 0, "is right")
+
+    def forget_wall(self) -> None:
+        """Let its wall clock be right, as long as none of its processes runs."""
+        self.wall_parts = 0, 0, 0
 
     def _off_ns(self) -> int:
         off_ns, drift_ppb, from_ns = self.wall_parts

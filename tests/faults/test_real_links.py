@@ -7,11 +7,7 @@ import socket
 import threading
 import time
 
-import pytest
-
 import simclock
-
-pytest.importorskip("simclock.network")
 
 
 def test_a_plan_changes_real_links_and_puts_them_right():

@@ -270,7 +270,7 @@ def test_what_cannot_be_started():
     with simclock.Simulation() as sim, pytest.raises(TypeError, match=r"cannot run this") as told:
         sim.host("a").start(made)
     made.close()
-    assert str(told.value).endswith("such as host.start(asyncio.run, main())")
+    assert str(told.value).endswith("such as host.start(lambda: asyncio.run(main()))")
 
 
 def test_hosts_are_found_again_and_listed():

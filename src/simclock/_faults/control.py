@@ -203,11 +203,11 @@ class Faults:
         return found
 
     def _all_hosts(self) -> list[Any]:
-        hosts = list(getattr(self._simulation, "hosts", ()))
+        hosts = list(self._simulation.hosts)
         return hosts + [process for host in hosts for process in host.processes]
 
     def _network(self, given: Any) -> Any:
-        return getattr(self._simulation, "network", None) if given is None else given
+        return self._simulation.network if given is None else given
 
     # ----------------------------------------------------------------------- recovery
 

@@ -334,6 +334,13 @@ class Net:
         links = [link for link in self._links.values() if name in (link.source, link.target)]
         self._resume(links, delayed=True)
 
+    def restore(self) -> None:
+        """Let every link be as it was at first; what is on its way arrives."""
+        if self._known.shaped is not None:
+            self.shape(None, PLAIN._asdict())
+            for held in (True, False):
+                self.open(None, held=held)
+
     def clear(self) -> None:
         """Forget links and what is on its way; hosts keep their names."""
         for each in self._on_their_way():
@@ -380,6 +387,13 @@ def cut(kernel: Kernel, host: Any) -> None:
 def boot(kernel: Kernel, host: Any) -> None:
     """End `cut`, before *host* starts anything: its old connections are reset."""
     net(kernel).boot(host.name)
+
+
+def restore(kernel: Kernel) -> None:
+    """Undo what was done to links: another test begins."""
+    known = cast("NativePort", kernel.port).outside
+    if known.network is not None:
+        known.network.restore()
 
 
 def end(kernel: Kernel) -> None:
