@@ -1,0 +1,48 @@
+"""What is different in `multiprocessing` while a simulation has simulated processes."""
+
+from __future__ import annotations
+
+import functools
+from multiprocessing import context, util
+from typing import TYPE_CHECKING, Any
+
+from simclock._boundary.loops import simulated
+from simclock._processes import finalizers, groups, sharing
+from simclock._processes.popen import Popen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simclock._boundary.overlays import Overlay
+
+_KINDS = {"ForkProcess": "fork", "SpawnProcess": "spawn", "ForkServerProcess": "forkserver"}
+_SHARING = {
+    "multiprocessing.synchronize": sharing.share_semaphores,
+    "multiprocessing.resource_sharer": sharing.share_descriptors,
+    "multiprocessing.resource_tracker": sharing.keep_track,
+    "multiprocessing.heap": sharing.share_memory,
+}
+
+
+def change(overlay: Overlay) -> None:
+    """Let each start method make a simulated process when a simulated thread asks for one."""
+    default: Any = context._default_context  # type: ignore[attr-defined]
+    overlay.replace(default, "_actual_context", default._actual_context)
+    for name, method in _KINDS.items():
+        kind = getattr(context, name)
+        overlay.replace(kind, "_Popen", staticmethod(_popen(kind._Popen, method)))
+    overlay.replace(
+        util.Finalize,  # type: ignore[attr-defined]
+        "__call__",
+        finalizers.anywhere(util.Finalize.__call__),  # type: ignore[attr-defined]
+    )
+    for module, share in _SHARING.items():
+        overlay.when_loaded(module, functools.partial(share, overlay))
+    overlay.at_end(groups.end_all)
+
+
+def _popen(original: Callable[[Any], Any], method: str) -> Callable[[Any], Any]:
+    def popen(process_obj: Any) -> Any:
+        return Popen(process_obj, method) if simulated() else original(process_obj)
+
+    return popen
