@@ -13,6 +13,7 @@ import datetime as dt
 import faulthandler
 import gc
 import importlib
+import importlib.util
 import os
 import select
 import signal
@@ -53,6 +54,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_terminal] = os.dup(2)
     if tracer := threading.gettrace():
         _let_coverage_see_the_foreign_threads(tracer)
+
+
+def pytest_collection_finish() -> None:
+    """Let trio keep no thread for the next job: a later test would not be alone in its process."""
+    if importlib.util.find_spec("trio"):
+        importlib.import_module("trio._core._thread_cache").IDLE_TIMEOUT = 0.01
 
 
 def _let_coverage_see_the_foreign_threads(tracer: Any) -> None:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from simclock._report.timeline import Timeline
     from simclock._strategies.base import Strategy
     from simclock.flavours.aio.loop import SimEventLoop
+    from simclock.hosts import Host, Process
     from simclock.simulation import Simulation, active, run
 
 __all__ = [  # noqa: RUF022 - what is used first comes first
@@ -67,6 +68,8 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "Outcomes",
     "Outcome",
     "Timeline",
+    "Host",
+    "Process",
     "Schedule",
     "Strategy",
     "ChoicePoint",
@@ -110,6 +113,8 @@ __getattr__ = lazily(
         "Evidence": "simclock._explore.report",
         "ScheduleFailure": "simclock._explore.report",
         "Timeline": "simclock._report.timeline",
+        "Host": "simclock.hosts",
+        "Process": "simclock.hosts",
         "Schedule": "simclock._core.schedule",
         "Strategy": "simclock._strategies.base",
         "ChoicePoint": "simclock._core.choices",

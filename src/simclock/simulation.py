@@ -28,6 +28,7 @@ from simclock._core.trace import ObservedTrace
 from simclock._core.watching import Watch, traceback_of
 from simclock._processes.models import REAL
 from simclock.errors import Leak, Violation
+from simclock.hosts import Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,6 +165,7 @@ class Simulation:
         self._notes = Notes() if timeline else None
         self._listener: Listener | None = None
         self._kernel: Kernel | None = None
+        self._hosts: dict[str, Host] = {}
         self._pid = 0
         self._closed = False
 
@@ -458,6 +460,25 @@ class Simulation:
         soon_ns = latest_ns if first_ns is None else min(first_ns, latest_ns)
         kernel.sleep_until(max(soon_ns, kernel.world.now_ns + 1))
         kernel.settle()
+
+    # ------------------------------------------------------------- hosts and processes
+
+    def host(self, name: str) -> Host:
+        """Return the simulated machine called *name*, made when it is first asked for.
+
+        Raises:
+            ValueError: It is no name that a host can have.
+        """
+        kernel = self._running()
+        found = self._hosts.get(name)
+        if found is None:
+            found = self._hosts[name] = Host(kernel, name, len(self._hosts) + 1, self._seed)
+        return found
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """The simulated machines, in the order in which they were made."""
+        return tuple(self._hosts.values())
 
     # ----------------------------------------------------------- the world outside
 

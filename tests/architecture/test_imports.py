@@ -34,14 +34,15 @@ TABLE: dict[str, set[str]] = {
     "plugins": {
         "_core", "_boundary", "_strategies", "flavours", "registry", "hookspecs", "lowlevel",
     },
+    "hosts": {"_core", "_boundary"},
     "simulation": {
         "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "plugins",
-        "predicates",
+        "predicates", "hosts",
     },
     "_lazy": set(),
     "simclock": {
         "_core", "_lazy", "_strategies", "flavours", "hookspecs", "registry", "simulation",
-        "_explore", "_report",
+        "_explore", "_report", "hosts",
     },
     "__main__": {"simclock", "_boundary"},
     "_explain": {"_core"},

@@ -132,6 +132,15 @@ class FakePort:
     def collect(self):
         self.calls.append("collect")
 
+    def enter(self, group):
+        self.calls.append(f"enter {group and group.name}")
+
+    def let_go(self, group):
+        self.calls.append(f"let go {group.name}")
+
+    def mourn(self, unwind):
+        unwind()
+
     def retire(self, threads):
         self.calls.append(f"retire {' '.join(thread.name for thread in threads)}")
 

@@ -65,9 +65,14 @@ typedef struct {
     PyObject_HEAD
     long long now_ns;     /* the virtual monotonic clock */
     long long wall_ns;    /* add to now_ns for the virtual wall clock */
+    long long skew_ns;    /* add to now_ns for what the current process' monotonic clocks show */
+    long long host_ns;    /* add to the wall clock for that of the current process' host */
+    long long drift_ppb;  /* what the host's wall clock gains in a billion seconds ... */
+    long long drift_from_ns; /* ... since this instant */
     long long reads_left; /* clock reads before one must park; refilled by the kernel */
     long long step_ns;    /* virtual time that a step without a wait takes */
     long long steps_left; /* uncontended steps before the kernel must look */
+    int in_process;       /* the running thread belongs to a simulated process */
     int interested;       /* the strategy wants to see every checkpoint */
     PyObject *waiting;    /* dict: id(resource) -> waits parked on it */
     PyObject *hot;        /* dict: those of its keys whose resource may be free */
@@ -78,9 +83,14 @@ typedef struct {
 static PyMemberDef world_members[] = {
     {"now_ns", T_LONGLONG, offsetof(World, now_ns), 0, "virtual monotonic clock, nanoseconds"},
     {"wall_ns", T_LONGLONG, offsetof(World, wall_ns), 0, "wall clock minus monotonic clock"},
+    {"skew_ns", T_LONGLONG, offsetof(World, skew_ns), 0, "the process' monotonic clocks minus now_ns"},
+    {"host_ns", T_LONGLONG, offsetof(World, host_ns), 0, "the host's wall clock minus the wall clock"},
+    {"drift_ppb", T_LONGLONG, offsetof(World, drift_ppb), 0, "nanoseconds that the host's gains a second"},
+    {"drift_from_ns", T_LONGLONG, offsetof(World, drift_from_ns), 0, "instant since when it drifts"},
     {"reads_left", T_LONGLONG, offsetof(World, reads_left), 0, "clock reads before one parks"},
     {"step_ns", T_LONGLONG, offsetof(World, step_ns), 0, "virtual time that a step takes"},
     {"steps_left", T_LONGLONG, offsetof(World, steps_left), 0, "fast steps before a checkpoint"},
+    {"in_process", T_INT, offsetof(World, in_process), 0, "a simulated process has the baton"},
     {"interested", T_INT, offsetof(World, interested), 0, "every checkpoint goes to Python"},
     {"waiting", T_OBJECT, offsetof(World, waiting), 0, "resources that somebody waits for"},
     {"hot", T_OBJECT, offsetof(World, hot), 0, "those among them that may be free"},
@@ -433,7 +443,7 @@ py_disown(PyObject *module, PyObject *lock)
 
 /* ---- slots --------------------------------------------------------------- */
 
-enum Kind { PLAIN, CLOCK, CLOCK_NS, ACQUIRE, RELEASE, RLOCK_ACQUIRE, RLOCK_RELEASE, PUT, STEP, KINDS };
+enum Kind { PLAIN, CLOCK, CLOCK_NS, ACQUIRE, RELEASE, RLOCK_ACQUIRE, RLOCK_RELEASE, PUT, STEP, OWN, KINDS };
 enum { NOARGS, VARARGS, KEYWORDS, FAST, FAST_KEYWORDS, METHOD, CONVENTIONS };
 #define SLOTS 192
 #define FOREIGN (-1)
@@ -456,7 +466,9 @@ static PyObject *false_args; /* (False,) */
 static inline Baton *
 answering(Slot *slot)
 {
-    return enabled && slot->replacement != NULL ? simulated() : NULL;
+    Baton *baton = enabled && slot->replacement != NULL ? simulated() : NULL;
+    /* What is only different in a simulated process costs nothing elsewhere. */
+    return baton != NULL && slot->kind == OWN && !baton->world->in_process ? NULL : baton;
 }
 
 /* One read of the clock: what it shows, and the time that reading took. */
@@ -464,6 +476,16 @@ static long long
 tick(World *world)
 {
     return world->now_ns += world->step_ns;
+}
+
+/* What the wall clock of the current process' host shows at an instant. */
+static long long
+wall(World *world, long long now_ns)
+{
+    long long shown = now_ns + world->wall_ns + world->host_ns;
+    if (world->drift_ppb)
+        shown += (long long)((__int128)(now_ns - world->drift_from_ns) * world->drift_ppb / 1000000000);
+    return shown;
 }
 
 /* The answer in C, or NULL without an exception where the kernel must decide. */
@@ -475,11 +497,12 @@ fast_answer(Slot *slot, Baton *baton, PyObject *self)
     PyObject *result, *key = NULL;
     switch (slot->kind) {
     case CLOCK:
-        return --world->reads_left < 0 ? NULL : PyFloat_FromDouble((double)tick(world) / 1e9);
+        return --world->reads_left < 0 ? NULL : PyFloat_FromDouble((double)(tick(world) + world->skew_ns) / 1e9);
     case CLOCK_NS:
-        return --world->reads_left < 0 ? NULL : PyLong_FromLongLong(tick(world));
+        return --world->reads_left < 0 ? NULL : PyLong_FromLongLong(tick(world) + world->skew_ns);
     case PLAIN:
     case PUT:
+    case OWN:
         return NULL;
     }
     if (world->interested || --world->steps_left < 0 || deferred)
@@ -1094,7 +1117,7 @@ py_wall_time_ns(PyObject *module, PyObject *unused)
                 return NULL;
             Py_DECREF(result);
         }
-        return PyLong_FromLongLong(tick(world) + world->wall_ns);
+        return PyLong_FromLongLong(wall(world, tick(world)));
     }
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -1395,7 +1418,7 @@ PyInit__native(void)
     if (baton_type == NULL || PyModule_AddObject(module, "Baton", Py_NewRef(baton_type)) < 0)
         return NULL;
     static const char *const kinds[] = {"PLAIN", "CLOCK", "CLOCK_NS", "ACQUIRE", "RELEASE",
-                                        "RLOCK_ACQUIRE", "RLOCK_RELEASE", "PUT", "STEP"};
+                                        "RLOCK_ACQUIRE", "RLOCK_RELEASE", "PUT", "STEP", "OWN"};
     for (int kind = 0; kind < KINDS; kind++)
         if (PyModule_AddIntConstant(module, kinds[kind], kind) < 0)
             return NULL;

@@ -10,14 +10,20 @@ RLOCK_ACQUIRE: int
 RLOCK_RELEASE: int
 PUT: int
 STEP: int
+OWN: int
 
 @final
 class World:
     now_ns: int
     wall_ns: int
+    skew_ns: int
+    host_ns: int
+    drift_ppb: int
+    drift_from_ns: int
     reads_left: int
     step_ns: int
     steps_left: int
+    in_process: int
     interested: int
     waiting: dict[int, list[Any]]
     hot: dict[int, None]

@@ -20,11 +20,11 @@ _LONGEST_NS = 2**63 - 1
 
 
 def _monotonic_ns() -> int:
-    return kernel().read_clock()
+    return kernel().read_clock() + kernel().world.skew_ns
 
 
 def _monotonic() -> float:
-    return kernel().read_clock() / 1e9
+    return _monotonic_ns() / 1e9
 
 
 def _clock_gettime_ns(clock: Any, *rest: Any) -> Any:
@@ -33,9 +33,9 @@ def _clock_gettime_ns(clock: Any, *rest: Any) -> Any:
     world = kernel().world
     world.reads_left -= 1
     if world.reads_left < 0:
-        return kernel().read_clock()
+        return _monotonic_ns()
     world.now_ns += world.step_ns
-    return world.now_ns
+    return world.now_ns + world.skew_ns
 
 
 def _clock_gettime(clock: Any, *rest: Any) -> Any:

@@ -77,7 +77,7 @@ class RLockGate:
     def free(self) -> bool:
         """Return whether it can be acquired."""
         # Its methods tell about the calling thread only; its text about all.
-        return _rlock_owner(self.lock) == 0
+        return rlock_owner(self.lock) == 0
 
     def take(self) -> bool:
         """Acquire it if it is free."""
@@ -85,7 +85,7 @@ class RLockGate:
 
     def owner(self) -> SimThread | Foreign | None:
         """Return who owns it."""
-        return thread_by_ident(kernel(), _rlock_owner(self.lock))
+        return thread_by_ident(kernel(), rlock_owner(self.lock))
 
 
 class RestoreGate(RLockGate):
@@ -116,14 +116,15 @@ def thread_by_ident(simulation: Kernel, ident: int) -> SimThread | Foreign | Non
     return thread
 
 
-def _rlock_owner(lock: Any) -> int:
+def rlock_owner(lock: Any) -> int:
+    """Return the ident of the thread that owns an RLock, 0 if nobody does."""
     found = _OWNER.search(_thread.RLock.__repr__(lock))
     return int(found[1]) if found else 0
 
 
 def _sentinels() -> list[Any]:
     """Return the locks that foreign threads own until they end (up to Python 3.12)."""
-    simulated = {thread.ident for other in kernels for thread in other.living.values()}
+    simulated = {thread.ident for other in kernels for thread in other.all_threads()}
     return [
         getattr(thread, "_tstate_lock", None)
         for ident, thread in threading._active.copy().items()  # type: ignore[attr-defined]
@@ -222,8 +223,7 @@ def _is_owed(simulation: Kernel, lock: Any) -> bool:
     if left > 1:
         owed[id(lock)] = left - 1
     if left and not simulation.unwinding:
-        still = any(thread.owed for thread in simulation.living.values())
-        simulation.world.interested = still or simulation.source.interested
+        simulation.relax()
     return left > 0
 
 

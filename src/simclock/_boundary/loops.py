@@ -61,8 +61,8 @@ class LoopKernel:
     """The kernel, as an event loop that runs in the calling thread sees it.
 
     Attributes:
-        clock: Has ``now_ns``: the virtual instant. Taking it costs nothing and
-            is no reading of the clock.
+        clock: Has ``now_ns``: the virtual instant, as the monotonic clocks of the thread's process
+            have it. Taking it costs nothing and is no reading of the clock.
         path: Of the thread, for the trace.
         merged: Returns the items of several lists as one, in the order that the schedule has for
             them; takes the lists and a label. None while only the canonical order is asked for.
@@ -77,6 +77,7 @@ class LoopKernel:
         "_registered",
         "_selector",
         "_signals_wanted",
+        "_skew_ns",
         "chaos",
         "clock",
         "merged",
@@ -102,12 +103,16 @@ class LoopKernel:
         self.merged: Callable[[list[Any], str], list[Any]] | None = None
         if current.source.interested:
             self.merged = functools.partial(_native.call_kernel, current.merged)
-        self.clock = current.world
+        self.clock: Clock = current.world
         self.path = current.current.path
         self.record = current.trace.add
         if type(current.trace) is not Trace:
             # Somebody else's code hears of each record.
             self.record = functools.partial(_native.call_kernel, current.trace.add)
+        self._skew_ns = current.world.skew_ns
+        if self._skew_ns:
+            self.clock = _Skewed(current.world, self._skew_ns)
+            self.record = functools.partial(_unskewed, self._skew_ns, self.record)
         self._ready = ready
         self._registered = selector.registered
         self._selector = selector
@@ -131,7 +136,7 @@ class LoopKernel:
 
     def turn(self) -> list[Event]:
         """Take a turn without waiting; return what has happened to the descriptors."""
-        world = self.clock
+        world = self._kernel.world
         world.steps_left -= TURN_STEPS
         if world.steps_left < 0 or world.interested or self._signals_wanted():
             if not self.is_here:
@@ -139,14 +144,18 @@ class LoopKernel:
             if world.steps_left < 0:
                 # These are no cheap steps: each is what a program does at this instant.
                 self._kernel.steps_at_instant += FAIR_STEPS // TURN_STEPS
-            _native.call_kernel(self._kernel.turn, self._next_deadline_ns())
+            _native.call_kernel(self._kernel.turn, self._instant_ns(self._next_deadline_ns()))
         if self._registered:
             return self._in_order(_native.call_kernel(self._selector.select, 0))
         return []
 
     def wait(self, deadline_ns: int | None) -> list[Event]:
         """Wait until something is ready, or until an instant; return what has happened."""
-        return self._in_order(_native.call_kernel(self._wait, deadline_ns))
+        return self._in_order(_native.call_kernel(self._wait, self._instant_ns(deadline_ns)))
+
+    def _instant_ns(self, shown_ns: int | None) -> int | None:
+        """Return when the loop's clock shows that."""
+        return None if shown_ns is None else shown_ns - self._skew_ns
 
     def _in_order(self, events: list[Event]) -> list[Event]:
         # In the order in which they became ready: that is a matter of chance.
@@ -171,6 +180,33 @@ class LoopKernel:
         """Let the loop look whether something is ready. May be called from any thread."""
         if not _native.simulated():
             _native.kick()
+
+
+class Clock(Protocol):
+    """What a loop takes the time from."""
+
+    @property
+    def now_ns(self) -> int:
+        """The virtual instant."""
+
+
+class _Skewed:
+    """The monotonic clock of a simulated process."""
+
+    __slots__ = ("_skew_ns", "_world")
+
+    def __init__(self, world: Clock, skew_ns: int) -> None:
+        self._world = world
+        self._skew_ns = skew_ns
+
+    @property
+    def now_ns(self) -> int:
+        return self._world.now_ns + self._skew_ns
+
+
+def _unskewed(skew_ns: int, record: Callable[..., None], shown_ns: int, *rest: Any) -> None:
+    """Record something with the instant that the simulation's clock has."""
+    record(shown_ns - skew_ns, *rest)
 
 
 class LoopGate(DebtorGate):

@@ -9,8 +9,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from simclock._boundary import _native, libraries, realtime
+from simclock._boundary import _native, libraries, realtime, remains
 from simclock._boundary.active import kernels
+from simclock._boundary.contexts import Contexts
 from simclock._boundary.outside import Outside
 from simclock._boundary.rows import originals
 from simclock.errors import Stalled, Unwind
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from simclock._core.groups import Group
     from simclock._core.threads import SimThread
 
 
@@ -118,7 +120,7 @@ class NativePort:
 
     def foreign_threads(self) -> list[str]:
         """Return the names of the foreign threads that ``threading`` knows and are alive."""
-        simulated = {thread.ident for kernel in kernels for thread in kernel.living.values()}
+        simulated = {thread.ident for kernel in kernels for thread in kernel.all_threads()}
         simulated |= _abandoned
         return [
             thread._name
@@ -130,6 +132,28 @@ class NativePort:
     def collect(self) -> None:
         """Collect cyclic garbage, as user code: finalizers may wait."""
         _native.call_user(gc.collect)
+
+    @functools.cached_property
+    def contexts(self) -> Contexts:
+        """What simulated processes have of their own."""
+        return Contexts(self.world)
+
+    def enter(self, group: Group | None) -> None:
+        """Put in place what a simulated process has of its own, None for the test's."""
+        self.contexts.enter(group)
+
+    def set_wall(self, group: Group | None) -> None:
+        """Let the wall clock be that of the host of *group*, which has changed."""
+        self.contexts.set_wall(group)
+
+    def let_go(self, group: Group) -> None:
+        """Let go of what the operating system takes from a process that has ended."""
+        self.contexts.look()
+        remains.let_go(group.context)
+
+    def mourn(self, unwind: Callable[[], None]) -> None:
+        """Call *unwind*, which ends the threads of killed processes, so that nothing is seen."""
+        remains.mourn(unwind)
 
     def retire(self, threads: list[SimThread]) -> None:
         """Shut down the thread pools that *threads* work for."""

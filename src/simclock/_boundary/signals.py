@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import _thread
+import errno
 import os
 import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from simclock._boundary import _native
+from simclock._boundary import _native, posting
 from simclock._boundary.active import kernel, kernels
 from simclock._boundary.outside import outside
 from simclock._boundary.rows import Row, originals
@@ -162,6 +163,9 @@ def _get(signum: int) -> Any:
 
 
 def _signal(*args: Any) -> Any:
+    group = kernel().group
+    if group is not None:
+        return posting.set_handler(group, *args)
     if len(args) != 2 or not callable(args[1]) or isinstance(args[1], signal.Handlers):
         before = _set(*args)
         return _handlers.pop(args[0], None) if before is _deferring else before
@@ -174,6 +178,9 @@ def _signal(*args: Any) -> Any:
 
 
 def _getsignal(*args: Any) -> Any:
+    group = kernel().group
+    if group is not None:
+        return posting.get_handler(group, *args)
     handler = _get(*args)
     return _handlers.get(int(args[0])) if handler is _deferring else handler
 
@@ -188,6 +195,12 @@ def _let_handle() -> None:
 
 
 def _kill(*args: Any) -> None:
+    group = posting.of_number(args[0]) if len(args) == 2 else None
+    if group is not None:
+        if group.ended:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+        posting.send(kernel(), group, args[1])
+        return
     originals["posix.kill"](*args)
     outside().signals(args[0])
     if args[0] in (os.getpid(), 0):
@@ -195,6 +208,10 @@ def _kill(*args: Any) -> None:
 
 
 def _raise_signal(*args: Any) -> None:
+    group = kernel().group
+    if group is not None and len(args) == 1:
+        posting.send(kernel(), group, args[0])
+        return
     originals["_signal.raise_signal"](*args)
     _let_handle()
 
@@ -206,6 +223,10 @@ def _pthread_kill(*args: Any) -> None:
 
 
 def _interrupt_main(*args: Any) -> None:
+    group = kernel().group
+    if group is not None:
+        posting.send(kernel(), group, *(args or (signal.SIGINT,)))
+        return
     originals["_thread.interrupt_main"](*args)
     _let_handle()
 

@@ -14,6 +14,9 @@ from simclock._boundary.rows import Row, originals
 from simclock._core.instants import to_ns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simclock._core.groups import Group
     from simclock._core.threads import SimThread
     from simclock._core.waits import Foreign
 
@@ -40,12 +43,21 @@ class JoinGate:
         return thread_by_ident(kernel(), self.handle.ident)
 
 
+class FirstThread(threading.Thread):
+    """The first thread of a simulated process: those that it starts belong to that, too."""
+
+    def __init__(self, group: Group, target: Callable[[], object]) -> None:
+        super().__init__(target=target, name=group.name, daemon=True)
+        self.simulated_process = group
+
+
 def _adopt(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> SimThread:
     """Start a simulated thread that runs *function*."""
     simulation = kernel()
     subject = getattr(function, "__self__", None)
     if isinstance(subject, threading.Thread):
-        thread = simulation.new_thread(subject.name, daemon=subject.daemon)
+        group = subject.simulated_process if isinstance(subject, FirstThread) else None
+        thread = simulation.new_thread(subject.name, daemon=subject.daemon, group=group)
         thread.name_after(subject)
     else:
         # A real process does not wait for threads started below `threading`.

@@ -15,8 +15,9 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simclock._core import report
+from simclock._core import report, stopping
 from simclock._core.choices import CLOCK, COST, THREAD, Candidate, ChoicePoint
+from simclock._core.groups import Group
 from simclock._core.instants import LAST_NS, MICROSECOND, MILLISECOND, SECOND, START_NS
 from simclock._core.scheduler import Scheduler
 from simclock._core.threads import SimThread
@@ -32,7 +33,7 @@ from simclock.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from simclock._core.choices import ChoiceSource
     from simclock._core.ports import Limits, Port
@@ -83,6 +84,8 @@ SHORT_COST_NS = MICROSECOND
 SUBJECTS = 100_000
 # What is said where nobody knows which foreign thread it was.
 BY_FOREIGN = "a foreign thread ended the wait of a simulated one"
+# No real process has a pid as large.
+FIRST_PID = 2**22 + 1
 # Decisions between two looks at polled waits, or a thread that never idles would starve the others.
 POLL_EVERY = 64
 
@@ -92,6 +95,10 @@ class Kernel:
 
     # What is to hold at each step, if somebody has said so.
     watch: Watch | None = None
+    # The process' interval timer, once one was armed.
+    itimer: Alarm | None = None
+    # The simulated process whose environment and clocks are in place.
+    group: Group | None = None
 
     def __init__(self, port: Port, source: ChoiceSource, limits: Limits, external: str) -> None:
         self.port = port
@@ -146,16 +153,17 @@ class Kernel:
         # or running when the user pressed Ctrl-C twice.
         self._strays: set[SimThread] = set()
         self.living: dict[int, SimThread] = {}
+        # Threads of killed processes, in the order in which they were stopped.
+        self.dead: list[SimThread] = []
         self.started_threads = 1
         self.by_ident: dict[int, SimThread] = {}
         self._finished: dict[int, SimThread] = {}
-        self.root = SimThread("0", port.new_baton(), "root", daemon=False)
+        # Invariant of `current`: the owner of the baton.
+        self.root = self.current = SimThread("0", port.new_baton(), "root", daemon=False)
         self.root.started = True
         self.living[self.root.baton.serial] = self.root
-        # Invariant: the owner of the baton.
-        self.current = self.root
-        # The process' interval timer, once one was armed.
-        self.itimer: Alarm | None = None
+        # Simulated processes, by their pids.
+        self.groups: dict[int, Group] = {}
         self._all_ended = _AllEnded(self.living)
         # What others have to say about a deadlock; raises only what is to end the program.
         self.describe_deadlock: Callable[[list[SimThread]], list[str]] = _nothing_to_say
@@ -198,6 +206,8 @@ class Kernel:
         self.living[thread.baton.serial] = thread
         self.started_threads += 1
         self.by_ident[thread.ident] = thread
+        if thread.group is not None:
+            thread.group.enters(thread)
         self.scheduler.ready.append(thread)
         self.trace.add(self.world.now_ns, thread.path, "start", self.site())
         return thread.ident
@@ -207,8 +217,11 @@ class Kernel:
         self.root.ident = ident
         self.by_ident[ident] = self.root
 
-    def new_thread(self, name: str, *, daemon: bool) -> SimThread:
-        """Return a thread that is the next child of the current one."""
+    def new_thread(self, name: str, *, daemon: bool, group: Group | None = None) -> SimThread:
+        """Return a thread that is the next child of the current one, the first one of *group*.
+
+        Without a group it belongs to that of the current thread.
+        """
         if self.ending:
             raise RuntimeError("can't start new thread: the simulation is ending")
         parent = self.current
@@ -216,6 +229,7 @@ class Kernel:
         path = f"{parent.path}.{parent.children}"
         thread = SimThread(path, self.port.new_baton(), name, daemon=daemon)
         thread.stretch = self.stretch
+        thread.group = group or parent.group
         return thread
 
     def thread_of(self, serial: int) -> SimThread | None:
@@ -232,16 +246,13 @@ class Kernel:
 
     def exited(self, baton: Any) -> Any:
         """Note that the thread of *baton* has ended; return the baton to hand over to."""
-        thread = self.living.pop(baton.serial)
-        self.by_ident.pop(thread.ident, None)
+        thread = self.living[baton.serial]
         thread.finished = True
-        thread.keep_name()
-        self._finished[baton.serial] = thread
-        if len(self._finished) > FINISHED_KEPT:
-            del self._finished[next(iter(self._finished))]
+        self._take_leave(thread)
         for key in self.port.ended(thread):
             self.scheduler.hint(key)
-        self.scheduler.hint(self._all_ended.key)
+        if thread.doomed is not None:
+            stopping.let_go(self, thread)
         if thread in self._strays:
             self._strays.discard(thread)
             return None
@@ -249,6 +260,46 @@ class Kernel:
         following = self._next(None)
         self._gives_way(following)
         return following.baton
+
+    def new_group(self, name: str, parent: int, host: Any = None, skew_ns: int = 0) -> Group:
+        """Return a simulated process, to be begun by its first thread."""
+        number = FIRST_PID + len(self.groups)
+        made = self.groups[number] = Group(name, number, parent, host, skew_ns)
+        return made
+
+    def bury(self, thread: SimThread) -> None:
+        """Let *thread*, which stands still, never run again in this run."""
+        thread.killed = True
+        self.dead.append(thread)
+        self._take_leave(thread)
+
+    def _take_leave(self, thread: SimThread) -> None:
+        """Take *thread* off the lists of those that there are."""
+        serial = thread.baton.serial
+        del self.living[serial]
+        self.by_ident.pop(thread.ident, None)
+        if thread.group is not None:
+            del thread.group.threads[serial]
+        thread.keep_name()
+        self._finished[serial] = thread
+        if len(self._finished) > FINISHED_KEPT:
+            del self._finished[next(iter(self._finished))]
+        self.scheduler.hint(self._all_ended.key)
+
+    def stand_aside(self, group: Group) -> None:
+        """Let others run as long as the current thread stands still with *group*, its process."""
+        thread = self.current
+        if thread.group is not group or not (thread.killed or thread in group.stopped):
+            return
+        following = self._next(None)
+        if following is not thread:
+            self._hand_over(thread, following)
+        self._deliver(thread)
+
+    def relax(self) -> None:
+        """Let operations be answered in C again, if nobody has to see each of them any more."""
+        watched = any(each.owed or each.doomed is not None for each in self.living.values())
+        self.world.interested = watched or self.source.interested
 
     # ------------------------------------------------------------------ waits
 
@@ -277,7 +328,8 @@ class Kernel:
         # At the end the root waits at no place of the program.
         place = "" if self.ending and thread is self.root else self.site()
         self.trace.add(self.world.now_ns, thread.path, "park", f"{reason} {place}")
-        self._note(wait, listed)
+        wait.listed = listed
+        self._note(wait)
         try:
             while True:
                 following = self._next(None)
@@ -293,22 +345,30 @@ class Kernel:
                 self._forced(thread)
             raise
         finally:
-            self._forget(wait, listed)
+            self._forget(wait)
 
     def _seconds_until(self, deadline_ns: int | None) -> float | None:
         return None if deadline_ns is None else (deadline_ns - self.world.now_ns) / SECOND
 
-    def _note(self, wait: Wait, listed: deque[Wait] | None) -> None:
+    def _note(self, wait: Wait) -> None:
         self.scheduler.park(wait)
+        self.list_again(wait)
+
+    def _forget(self, wait: Wait) -> None:
+        self.scheduler.unpark(wait)
+        self.unlist(wait)
+
+    def list_again(self, wait: Wait) -> None:
+        """Put *wait* on the lists of those that are looked after while they are parked."""
         if wait.resource is not None and wait.resource.owner() is FOREIGN:
             self._outside.append(wait)
-        if listed is not None:
-            listed.append(wait)
+        if wait.listed is not None:
+            wait.listed.append(wait)
 
-    def _forget(self, wait: Wait, listed: deque[Wait] | None) -> None:
-        self.scheduler.unpark(wait)
-        if listed is not None and wait in listed:
-            listed.remove(wait)
+    def unlist(self, wait: Wait) -> None:
+        """Undo `list_again`."""
+        if wait.listed is not None and wait in wait.listed:
+            wait.listed.remove(wait)
         if self._outside and wait in self._outside:
             self._outside.remove(wait)
 
@@ -527,6 +587,8 @@ class Kernel:
         if parking and self.watch is not None:
             self.watch.before_wait()
         thread = self.current
+        if thread.doomed is not None:
+            stopping.strike(self, thread)
         if self._strays:
             thread = self._myself()
             # Only where it would wait: what it does on its way out has to succeed.
@@ -567,13 +629,22 @@ class Kernel:
     def _gives_way(self, following: SimThread) -> None:
         following.started = True
         self.current = following
+        if following.group is not self.group:
+            self._enter(following.group)
         self.world.steps_left = FAIR_STEPS
         self.trace.add(self.world.now_ns, following.path, "run")
+
+    def _enter(self, group: Group | None) -> None:
+        """Put in place what the process of the thread has that goes on."""
+        self.group = group
+        self.port.enter(group)
 
     def _take_over(self, thread: SimThread) -> None:
         """Make *thread* the owner of the baton without the owner's consent."""
         self._strays.add(self.current)
         self.current = thread
+        if self.group is not thread.group:
+            self._enter(thread.group)
 
     def _deliver(self, thread: SimThread) -> None:
         """Raise what *thread* has to be told, and run its signal handlers."""
@@ -591,6 +662,8 @@ class Kernel:
                 raise error
         if self.unwinding and thread is not self.root:
             self._unwind(thread)
+        if thread.group is not None and thread.group.pending and thread is thread.group.main:
+            stopping.deliver(self, thread.group)
         if thread is self.root and self.port.signals_wanted():
             self.port.check_signals()
 
@@ -1034,6 +1107,10 @@ class Kernel:
         self._quiet.clear()
         self._register = None
 
+    def all_threads(self) -> Iterator[SimThread]:
+        """Return the threads that have not ended, also those of killed processes."""
+        return itertools.chain(self.living.values(), self.dead)
+
     def others(self) -> list[SimThread]:
         """Return the living threads besides the root, in order of their start."""
         return [thread for thread in self.living.values() if thread is not self.root]
@@ -1061,12 +1138,11 @@ class Kernel:
         # From here on the boundary is lenient: nothing may be answered on the fast paths.
         self.world.interested = 1
         for thread in leftovers:
-            if not thread.started:
-                self.port.cancel(thread)
             self.port.silence(thread)
             self._forced(thread)
-            self._gives_way(thread)
-            self.port.switch(self.root.baton, thread.baton)
+            self._unwind_other(thread)
+        if self.dead:
+            self.port.mourn(self._unwind_dead)
         self._await_strays()
         leaks += [
             f"a thread that refused to end and stays parked: {thread.name}"
@@ -1075,6 +1151,22 @@ class Kernel:
         for thread in self.others():
             self.port.abandon(thread)
         return leaks
+
+    def _unwind_other(self, thread: SimThread) -> None:
+        if not thread.started:
+            self.port.cancel(thread)
+        self._gives_way(thread)
+        self.port.switch(self.root.baton, thread.baton)
+
+    def _unwind_dead(self) -> None:
+        """Let the threads of killed processes end: now nobody sees what they do on their way."""
+        for thread in self.dead:
+            thread.killed = False
+            self.living[thread.baton.serial] = thread
+            assert thread.group is not None
+            thread.group.threads[thread.baton.serial] = thread
+            self._unwind_other(thread)
+        self.dead.clear()
 
     def _await_strays(self) -> None:
         """Give threads that run without the baton a moment to come by and be unwound."""

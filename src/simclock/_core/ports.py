@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simclock._core.groups import Group
     from simclock._core.threads import SimThread
     from simclock._core.waits import Wait
 
@@ -16,6 +17,7 @@ class World(Protocol):
 
     now_ns: int
     wall_ns: int
+    skew_ns: int
     reads_left: int
     step_ns: int
     steps_left: int
@@ -100,6 +102,18 @@ class Port(Protocol):
 
     def collect(self) -> None:
         """Collect cyclic garbage, as user code."""
+
+    def enter(self, group: Group | None) -> None:
+        """Put in place what a simulated process has of its own, None for the test's."""
+
+    def set_wall(self, group: Group | None) -> None:
+        """Let the wall clock be that of the host of *group*, which has changed."""
+
+    def let_go(self, group: Group) -> None:
+        """Let go of what the operating system takes from a process that has ended."""
+
+    def mourn(self, unwind: Callable[[], None]) -> None:
+        """Call *unwind*, which ends the threads of killed processes, so that nothing is seen."""
 
     def retire(self, threads: list[SimThread]) -> None:
         """Shut down, as user code, the pools that *threads* work for."""

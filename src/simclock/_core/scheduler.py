@@ -56,8 +56,11 @@ class Scheduler:
             wait.armed = False
             self.timers.disarm()
         resource = wait.resource
-        if resource is None:
+        if resource is None or wait.withdrawn:
             return
+        self._take_out(wait, resource)
+
+    def _take_out(self, wait: Wait, resource: Resource) -> None:
         waits = self.waiting[resource.key]
         waits.remove(wait)
         if not waits:
@@ -66,6 +69,23 @@ class Scheduler:
         elif resource.free():
             # A counted resource may be free for the next waiter too.
             self.hot[resource.key] = None
+
+    def withdraw(self, wait: Wait) -> None:
+        """Let the thread of *wait* stand still, whatever it waits for; its deadline may pass."""
+        wait.withdrawn = True
+        if wait.resource is not None:
+            self._take_out(wait, wait.resource)
+
+    def restore(self, wait: Wait) -> None:
+        """Undo `withdraw`."""
+        wait.withdrawn = False
+        resource = wait.resource
+        if resource is not None:
+            self.waiting.setdefault(resource.key, []).append(wait)
+            if resource.free():
+                self.hot[resource.key] = None
+        if wait.due:
+            self.ready.append(wait.thread)
 
     def hint(self, key: int) -> None:
         """Note that the resource called *key* may have become free."""
@@ -86,7 +106,8 @@ class Scheduler:
         """Let the thread of *wait* run although it did not get what it waits for."""
         if not wait.due:
             wait.due = True
-            self.ready.append(wait.thread)
+            if not wait.withdrawn:
+                self.ready.append(wait.thread)
 
     def wake_due(self, now_ns: int) -> None:
         """Make every thread runnable whose deadline has come, ring alarms, in arming order."""

@@ -7,6 +7,9 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simclock._core.groups import Group
     from simclock._core.waits import Wait
 
 
@@ -17,6 +20,7 @@ class ThreadState(enum.Enum):
     BLOCKED = "blocked"
     FINISHED = "finished"
     ABANDONED = "abandoned"
+    KILLED = "killed"
 
 
 class SimThread:
@@ -40,10 +44,13 @@ class SimThread:
         "children",
         "daemon",
         "deadline_ns",
+        "doomed",
         "error",
         "finished",
+        "group",
         "handle",
         "ident",
+        "killed",
         "operation",
         "owed",
         "path",
@@ -63,6 +70,12 @@ class SimThread:
         self.daemon = daemon
         self.ident = 0
         self.children = 0
+        # The simulated process that it belongs to, if any.
+        self.group: Group | None = None
+        # Whether its process was killed; and, while it was and this one owns a lock that others
+        # use, what says whether it has let go of it.
+        self.killed = False
+        self.doomed: Callable[[], bool] | None = None
         self.started = False
         # What the run was used for when it was started, such as a test's id.
         self.stretch = ""
@@ -114,6 +127,8 @@ class SimThread:
         """What the thread is doing."""
         if self.abandoned:
             return ThreadState.ABANDONED
+        if self.killed:
+            return ThreadState.KILLED
         if self.finished:
             return ThreadState.FINISHED
         return ThreadState.RUNNABLE if self.wait is None else ThreadState.BLOCKED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
     from simclock._core.threads import SimThread
@@ -114,10 +115,12 @@ class Wait:
         "due",
         "first_since",
         "held_since",
+        "listed",
         "reason",
         "resource",
         "since_ns",
         "thread",
+        "withdrawn",
     )
 
     def __init__(
@@ -137,6 +140,10 @@ class Wait:
         self.armed = False
         # Set once: its deadline has come, or what it waited for without a resource has happened.
         self.due = False
+        # Whether its thread stands still with its process: it does not run whatever comes.
+        self.withdrawn = False
+        # Which of the kernel's lists of waits it is on, if it is on one.
+        self.listed: deque[Wait] | None = None
         # The real instant, in seconds, since when it holds the clock.
         self.held_since: float | None = None
         # The same, since when its deadline was the first one and the clock was held before it.

@@ -1,0 +1,178 @@
+"""Signals to simulated processes: to whom, and what becomes of them.
+
+What the system does by default is done: most end the process at once, without
+any ``finally``. A handler runs in the process' main thread, as Python has it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from simclock._boundary import _native
+from simclock._boundary.active import kernel
+from simclock._boundary.rows import Row, originals
+from simclock._boundary.shared import owns_shared
+from simclock._core import stopping
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from simclock._core.groups import Group
+    from simclock._core.kernel import Kernel
+
+# Python itself ignores the first two of these by default, the system the others.
+_IGNORED = {
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGCHLD,
+    signal.SIGURG,
+    signal.SIGWINCH,
+    signal.SIGCONT,
+}
+_STOPPING = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+_WRONG_THREAD = "signal only works in main thread of the main interpreter"
+
+
+def send(simulation: Kernel, group: Group, signum: int) -> None:
+    """Send a signal to a simulated process, as ``os.kill`` does."""
+    if group.ended or not signum:
+        return
+    if signum == signal.SIGCONT:
+        stopping.resume(simulation, group)
+    handler = group.context.handlers.get(signum, default(signum))
+    if signum == signal.SIGKILL or handler == signal.SIG_DFL:
+        _act_by_default(simulation, group, signum)
+    elif signum == signal.SIGSTOP:
+        stopping.pause(simulation, group)
+    elif handler != signal.SIG_IGN:
+        group.pending.append(functools.partial(_handle, group, signum, handler))
+        stopping.wake(simulation, group)
+        if group.main is simulation.current:
+            stopping.deliver(simulation, group)
+
+
+def default(signum: int) -> Any:
+    """Return the handler that Python begins with."""
+    return signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
+
+
+def _act_by_default(simulation: Kernel, group: Group, signum: int) -> None:
+    if signum in _STOPPING:
+        stopping.pause(simulation, group)
+    elif signum not in _IGNORED:
+        stopping.kill(simulation, group, -signum, owns_shared)
+
+
+def _handle(group: Group, signum: int, handler: Any) -> None:
+    if group.context.wakeup >= 0:
+        os.write(group.context.wakeup, bytes([signum]))
+    handler(signum, _frame())
+
+
+def _frame() -> FrameType | None:
+    """Return the innermost frame of the program."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("simclock."):
+        frame = frame.f_back
+    return frame
+
+
+# ------------------------------------------------------- what a process does with its own
+
+
+def of_number(number: Any) -> Group | None:
+    """Return the simulated process with this pid, if there is one."""
+    return kernel().groups.get(number)
+
+
+def set_handler(group: Group, *args: Any) -> Any:
+    """Do what ``signal.signal`` does."""
+    if len(args) != 2:
+        return originals["_signal.signal"](*args)  # raises what is wrong
+    _check_thread(group)
+    signum, handler = args
+    if not callable(handler) and handler not in (signal.SIG_DFL, signal.SIG_IGN):
+        return originals["_signal.signal"](signum, handler)
+    before = get_handler(group, signum)  # raises where there is no such signal
+    if signum in (signal.SIGKILL, signal.SIGSTOP):
+        raise OSError(22, os.strerror(22))
+    group.context.handlers[int(signum)] = handler
+    return before
+
+
+def get_handler(group: Group, signum: Any) -> Any:
+    """Do what ``signal.getsignal`` does."""
+    originals["_signal.getsignal"](signum)
+    return group.context.handlers.get(int(signum), default(int(signum)))
+
+
+def _set_wakeup_fd(fd: Any, **kwargs: Any) -> Any:
+    group = kernel().group
+    if group is None or kwargs.keys() - {"warn_on_full_buffer"}:
+        return originals["_signal.set_wakeup_fd"](fd, **kwargs)
+    if group.main is not kernel().current:
+        raise ValueError("set_wakeup_fd only works in main thread of the main interpreter")
+    if fd != -1:
+        os.fstat(fd)
+    before, group.context.wakeup = group.context.wakeup, fd
+    return before
+
+
+def _check_thread(group: Group) -> None:
+    if group.main is not kernel().current:
+        raise ValueError(_WRONG_THREAD)
+
+
+def _exit(*args: Any) -> Any:
+    group = kernel().group
+    if group is None or len(args) != 1 or not isinstance(args[0], int):
+        return originals["posix._exit"](*args)
+    # What it owns it takes with it: nothing of it is to be done any more.
+    return stopping.kill(kernel(), group, args[0] & 0xFF, _owns_nothing)
+
+
+def _abort() -> Any:
+    group = kernel().group
+    if group is None:
+        return originals["posix.abort"]()
+    return stopping.kill(kernel(), group, -signal.SIGABRT, _owns_nothing)
+
+
+def _owns_nothing(_: Any) -> bool:
+    return False
+
+
+def _register(function: Any, *args: Any, **kwargs: Any) -> Any:
+    group = kernel().group
+    if group is None or not callable(function):
+        return originals["atexit.register"](function, *args, **kwargs)
+    group.context.at_exit.append(functools.partial(function, *args, **kwargs))
+    return function
+
+
+def _unregister(function: Any) -> None:
+    group = kernel().group
+    if group is None:
+        originals["atexit.unregister"](function)
+    else:
+        kept = group.context.at_exit
+        kept[:] = [each for each in kept if each.func != function]
+
+
+_OWN = "in a simulated process its own"
+
+ROWS = [
+    Row("_signal.set_wakeup_fd", "simulated", _OWN, _set_wakeup_fd, _native.OWN),
+    Row(
+        "posix._exit", "simulated", "ends a simulated process, not the real one", _exit, _native.OWN
+    ),
+    Row("posix.abort", "simulated", "the same", _abort, _native.OWN),
+    Row(
+        "atexit.register", "simulated", "in a simulated process at its end", _register, _native.OWN
+    ),
+    Row("atexit.unregister", "simulated", "likewise", _unregister, _native.OWN),
+]

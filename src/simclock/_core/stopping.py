@@ -1,0 +1,155 @@
+"""Threads of a simulated process that stand still: for a while, or for ever.
+
+All of it is called in the kernel, with the baton. A thread that stands still
+is taken out of the scheduler, so whoever runs pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simclock._core.groups import Group
+    from simclock._core.kernel import Kernel
+    from simclock._core.threads import SimThread
+
+
+def pause(kernel: Kernel, group: Group) -> None:
+    """Let every thread of *group* stand still; a caller that is one of them too, at its end."""
+    if group.paused or group.ended:
+        return
+    group.paused = True
+    _mark(kernel, group, "pause")
+    for thread in list(group.threads.values()):
+        _stop(kernel, thread)
+    kernel.stand_aside(group)
+
+
+def resume(kernel: Kernel, group: Group) -> None:
+    """Let the threads of a paused *group* go on, in the order in which they were started."""
+    if not group.paused or group.ended:
+        return
+    group.paused = False
+    _mark(kernel, group, "resume")
+    stopped, group.stopped = group.stopped, {}
+    for thread, wait in stopped.items():
+        if wait is None:
+            kernel.scheduler.ready.append(thread)
+        else:
+            kernel.scheduler.restore(wait)
+            kernel.list_again(wait)
+    wake(kernel, group)
+
+
+def kill(kernel: Kernel, group: Group, exitcode: int, shared: Callable[[SimThread], bool]) -> None:
+    """Let no thread of *group* run again: a power cut, none of its ``finally`` is ever seen.
+
+    *shared* says whether a thread owns a lock that other processes use, too,
+    as this is one real process: then it goes on until it does not.
+    """
+    if group.ended or group.doomed:
+        return
+    group.exitcode = exitcode
+    group.pending.clear()
+    for thread in list(group.threads.values()):
+        if thread is not kernel.current and thread not in group.stopped and shared(thread):
+            group.doomed.add(thread)
+            thread.doomed = functools.partial(shared, thread)
+            kernel.world.interested = 1  # it is asked at each of its operations
+        else:
+            bury(kernel, thread)
+    if not group.doomed:
+        end(kernel, group)
+    kernel.stand_aside(group)
+
+
+def strike(kernel: Kernel, thread: SimThread) -> None:
+    """Stop *thread*, the current one, which is doomed, if it has let go of what others use."""
+    group = thread.group
+    if group is not None and thread.doomed is not None and not thread.doomed():
+        bury(kernel, thread)
+        let_go(kernel, thread)
+        kernel.stand_aside(group)
+
+
+def let_go(kernel: Kernel, thread: SimThread) -> None:
+    """Note that nothing keeps *thread*, which was doomed, any more."""
+    thread.doomed = None
+    kernel.relax()
+    group = thread.group
+    if group is not None:
+        group.doomed.discard(thread)
+        if not group.doomed:
+            end(kernel, group)
+
+
+def deliver(kernel: Kernel, group: Group) -> None:
+    """Run, in the main thread of *group*, what is pending for it."""
+    thread = kernel.current
+    if thread in kernel.scheduler.ready:
+        kernel.scheduler.ready.remove(thread)
+    while group.pending:
+        kernel.port.call_user(group.pending.popleft())
+
+
+def bury(kernel: Kernel, thread: SimThread) -> None:
+    """Take *thread* out of the simulation, for ever; it is unwound when that is over."""
+    _stop(kernel, thread)
+    wait = thread.wait
+    if wait is not None and wait.armed:
+        wait.armed = False
+        kernel.scheduler.timers.disarm()
+    kernel.bury(thread)
+
+
+def finish(kernel: Kernel, group: Group, exitcode: int) -> None:
+    """Let *group* end by itself: of its threads only the current one goes on."""
+    if group.ended or group.doomed:
+        return
+    group.exitcode = exitcode
+    group.pending.clear()
+    for thread in list(group.threads.values()):
+        if thread is not kernel.current:
+            bury(kernel, thread)
+    end(kernel, group)
+
+
+def end(kernel: Kernel, group: Group) -> None:
+    """Note that *group* has come to its end; tell those who are to know."""
+    group.ended = True
+    group.paused = False
+    _mark(kernel, group, f"exit {group.exitcode}")
+    kernel.port.let_go(group)
+    at_end, group.at_end = group.at_end, []
+    for tell in at_end:
+        tell()
+
+
+def wake(kernel: Kernel, group: Group) -> None:
+    """Let the main thread of *group* see what is pending for it."""
+    thread = group.main
+    if not group.pending or thread is None or group.paused or group.ended:
+        return
+    parked = thread.wait is not None and not thread.wait.due
+    if parked and thread not in kernel.scheduler.ready:
+        kernel.scheduler.ready.append(thread)
+
+
+def _stop(kernel: Kernel, thread: SimThread) -> None:
+    group, wait = thread.group, thread.wait
+    assert group is not None
+    if thread in group.stopped:
+        return
+    if thread in kernel.scheduler.ready:
+        kernel.scheduler.ready.remove(thread)
+    if wait is not None:
+        kernel.scheduler.withdraw(wait)
+        kernel.unlist(wait)
+    group.stopped[thread] = wait
+
+
+def _mark(kernel: Kernel, group: Group, what: str) -> None:
+    kernel.trace.add(kernel.world.now_ns, kernel.current.path, "mark", f"{what} {group.name}")
