@@ -25,11 +25,12 @@ class Known:
     def share_out(self, mine: set[int]) -> None:
         """Note what has been opened since the last look in *mine*, and what is no more."""
         now = set(map(int, os.listdir(_OPEN)))  # noqa: PTH208 - at each change of processes
+        # Through the first that was free this was read, and it is free again.
+        now.discard(_first_free())
         for fd in self._open.keys() - now:
             self._open.pop(fd).discard(fd)
         for fd in now - self._open.keys():
-            if _is_open(fd):
-                self.give(fd, mine)
+            self.give(fd, mine)
 
     def give(self, fd: int, mine: set[int]) -> None:
         """Note that *fd* belongs to who has the set *mine*."""
@@ -38,13 +39,10 @@ class Known:
         mine.add(fd)
 
 
-def _is_open(fd: int) -> bool:
-    # Not the one through which the list was read.
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True
+def _first_free() -> int:
+    fd = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    os.close(fd)
+    return fd
 
 
 def close_as_dead(fds: Iterable[int]) -> None:
@@ -54,9 +52,6 @@ def close_as_dead(fds: Iterable[int]) -> None:
     What their buffers still have goes nowhere.
     """
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        for fd in sorted(fds):
-            if _is_open(fd):
-                os.dup2(nothing, fd, inheritable=False)
-    finally:
-        os.close(nothing)
+    for fd in fds:
+        os.dup2(nothing, fd, inheritable=False)
+    os.close(nothing)

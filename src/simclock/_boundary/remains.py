@@ -25,7 +25,7 @@ def let_go(context: Context) -> None:
     """Let go of what the operating system takes from a process that is no more."""
     files = sqlite.roll_back(context)
     # SQLite closes its own when it lets them go: until then it counts on what they stand for.
-    close_as_dead(fd for fd in context.descriptors if _path(fd) not in files)
+    close_as_dead([fd for fd in sorted(context.descriptors) if _path(fd) not in files])
     context.descriptors.clear()
 
 

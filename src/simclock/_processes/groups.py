@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from multiprocessing import context
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from simclock._core.groups import Group
 
+# What says which start method is the default.
+_DEFAULT: Any = context._default_context  # type: ignore[attr-defined]
 # Those that may not have ended, of each open simulation; and the exit code of those that its end
 # has ended.
 _KILLED = -9
@@ -35,6 +38,7 @@ def make(name: str) -> Group:
     """Return a new process, a child of the current one, with a copy of its environment."""
     made: Group = _native.call_kernel(_make, name, os.getpid())
     made.context = Context(os.environ)
+    made.context.add(_DEFAULT, "_actual_context", _DEFAULT._actual_context)
     return made
 
 
