@@ -37,6 +37,8 @@ def run(parcel: Parcel, parent_alive: int) -> int:
         _tell(error)
         return 1
     _become(subject, parent_alive)
+    # What it has would else live as long as what knows which process this was.
+    groups.at_end(_group(), vars(subject).clear)
     code = _run(subject)
     if _LATE_EXIT:
         _run_at_exit()

@@ -38,6 +38,7 @@ def make(name: str) -> Group:
     """Return a new process, a child of the current one, with a copy of its environment."""
     made: Group = _native.call_kernel(_make, name, os.getpid())
     made.context = Context(os.environ)
+    at_end(made, made.context.at_exit.clear)
     made.context.add(_DEFAULT, "_actual_context", _DEFAULT._actual_context)
     return made
 
