@@ -1166,6 +1166,7 @@ class Kernel:
             assert thread.group is not None
             thread.group.threads[thread.baton.serial] = thread
             self._unwind_other(thread)
+            thread.group.stopped.pop(thread, None)  # it has what it waited for
         self.dead.clear()
 
     def _await_strays(self) -> None:

@@ -6,6 +6,7 @@ As ``BaseProcess._bootstrap``, which would do it to the real process.
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import itertools
 import os
 import sys
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 # Before, what is left to do at the end was done before an exception was told; and only what
 # ``spawn`` had started looked at ``atexit``.
 _LATE_EXIT = sys.version_info >= (3, 13)
+# What any process object has of `multiprocessing` itself.
+_BASE = {
+    "_closed", "_config", "_identity", "_name", "_parent_name", "_parent_pid", "_popen",
+}  # fmt: skip
 
 
 def run(parcel: Parcel, parent_alive: int) -> int:
@@ -37,8 +42,7 @@ def run(parcel: Parcel, parent_alive: int) -> int:
         _tell(error)
         return 1
     _become(subject, parent_alive)
-    # What it has would else live as long as what knows which process this was.
-    groups.at_end(_group(), vars(subject).clear)
+    groups.at_end(_group(), functools.partial(_strip, subject))
     code = _run(subject)
     if _LATE_EXIT:
         _run_at_exit()
@@ -60,6 +64,12 @@ def _become(subject: Any, parent_alive: int) -> None:
     here._children = set()
     if subject._start_method is not None:
         context._force_start_method(subject._start_method)  # type: ignore[attr-defined]
+
+
+def _strip(subject: Any) -> None:
+    """Take from a process object what the program gave it, which else lived as long as that."""
+    for name in vars(subject).keys() - _BASE:
+        del vars(subject)[name]
 
 
 def _run(subject: Any) -> int:

@@ -6,6 +6,8 @@ import functools
 from multiprocessing import context, util
 from typing import TYPE_CHECKING, Any
 
+from simclock._boundary import _native
+from simclock._boundary.active import kernel
 from simclock._boundary.loops import simulated
 from simclock._processes import finalizers, groups, sharing
 from simclock._processes.popen import Popen
@@ -43,6 +45,8 @@ def change(overlay: Overlay) -> None:
 
 def _popen(original: Callable[[Any], Any], method: str) -> Callable[[Any], Any]:
     def popen(process_obj: Any) -> Any:
-        return Popen(process_obj, method) if simulated() else original(process_obj)
+        if simulated() and not _native.call_kernel(kernel().port.real_package):
+            return Popen(process_obj, method)
+        return original(process_obj)
 
     return popen

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from multiprocessing import context
+import sys
+from multiprocessing import context, process
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
 from simclock._boundary.active import kernel
 from simclock._boundary.contexts import Context
 from simclock._boundary.threads import FirstThread
+from simclock._boundary.loops import simulated
 from simclock._core import stopping
+from simclock._core.instants import to_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from simclock._core.groups import Group
+    from simclock._core.threads import SimThread
+    from simclock._core.waits import Foreign
 
 # What says which start method is the default.
 _DEFAULT: Any = context._default_context  # type: ignore[attr-defined]
@@ -40,6 +45,14 @@ def make(name: str) -> Group:
     made.context = Context(os.environ)
     at_end(made, made.context.at_exit.clear)
     made.context.add(_DEFAULT, "_actual_context", _DEFAULT._actual_context)
+    stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - it is closed at the end
+    own(made, [stdin.fileno()])
+    at_end(made, stdin.close)
+    made.context.add(sys, "stdin", stdin)
+    managers = sys.modules.get("multiprocessing.managers")
+    if managers is not None:
+        # Who has which connection to a manager's server.
+        made.context.add(managers.BaseProxy, "_address_to_local", {})
     return made
 
 
@@ -64,9 +77,14 @@ def at_end(group: Group, function: Callable[[], object]) -> None:
 
 def begin(group: Group, run: Callable[[], int], *, daemon: bool) -> None:
     """Start *group*: *run* returns its exit code."""
+    simulation: Any = kernel()
 
     def main() -> None:
-        _native.call_kernel(stopping.finish, kernel(), group, run())
+        _native.call_kernel(stopping.finish, simulation, group, run())
+
+    # Closed by whom, each of these numbers is soon somebody else's.
+    at_end(group, simulation.port.contexts.look)
+    at_end(group, lambda: simulation.hint(id(group)))
 
     _begun[:] = [other for other in _begun if not other.ended]
     _begun.append(group)
@@ -75,9 +93,43 @@ def begin(group: Group, run: Callable[[], int], *, daemon: bool) -> None:
     thread.start()
 
 
-def has_ended(group: Group) -> bool:
-    """Return whether *group* has come to its end."""
+class EndGate:
+    """The wait for the end of a process."""
+
+    __slots__ = ("_group", "key")
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self.key = id(group)
+
+    def free(self) -> bool:
+        """Return whether it has ended."""
+        return self._group.ended
+
+    def take(self) -> bool:
+        """Return whether it has ended."""
+        return self._group.ended
+
+    def owner(self) -> SimThread | Foreign | None:
+        """Return its first thread."""
+        return self._group.main
+
+
+def wait(group: Group, timeout: float | None) -> bool:
+    """Wait for the end of *group*, for *timeout* seconds at most; return whether it has come."""
+    if simulated():
+        _native.call_kernel(_wait, group, timeout)
     return group.ended
+
+
+def _wait(group: Group, timeout: float | None) -> None:
+    simulation = kernel()
+    simulation.checkpoint("join")
+    if not group.ended:
+        deadline_ns = None
+        if timeout is not None:
+            deadline_ns = simulation.world.now_ns + to_ns(max(timeout, 0.0))
+        simulation.wait(f"process {group.name}", EndGate(group), deadline_ns)
 
 
 def threads(group: Group) -> Iterator[Any]:
@@ -96,3 +148,5 @@ def end_all() -> None:
             group.ended, group.exitcode = True, _KILLED
             for tell in group.at_end:
                 tell()
+    # As `multiprocessing` does before it starts another one.
+    process.active_children()

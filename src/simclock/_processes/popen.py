@@ -7,7 +7,6 @@ import functools
 import os
 import signal
 from multiprocessing import util
-from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
@@ -52,7 +51,7 @@ class Popen:
 
     def poll(self, flag: int = os.WNOHANG) -> int | None:  # noqa: ARG002 - as the others have it
         """Return the exit code, None while the process runs."""
-        if self.returncode is None and groups.has_ended(self._group):
+        if self.returncode is None and self._group.ended:
             self.returncode = self._group.exitcode
         elif self.returncode is None and simulated():
             _native.call_kernel(_asked)
@@ -60,9 +59,9 @@ class Popen:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for the end of the process; return its exit code, None if it still runs."""
-        if self.returncode is None and not wait([self.sentinel], timeout):
-            return None
-        return self.poll()
+        if self.returncode is None and groups.wait(self._group, timeout):
+            self.returncode = self._group.exitcode
+        return self.returncode
 
     def terminate(self) -> None:
         """Send SIGTERM."""
