@@ -1,7 +1,8 @@
 """Programs with processes of `multiprocessing`, each with its result, whatever the processes are.
 
-Run as a script: ``conformance.py MODEL METHOD [NAME ...]`` prints a line for each, with the virtual
-seconds it took, and the digest of its trace.
+Run as a script: ``conformance.py MODEL METHOD [NAME ...]`` prints a line for each. With the model
+``plain`` they run without a simulation; else their virtual seconds, and the digest of the trace,
+are printed too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
-import queue
 import signal
 import sys
 import tempfile
@@ -118,7 +118,8 @@ def exits_at_once(code):
     try:
         os._exit(code)
     finally:
-        print("never seen", file=sys.stderr, flush=True)
+        sys.stderr.write("never seen\n")
+        sys.stderr.flush()
 
 
 def signals_itself(signum):
@@ -168,8 +169,7 @@ def exit_codes_of_functions(ctx):
 @gives([0, 0, 3, 1, 255, 44, 1])
 def exit_codes_of_sys_exit(ctx):
     with stderr():
-        codes = [ended(ctx, exits, code) for code in (0, None, 3, True, -1, 300, "a text")]
-    return codes
+        return [ended(ctx, exits, code) for code in (0, None, 3, True, -1, 300, "a text")]
 
 
 @gives([0, 7, 255])
@@ -322,9 +322,7 @@ def closing(ctx):
     process.join()
     process.close()
     seen.append(raised(process.close))
-    for method in (process.is_alive, process.join, process.start):
-        seen.append(raised(method))
-    return seen
+    return seen + [raised(each) for each in (process.is_alive, process.join, process.start)]
 
 
 @gives(["AssertionError", "AssertionError", "ValueError", "AssertionError"])
@@ -951,16 +949,12 @@ def workers_of_a_pool_are_replaced(ctx):
     return [several, one]
 
 
-_initialized = None
-
-
 def initialize(value):
-    global _initialized
-    _initialized = value
+    os.environ["SIMCLOCK_CASE"] = value
 
 
 def initialized(_):
-    return _initialized
+    return os.environ.get("SIMCLOCK_CASE")
 
 
 @gives(["set", "set"])
@@ -1066,20 +1060,25 @@ def main(model, method, *names):
     ctx = multiprocessing.get_context(method)
     # Pools ask for the default, too.
     multiprocessing.set_start_method(method)
-    options = {} if model == "real" else {"processes": model}
     for name in names or CASES:
         case = CASES[name]
-        if method not in case.methods or sys.version_info < case.since:
-            continue
-        elapsed = told = None
-        try:
-            with simclock.Simulation(**options) as sim:
-                result = case.function(ctx)
-                elapsed = round(sim.elapsed, 3)
-            told = sim.trace.digest
-        except BaseException:
-            result = traceback.format_exc()
-        print(repr((name, result, elapsed, told)), flush=True)
+        if method in case.methods and sys.version_info >= case.since:
+            try:
+                told = run(case.function, ctx, model)
+            except BaseException:
+                told = (traceback.format_exc(), None, None)
+            sys.stdout.write(f"{(name, *told)!r}\n")
+            sys.stdout.flush()
+
+
+def run(function, ctx, model):
+    """Return what *function* returns, the virtual seconds, and the digest of the trace."""
+    if model == "plain":
+        return function(ctx), None, None
+    with simclock.Simulation(processes=model) as sim:
+        result = function(ctx)
+        elapsed = round(sim.elapsed, 6)
+    return result, elapsed, sim.trace.digest
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from multiprocessing import context, process, util
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary.active import kernel
+from simclock._boundary.overlays import OrderedSet
 from simclock._processes import finalizers, groups
 from simclock.errors import Unwind
 
@@ -61,7 +62,7 @@ def _become(subject: Any, parent_alive: int) -> None:
         subject._parent_name, subject._parent_pid, parent_alive
     )
     here._process_counter = itertools.count(1)
-    here._children = set()
+    here._children = OrderedSet()
     if subject._start_method is not None:
         context._force_start_method(subject._start_method)  # type: ignore[attr-defined]
 
