@@ -34,8 +34,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 # ------------------------------------------------------------------- process
 #
-# What belongs to the process, not to a run: built-ins, wall clocks, models of processes and flavours
-# are there once.
+# What belongs to the process, not to a run: built-ins, wall clocks, models of processes and
+# flavours are there once.
 
 
 @hookspec

@@ -221,7 +221,10 @@ def trace_observers(simulation: object) -> list[Observer]:
 
 
 def simulate(overlay: Overlay, model: ProcessModel) -> None:
-    """Let plugins change their libraries for a simulation, in order of registration; then *model*."""
+    """Let plugins change their libraries for a simulation, in order of registration.
+
+    And *model* at last.
+    """
     hook = "simclock_simulate"
     # The built-ins first, whenever they were registered.
     names = registry.implementers(hook)[::-1]

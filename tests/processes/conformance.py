@@ -454,9 +454,7 @@ def starts_a_child():
     multiprocessing.Process(target=nothing).start()
 
 
-@gives(
-    [1, "AssertionError: daemonic processes are not allowed to have children"], methods=OWN
-)
+@gives([1, "AssertionError: daemonic processes are not allowed to have children"], methods=OWN)
 def a_daemon_has_no_children(ctx):
     with stderr() as written:
         code = ended(ctx, starts_a_child, daemon=True)
@@ -745,9 +743,7 @@ def wait_in(condition, ready, sender):
 def a_condition(ctx):
     condition, ready = ctx.Condition(), ctx.Semaphore(0)
     receiver, sender = ctx.Pipe(duplex=False)
-    processes = [
-        ctx.Process(target=wait_in, args=(condition, ready, sender)) for _ in range(3)
-    ]
+    processes = [ctx.Process(target=wait_in, args=(condition, ready, sender)) for _ in range(3)]
     for process in processes:
         process.start()
     for _ in processes:

@@ -5,7 +5,6 @@ As ``BaseProcess._bootstrap``, which would do it to the real process.
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
 import itertools
 import os
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from simclock._core.groups import Group
     from simclock._processes.parcels import Parcel
 
+# Without types: most of it is not public.
+_util: Any = util
+_context: Any = context
 # Before, what is left to do at the end was done before an exception was told; and only what
 # ``spawn`` had started looked at ``atexit``.
 _LATE_EXIT = sys.version_info >= (3, 13)
@@ -50,7 +52,7 @@ def run(parcel: Parcel, parent_alive: int) -> int:
         _leave()
     elif parcel.method == "spawn":
         _run_at_exit()
-    util._flush_std_streams()  # type: ignore[attr-defined]
+    _util._flush_std_streams()
     return code
 
 
@@ -64,12 +66,12 @@ def _become(subject: Any, parent_alive: int) -> None:
     here._process_counter = itertools.count(1)
     here._children = OrderedSet()
     if subject._start_method is not None:
-        context._force_start_method(subject._start_method)  # type: ignore[attr-defined]
+        _context._force_start_method(subject._start_method)
 
 
 def _strip(subject: Any) -> None:
     """Take from a process object what the program gave it, which else lived as long as that."""
-    for name in vars(subject).keys() - _BASE:
+    for name in [name for name in vars(subject) if name not in _BASE]:
         del vars(subject)[name]
 
 
@@ -90,7 +92,7 @@ def _run(subject: Any) -> int:
         sys.stderr.write(f"Process {subject.name}:\n")
         _tell(error)
     _join_threads()
-    util._flush_std_streams()  # type: ignore[attr-defined]
+    _util._flush_std_streams()
     return code
 
 
@@ -128,7 +130,7 @@ def _shut_pools_down(group: Group) -> None:
         ("process", "_threads_wakeups", lambda thread: thread.executor_reference),
         ("thread", "_threads_queues", lambda thread: thread._args[0]),
     ):
-        loaded: Any = sys.modules.get(f"{concurrent.futures.__name__}.{module}")
+        loaded: Any = sys.modules.get(f"concurrent.futures.{module}")
         for thread in list(getattr(loaded, registry, ())):
             if thread in mine and thread.is_alive():
                 executor = reference(thread)()

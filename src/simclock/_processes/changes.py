@@ -16,9 +16,10 @@ from simclock._processes import finalizers, groups, sharing
 from simclock._processes.popen import Popen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from simclock._boundary.overlays import Overlay
+    from simclock._core.groups import Group
 
 _KINDS = {"ForkProcess": "fork", "SpawnProcess": "spawn", "ForkServerProcess": "forkserver"}
 _SHARING = {
@@ -31,21 +32,15 @@ _SHARING = {
 
 def change(overlay: Overlay) -> None:
     """Let each start method make a simulated process when a simulated thread asks for one."""
-    default: Any = context._default_context  # type: ignore[attr-defined]
-    overlay.replace(default, "_actual_context", default._actual_context)
     _count_from_one(overlay)
-    made: weakref.WeakSet[Popen] = weakref.WeakSet()
+    _keep_defaults(overlay)
+    started = Started()
     for name, method in _KINDS.items():
         kind = getattr(context, name)
-        overlay.replace(kind, "_Popen", staticmethod(_popen(kind._Popen, method, made)))
-    overlay.replace(
-        util.Finalize,  # type: ignore[attr-defined]
-        "__call__",
-        finalizers.anywhere(util.Finalize.__call__),  # type: ignore[attr-defined]
-    )
+        overlay.replace(kind, "_Popen", staticmethod(started.by(kind._Popen, method)))
     for module, share in _SHARING.items():
         overlay.when_loaded(module, functools.partial(share, overlay))
-    overlay.at_end(functools.partial(_end, made))
+    overlay.at_end(started.end)
 
 
 def _count_from_one(overlay: Overlay) -> None:
@@ -62,22 +57,44 @@ def _count_from_one(overlay: Overlay) -> None:
     overlay.at_end(give_back)
 
 
-def _end(made: Iterable[Popen]) -> None:
-    """Leave nothing behind: neither processes nor descriptors of those who keep process objects."""
-    groups.end_all()
-    for popen in list(made):
-        popen.poll()
-        popen.close()
+def _keep_defaults(overlay: Overlay) -> None:
+    default: Any = context._default_context
+    overlay.replace(default, "_actual_context", default._actual_context)
+    finalize: Any = util.Finalize
+    overlay.replace(finalize, "__call__", finalizers.anywhere(finalize.__call__))
 
 
-def _popen(
-    original: Callable[[Any], Any], method: str, made: weakref.WeakSet[Popen]
-) -> Callable[[Any], Any]:
-    def popen(process_obj: Any) -> Any:
-        if simulated() and not _native.call_kernel(kernel().port.real_package):
-            popen = Popen(process_obj, method)
-            made.add(popen)
-            return popen
-        return original(process_obj)
+class Started:
+    """The processes that one simulation has started."""
 
-    return popen
+    def __init__(self) -> None:
+        self._popens: weakref.WeakSet[Popen] = weakref.WeakSet()
+        # Those that may not have ended.
+        self._groups: list[Group] = []
+
+    def by(self, original: Callable[[Any], Any], method: str) -> Callable[[Any], Any]:
+        """Return what starts a process; *original* is for who is not simulated."""
+
+        def popen(process_obj: Any) -> Any:
+            if not simulated() or _native.call_kernel(kernel().port.real_package):
+                return original(process_obj)
+            return self._start(process_obj, method)
+
+        return popen
+
+    def _start(self, process_obj: Any, method: str) -> Popen:
+        popen = Popen(process_obj, method)
+        self._popens.add(popen)
+        self._groups = [group for group in self._groups if not group.ended]
+        self._groups.append(popen.group)
+        return popen
+
+    def end(self) -> None:
+        """Leave nothing behind: no process, and no descriptor of who keeps a process object."""
+        for group in self._groups:
+            groups.cut_off(group)
+        # As `multiprocessing` does before it starts another one.
+        process.active_children()
+        for popen in list(self._popens):
+            popen.poll()
+            popen.close()

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Without types: most of it is not public.
+_util: Any = util
 # What only closes descriptors. An operating system does that at the end of a process.
-_CLOSING = (os.close, util.close_fds)  # type: ignore[attr-defined]
+_CLOSING = (os.close, _util.close_fds)
 
 
 def run(pid: int, least: int | None = None) -> None:
@@ -23,7 +25,7 @@ def run(pid: int, least: int | None = None) -> None:
         if key[0] is not None and (least is None or key[0] >= least)
     ]
     for key in sorted(keys, reverse=True):
-        finalizer = util._finalizer_registry.get(key)  # type: ignore[attr-defined]
+        finalizer = _util._finalizer_registry.get(key)
         if finalizer is not None:
             try:
                 finalizer()
@@ -54,5 +56,5 @@ def anywhere(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of(pid: int) -> list[tuple[Any, Any]]:
-    registry = dict(util._finalizer_registry)  # type: ignore[attr-defined]
+    registry = dict(_util._finalizer_registry)
     return [(key, finalizer) for key, finalizer in registry.items() if finalizer._pid == pid]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from multiprocessing import context, process
+from multiprocessing import context
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
 from simclock._boundary.active import kernel
 from simclock._boundary.contexts import Context
-from simclock._boundary.threads import FirstThread
 from simclock._boundary.loops import simulated
+from simclock._boundary.threads import FirstThread
 from simclock._core import stopping
 from simclock._core.instants import to_ns
 
@@ -23,32 +24,38 @@ if TYPE_CHECKING:
     from simclock._core.waits import Foreign
 
 # What says which start method is the default.
-_DEFAULT: Any = context._default_context  # type: ignore[attr-defined]
-# Those that may not have ended, of each open simulation; and the exit code of those that its end
-# has ended.
+_DEFAULT: Any = context._default_context
+# What those have ended with that the end of the simulation has ended.
 _KILLED = -9
-_begun: list[Group] = []
 
 
 class MainThread(FirstThread):
-    """The first thread; it is called as in any process, but for reports."""
+    """The first thread: its process calls it what any does, reports call it like the process."""
 
     @property
     def name(self) -> str:
         """What its own process calls it."""
         return "MainThread"
 
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+
+
+# ---------------------------------------------------------------------- begin and end
+
 
 def make(name: str) -> Group:
     """Return a new process, a child of the current one, with a copy of its environment."""
     made: Group = _native.call_kernel(_make, name, os.getpid())
     made.context = Context(os.environ)
+    port: Any = kernel().port
+    at_end(made, functools.partial(kernel().hint, id(made)))
+    # The numbers of what was closed just now may soon be somebody else's.
+    at_end(made, port.contexts.look)
     at_end(made, made.context.at_exit.clear)
     made.context.add(_DEFAULT, "_actual_context", _DEFAULT._actual_context)
-    stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - it is closed at the end
-    own(made, [stdin.fileno()])
-    at_end(made, stdin.close)
-    made.context.add(sys, "stdin", stdin)
+    _give_stdin(made)
     managers = sys.modules.get("multiprocessing.managers")
     if managers is not None:
         # Who has which connection to a manager's server.
@@ -63,6 +70,14 @@ def _make(name: str, parent: int) -> Group:
     return simulation.new_group(name, parent, host, skew_ns)
 
 
+def _give_stdin(group: Group) -> None:
+    """Let there be nothing on the standard input, as `multiprocessing` has it."""
+    stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - it is closed at the end
+    own(group, [stdin.fileno()])
+    at_end(group, stdin.close)
+    group.context.add(sys, "stdin", stdin)
+
+
 def own(group: Group, fds: Iterable[int]) -> None:
     """Note that the descriptors *fds*, which others have opened, belong to *group*."""
     port: Any = kernel().port
@@ -71,8 +86,11 @@ def own(group: Group, fds: Iterable[int]) -> None:
 
 
 def at_end(group: Group, function: Callable[[], object]) -> None:
-    """Call *function* when *group* has ended, in the kernel; at the simulation's end at the latest."""
-    group.at_end.append(function)  # type: ignore[arg-type]
+    """Call *function* when *group* has ended, in the kernel; the last given first.
+
+    With the simulation at the latest.
+    """
+    group.at_end.insert(0, function)  # type: ignore[arg-type]
 
 
 def begin(group: Group, run: Callable[[], int], *, daemon: bool) -> None:
@@ -82,15 +100,28 @@ def begin(group: Group, run: Callable[[], int], *, daemon: bool) -> None:
     def main() -> None:
         _native.call_kernel(stopping.finish, simulation, group, run())
 
-    # Closed by whom, each of these numbers is soon somebody else's.
-    at_end(group, simulation.port.contexts.look)
-    at_end(group, lambda: simulation.hint(id(group)))
-
-    _begun[:] = [other for other in _begun if not other.ended]
-    _begun.append(group)
     thread = MainThread(group, main)
     thread.daemon = daemon
     thread.start()
+
+
+def cut_off(group: Group) -> None:
+    """Note that *group* ends without having come to an end: there is no simulation any more."""
+    if not group.ended:
+        group.ended, group.exitcode = True, _KILLED
+        for tell in group.at_end:
+            tell()
+
+
+# --------------------------------------------------------------------------- in between
+
+
+def threads(group: Group) -> Iterator[Any]:
+    """Return the ``threading.Thread`` objects of *group* but for the calling one, oldest first."""
+    current = kernel().current
+    for each in list(group.threads.values()):
+        if each is not current and each.python_thread is not None:
+            yield each.python_thread
 
 
 class EndGate:
@@ -130,23 +161,3 @@ def _wait(group: Group, timeout: float | None) -> None:
         if timeout is not None:
             deadline_ns = simulation.world.now_ns + to_ns(max(timeout, 0.0))
         simulation.wait(f"process {group.name}", EndGate(group), deadline_ns)
-
-
-def threads(group: Group) -> Iterator[Any]:
-    """Return the ``threading.Thread`` objects of *group* but for the calling one, oldest first."""
-    current = kernel().current
-    for each in list(group.threads.values()):
-        if each is not current and each.python_thread is not None:
-            yield each.python_thread
-
-
-def end_all() -> None:
-    """Note that the end of the simulation has ended those that were left."""
-    while _begun:
-        group = _begun.pop()
-        if not group.ended:
-            group.ended, group.exitcode = True, _KILLED
-            for tell in group.at_end:
-                tell()
-    # As `multiprocessing` does before it starts another one.
-    process.active_children()

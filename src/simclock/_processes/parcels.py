@@ -63,7 +63,7 @@ class Parcel:
 
     def _pack(self, subject: object) -> bytes:
         file = io.BytesIO()
-        context.set_spawning_popen(self)
+        context.set_spawning_popen(self)  # type: ignore[arg-type]
         try:
             _Pickler(file, self._along).dump(subject)
         finally:

@@ -18,6 +18,9 @@ from simclock._processes.parcels import Parcel
 if TYPE_CHECKING:
     from simclock._core.groups import Group
 
+# Without types: most of it is not public.
+_util: Any = util
+
 
 class Popen:
     """The parent's side, as ``multiprocessing.popen_spawn_posix`` has it.
@@ -27,40 +30,46 @@ class Popen:
         method: The start method that is stood for.
 
     Attributes:
+        group: The process.
         pid: No real process has it.
         sentinel: A descriptor that is ready to be read when the process has ended.
         returncode: The exit code, once `poll` or `wait` has seen it.
     """
 
     def __init__(self, process_obj: Any, method: str) -> None:
-        util._flush_std_streams()  # type: ignore[attr-defined]
+        _util._flush_std_streams()
         self.method = method
         self.returncode: int | None = None
         parcel = Parcel(process_obj, method)
-        self._group: Group = groups.make(process_obj.name)
-        self.pid = self._group.number
+        self.group: Group = groups.make(process_obj.name)
+        self.pid = self.group.number
         self.sentinel, ended = os.pipe()
         parent_alive, alive = os.pipe()
-        self.finalizer = util.Finalize(self, util.close_fds, (self.sentinel, alive))  # type: ignore[attr-defined]
-        groups.own(self._group, [ended, parent_alive, *parcel.descriptors()])
-        groups.at_end(self._group, parcel.close)
-        groups.at_end(self._group, functools.partial(finalizers.drop, self.pid))
-        groups.at_end(self._group, functools.partial(util.close_fds, parent_alive, ended))  # type: ignore[attr-defined]
+        self.finalizer = _util.Finalize(self, _util.close_fds, (self.sentinel, alive))
+        groups.own(self.group, [ended, parent_alive, *parcel.descriptors()])
+        groups.at_end(self.group, parcel.close)
+        groups.at_end(self.group, functools.partial(finalizers.drop, self.pid))
+        groups.at_end(self.group, functools.partial(_util.close_fds, parent_alive, ended))
         run = functools.partial(bootstrap.run, parcel, parent_alive)
-        groups.begin(self._group, run, daemon=process_obj.daemon)
+        try:
+            groups.begin(self.group, run, daemon=process_obj.daemon)
+        except BaseException:
+            groups.cut_off(self.group)
+            self.close()
+            raise
 
     def poll(self, flag: int = os.WNOHANG) -> int | None:  # noqa: ARG002 - as the others have it
         """Return the exit code, None while the process runs."""
-        if self.returncode is None and self._group.ended:
-            self.returncode = self._group.exitcode
+        if self.returncode is None and self.group.ended:
+            self.returncode = self.group.exitcode
         elif self.returncode is None and simulated():
             _native.call_kernel(_asked)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for the end of the process; return its exit code, None if it still runs."""
-        if self.returncode is None and groups.wait(self._group, timeout):
-            self.returncode = self._group.exitcode
+        if self.returncode is None and groups.wait(self.group, timeout):
+            self.returncode = self.group.exitcode
         return self.returncode
 
     def terminate(self) -> None:

@@ -133,10 +133,15 @@ def keep_track(overlay: Overlay, module: Any) -> None:
 def share_memory(overlay: Overlay, module: Any) -> None:
     """Let all processes take shared memory from one heap."""
 
-    class OneHeap(module.Heap):  # type: ignore[misc, name-defined]
+    class OneHeap(module.Heap):  # type: ignore[misc]
         """One that takes no process for a fork of the one before."""
 
-        # Equal to any pid.
-        _lastpid = property(lambda _: os.getpid(), lambda _, pid: None)
+        @property
+        def _lastpid(self) -> int:
+            return os.getpid()
+
+        @_lastpid.setter
+        def _lastpid(self, pid: int) -> None:
+            """Do nothing: it is whoever asks."""
 
     overlay.replace(module.BufferWrapper, "_heap", OneHeap())
