@@ -17,6 +17,7 @@ import os
 import random
 import re
 import signal
+import sys
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -359,8 +360,10 @@ def _others(simulation: Kernel, group: Group) -> list[SimThread]:
 def _code_of(error: SystemExit) -> int:
     if error.code is None:
         return 0
-    # A text is shown, and means 1.
-    return error.code & 0xFF if isinstance(error.code, int) else 1
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    sys.stderr.write(f"{error.code}\n")  # as Python does
+    return 1
 
 
 class _Ended:

@@ -25,7 +25,7 @@ def test_each_hanging_test_fails_with_stacks_and_the_session_goes_on(suite):
         import re, signal, threading
         import pytest
 
-        pytestmark = pytest.mark.hang_limit(1)
+        pytestmark = pytest.mark.hang_limit(3)  # a loaded machine takes its time, too
 
         lock = threading.Lock()
         lock.acquire()
@@ -68,7 +68,7 @@ def test_each_hanging_test_fails_with_stacks_and_the_session_goes_on(suite):
     result.assert_outcomes(passed=4, failed=7)
     for name in ("in_python", "in_a_lock", "in_c_that_keeps_the_gil", "with_signals_blocked"):
         result.stdout.fnmatch_lines([f"*crashed while running '*::test_{name}'*"])
-        result.stderr.fnmatch_lines(["Timeout (0:00:01)!", f"*in test_{name}*"])
+        result.stderr.fnmatch_lines(["Timeout (0:00:03)!", f"*in test_{name}*"])
     result.stderr.fnmatch_lines(["*in the_other_one*"])
     result.stderr.fnmatch_lines(["*in test_of_another_thread*"])
     result.stderr.fnmatch_lines(["*in hanging_setup*"])

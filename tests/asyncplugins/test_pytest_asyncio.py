@@ -92,7 +92,7 @@ def test_timeouts_are_exact(suite, world):
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.Event().wait(), soon(2.5))
             log("given up")
-            assert await asyncio.wait_for(asyncio.sleep(soon(1), "slept"), soon(3600)) == "slept"
+            assert await asyncio.wait_for(asyncio.sleep(soon(1), "slept"), soon(3600) + 10) == "slept"
             log("in time")
 
         async def test_wait():
@@ -148,18 +148,18 @@ def test_threads_and_executors_share_the_clock_with_the_loop(suite, world):
             log("executors are done")
 
         async def test_to_thread():
-            assert await asyncio.wait_for(asyncio.to_thread(work, 7), soon(100)) == 7
+            assert await asyncio.wait_for(asyncio.to_thread(work, 7), soon(100) + 10) == 7
 
         async def test_a_thread_wakes_the_loop():
             loop, woken, answers = asyncio.get_running_loop(), asyncio.Event(), queue.Queue()
             timer = threading.Timer(soon(10), loop.call_soon_threadsafe, [woken.set])
             timer.start()
-            await asyncio.wait_for(woken.wait(), soon(3600))
+            await asyncio.wait_for(woken.wait(), soon(3600) + 10)
             log("woken by a timer")
 
             def ask():
                 future = asyncio.run_coroutine_threadsafe(asyncio.sleep(soon(20), 1), loop)
-                answers.put(future.result(timeout=soon(3600)))
+                answers.put(future.result(timeout=soon(3600) + 10))
 
             thread = threading.Thread(target=ask)
             thread.start()
@@ -220,7 +220,7 @@ def test_streams_and_subprocesses(suite, world):
             server = await asyncio.start_server(echo, "127.0.0.1", 0)
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             writer.write(b"hello\\n")
-            line = await asyncio.wait_for(reader.readline(), soon(3600))
+            line = await asyncio.wait_for(reader.readline(), soon(3600) + 10)
             log(f"echo {line}")
             writer.close()
             await writer.wait_closed()
@@ -288,14 +288,14 @@ class TestOne:
         loops.add(asyncio.get_running_loop())
         answer = asyncio.get_running_loop().create_future()
         await service.put(answer)
-        log(await asyncio.wait_for(answer, soon(3600)))
+        log(await asyncio.wait_for(answer, soon(3600) + 10))
 
     async def test_second(self, service):
         loops.add(asyncio.get_running_loop())
         answer = asyncio.get_running_loop().create_future()
         await asyncio.sleep(soon(5))
         await service.put(answer)
-        log(await asyncio.wait_for(answer, soon(3600)))
+        log(await asyncio.wait_for(answer, soon(3600) + 10))
         assert len(loops) == 1
 """
 

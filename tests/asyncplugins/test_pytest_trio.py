@@ -121,7 +121,7 @@ def test_timeouts_and_threads(suite, world):
             log("tenths")
 
         async def test_threads():
-            with trio.fail_after(soon(3600)):
+            with trio.fail_after(soon(3600) + 10):
                 async with trio.open_nursery() as nursery:
                     for seconds in (3, 1, 2):
                         nursery.start_soon(trio.to_thread.run_sync, work, seconds)
@@ -132,7 +132,7 @@ def test_timeouts_and_threads(suite, world):
             token, event = trio.lowlevel.current_trio_token(), trio.Event()
             timer = threading.Timer(soon(60), token.run_sync_soon, [event.set])
             timer.start()
-            with trio.fail_after(soon(3600)):
+            with trio.fail_after(soon(3600) + 10):
                 await event.wait()
             log("woken")
             timer.join()

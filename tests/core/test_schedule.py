@@ -120,6 +120,8 @@ def test_another_text_is_no_token(text):
         packed([7, "legal", 0, 9, ["thread"], [1, 1, 2]]),
         packed([7, "legal", 0, 9, ["thread"], [1, 1, 2, 5]]),
         packed([7, "legal", 0, 9, ["thread"], None]),
+        packed([7, "legal", 0, 9, ["thread"], [1, 2, 2, 0]]),
+        packed([7, "lawful", 0, 9, ["thread"], [1, 1, 2, 0]]),
     ],
 )
 def test_half_a_token_is_told_from_a_whole_one(text):

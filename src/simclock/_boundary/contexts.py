@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from simclock._boundary import descriptors
+from simclock._boundary import descriptors, remains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,8 +98,9 @@ class Contexts:
         self._world = world
         self._group: Group | None = None
         self._known = descriptors.Known()
-        # The descriptors of the real process, and of simulated ones that have ended.
+        # The descriptors of the real process, and what those of dead ones stand for.
         self._others: set[int] = set()
+        self._void: descriptors.Void | None = None
 
     def enter(self, group: Group | None) -> None:
         """Put the things of *group* in place, None for those of the real process."""
@@ -120,6 +121,19 @@ class Contexts:
         """Note which descriptors there are now."""
         group = self._group
         self._known.share_out(self._others if group is None else group.context.descriptors)
+
+    def let_go(self, group: Group) -> None:
+        """Let go of what the operating system takes from a process that has ended."""
+        self.look()
+        if self._void is None:
+            self._void = descriptors.Void()
+            self._known.give(self._void.fd, self._others)
+        remains.let_go(group.context, self._void)
+
+    def close(self) -> None:
+        """Close what dead processes have left open, when the simulation is over."""
+        if self._void is not None:
+            self._void.close()
 
     def give(self, fd: int, group: Group) -> None:
         """Note that the descriptor *fd*, whoever has opened it, is one of *group*."""

@@ -7,7 +7,10 @@ meanwhile counts as that one's too.)
 
 from __future__ import annotations
 
+import gc
+import io
 import os
+import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,19 +42,46 @@ class Known:
         mine.add(fd)
 
 
+class Void:
+    """What the descriptors of dead processes stand for: it takes everything, and tells nobody.
+
+    Their numbers stay in use as long as there may be objects that have them:
+    those would close somebody else's later. What their buffers still have goes nowhere.
+    """
+
+    def __init__(self) -> None:
+        self.fd = os.memfd_create("of a dead process", os.MFD_CLOEXEC)
+        self._identity = _identity(self.fd)
+        self._taken: set[int] = set()
+
+    def take(self, fds: Iterable[int]) -> None:
+        """Let go what *fds* stand for, as the system does when a process dies."""
+        for fd in fds:
+            os.dup2(self.fd, fd, inheritable=False)
+            self._taken.add(fd)
+
+    def close(self) -> None:
+        """Close those that no object has: what a program opened by ``os.open`` and the like."""
+        os.close(self.fd)
+        for fd in self._taken - _of_objects():
+            if _identity(fd) == self._identity:
+                os.close(fd)
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return None  # it was closed meanwhile
+    return status.st_dev, status.st_ino
+
+
+def _of_objects() -> set[int]:
+    files = (each for each in gc.get_objects() if isinstance(each, (socket.SocketType, io.FileIO)))
+    return {each.fileno() for each in files if not getattr(each, "closed", False)}
+
+
 def _first_free() -> int:
     fd = os.open("/", os.O_PATH | os.O_CLOEXEC)
     os.close(fd)
     return fd
-
-
-def close_as_dead(fds: Iterable[int]) -> None:
-    """Let go what *fds* stand for, as the system does when a process dies.
-
-    The numbers stay in use: the objects that have them would close somebody else's later.
-    What their buffers still have goes nowhere.
-    """
-    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for fd in fds:
-        os.dup2(nothing, fd, inheritable=False)
-    os.close(nothing)

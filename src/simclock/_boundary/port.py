@@ -148,12 +148,14 @@ class NativePort:
 
     def let_go(self, group: Group) -> None:
         """Let go of what the operating system takes from a process that has ended."""
-        self.contexts.look()
-        remains.let_go(group.context)
+        self.contexts.let_go(group)
 
     def mourn(self, unwind: Callable[[], None]) -> None:
         """Call *unwind*, which ends the threads of killed processes, so that nothing is seen."""
-        remains.mourn(unwind)
+        with remains.silenced():
+            unwind()
+            gc.collect()
+            self.contexts.close()
 
     def retire(self, threads: list[SimThread]) -> None:
         """Shut down the thread pools that *threads* work for."""

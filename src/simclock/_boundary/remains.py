@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import logging
 import sys
@@ -13,19 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import sqlite
-from simclock._boundary.descriptors import close_as_dead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from simclock._boundary.contexts import Context
+    from simclock._boundary.descriptors import Void
 
 
-def let_go(context: Context) -> None:
+def let_go(context: Context, void: Void) -> None:
     """Let go of what the operating system takes from a process that is no more."""
     files = sqlite.roll_back(context)
     # SQLite closes its own when it lets them go: until then it counts on what they stand for.
-    close_as_dead([fd for fd in sorted(context.descriptors) if _path(fd) not in files])
+    void.take([fd for fd in sorted(context.descriptors) if _path(fd) not in files])
     context.descriptors.clear()
 
 
@@ -36,19 +35,12 @@ def _path(fd: int) -> str:
         return ""
 
 
-def mourn(unwind: Callable[[], None]) -> None:
-    """Call *unwind*, which ends the threads of killed processes, and show nothing that they say.
-
-    Their ``finally`` runs at last, as Python can end no thread without; nobody
-    is left to see what comes of it.
-    """
-    with _silenced():
-        unwind()
-        gc.collect()
-
-
 @contextlib.contextmanager
-def _silenced() -> Iterator[None]:
+def silenced() -> Iterator[None]:
+    """Show nothing of what threads of killed processes say when they end at last.
+
+    Python can end no thread without its ``finally``; nobody is left to see what comes of it.
+    """
     hooks: list[tuple[Any, str]] = [(threading, "excepthook"), (sys, "unraisablehook")]
     kept = [(owner, name, getattr(owner, name)) for owner, name in hooks]
     disabled = logging.root.manager.disable

@@ -47,7 +47,7 @@ class FirstThread(threading.Thread):
     """The first thread of a simulated process: those that it starts belong to that, too."""
 
     def __init__(self, group: Group, target: Callable[[], object]) -> None:
-        super().__init__(target=target, name=group.name, daemon=True)
+        super().__init__(target=target, name=group.name, daemon=False)
         self.simulated_process = group
 
 

@@ -28,7 +28,7 @@ class Group:
         paused: Whether it stands still.
         ended: Whether it has come to its end, however.
         stopped: Its threads that stand still, each with the wait that it is in, or None.
-        doomed: Those of a killed group that have to let go of a lock before they stop.
+        doomed: Those for which its kill is put off: they own a lock that other processes use.
         pending: What its main thread has to call at its next wait or checkpoint: its signals.
         exitcode: What it ended with: 0 or more as it said, less than 0 by a signal; None before.
         at_end: What is to be called when it has ended, in the kernel.

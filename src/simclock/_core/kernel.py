@@ -1071,11 +1071,12 @@ class Kernel:
     def end(self) -> list[str]:
         """Bring every other thread to its end; return what leaks, described.
 
-        In this order: leftovers get time to end by themselves; pools are shut
-        down by their own protocol; the rest is unwound; what resists stays
-        on its parked OS thread for ever.
+        In this order: simulated processes are killed; other leftovers get time to
+        end by themselves; pools are shut down by their own protocol; the rest is
+        unwound; what resists stays on its parked OS thread for ever.
         """
         self.ending = True
+        stopping.switch_off(self)
         if self.port.foreign_steps() != self._first_foreign_steps:
             self.foreign = tuple(self.port.foreign_threads())
         self._choosing = False
@@ -1141,7 +1142,7 @@ class Kernel:
             self.port.silence(thread)
             self._forced(thread)
             self._unwind_other(thread)
-        if self.dead:
+        if self.groups:
             self.port.mourn(self._unwind_dead)
         self._await_strays()
         leaks += [

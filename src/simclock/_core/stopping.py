@@ -48,42 +48,60 @@ def kill(kernel: Kernel, group: Group, exitcode: int, shared: Callable[[SimThrea
     """Let no thread of *group* run again: a power cut, none of its ``finally`` is ever seen.
 
     *shared* says whether a thread owns a lock that other processes use, too,
-    as this is one real process: then it goes on until it does not.
+    as this is one real process: then all go on until none does.
     """
     if group.ended or group.doomed:
         return
     group.exitcode = exitcode
     group.pending.clear()
+    if not _is_put_off(kernel, group, shared):
+        _cut_off(kernel, group)
+
+
+def _is_put_off(kernel: Kernel, group: Group, shared: Callable[[SimThread], bool]) -> bool:
+    owners = [each for each in group.threads.values() if shared(each)]
+    for thread in owners:
+        group.doomed.add(thread)
+        thread.doomed = functools.partial(shared, thread)
+    if owners:
+        resume(kernel, group)
+        kernel.world.interested = 1  # the owners are asked at each of their operations
+    return bool(owners)
+
+
+def _cut_off(kernel: Kernel, group: Group) -> None:
     for thread in list(group.threads.values()):
-        if thread is not kernel.current and thread not in group.stopped and shared(thread):
-            group.doomed.add(thread)
-            thread.doomed = functools.partial(shared, thread)
-            kernel.world.interested = 1  # it is asked at each of its operations
-        else:
-            bury(kernel, thread)
-    if not group.doomed:
-        end(kernel, group)
+        bury(kernel, thread)
+    end(kernel, group)
     kernel.stand_aside(group)
 
 
+def switch_off(kernel: Kernel) -> None:
+    """Let no simulated process run on: the simulation is over."""
+    for group in kernel.groups.values():
+        if not group.ended:
+            for thread in list(group.threads.values()):
+                bury(kernel, thread)
+            group.ended = True
+            kernel.port.let_go(group)
+
+
 def strike(kernel: Kernel, thread: SimThread) -> None:
-    """Stop *thread*, the current one, which is doomed, if it has let go of what others use."""
-    group = thread.group
-    if group is not None and thread.doomed is not None and not thread.doomed():
-        bury(kernel, thread)
+    """Kill the process of *thread*, the current one, if that no longer stands in the way."""
+    if thread.doomed is not None and not thread.doomed():
         let_go(kernel, thread)
-        kernel.stand_aside(group)
 
 
 def let_go(kernel: Kernel, thread: SimThread) -> None:
-    """Note that nothing keeps *thread*, which was doomed, any more."""
+    """Note that *thread*, for which the kill of its process was put off, is no reason any more."""
+    group, shared = thread.group, thread.doomed
+    assert group is not None
+    assert shared is not None
     thread.doomed = None
-    kernel.relax()
-    group = thread.group
-    if group is not None:
-        group.doomed.discard(thread)
-        if not group.doomed:
-            end(kernel, group)
+    group.doomed.discard(thread)
+    if not group.doomed and not _is_put_off(kernel, group, shared.func):
+        kernel.relax()
+        _cut_off(kernel, group)
 
 
 def deliver(kernel: Kernel, group: Group) -> None:
@@ -102,6 +120,10 @@ def bury(kernel: Kernel, thread: SimThread) -> None:
     if wait is not None and wait.armed:
         wait.armed = False
         kernel.scheduler.timers.disarm()
+    if wait is not None:
+        wait.resource = None  # kept alive as long as the simulation, else
+    if thread.group is not None:
+        del thread.group.stopped[thread]
     kernel.bury(thread)
 
 

@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from functools import partial
 
     from simclock._core.groups import Group
     from simclock._core.waits import Wait
@@ -72,10 +72,10 @@ class SimThread:
         self.children = 0
         # The simulated process that it belongs to, if any.
         self.group: Group | None = None
-        # Whether its process was killed; and, while it was and this one owns a lock that others
-        # use, what says whether it has let go of it.
+        # Whether its process was killed; and, while that is put off because this one owns a lock
+        # that others use, what says whether it still does.
         self.killed = False
-        self.doomed: Callable[[], bool] | None = None
+        self.doomed: partial[bool] | None = None
         self.started = False
         # What the run was used for when it was started, such as a test's id.
         self.stretch = ""

@@ -1,0 +1,293 @@
+"""Processes on simulated hosts: what they are told, how they end, who sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import platform
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import trio
+
+import simclock
+
+
+def test_each_has_a_pid_a_host_and_an_environment(logged, monkeypatch):
+    monkeypatch.setenv("WHO", "test")
+    told = {}
+
+    def tell(name):
+        os.environ["ONLY"] = name
+        told[name] = (
+            os.getpid(), os.getppid(), socket.gethostname(), os.uname().nodename,
+            os.environ["WHO"], os.getenv("ONLY"),
+        )  # fmt: skip
+        time.sleep(1)
+        told[name] += (os.environ["ONLY"],)
+
+    with logged() as it:
+        first = it.sim.host("web-1").start(tell, "first", environ={"WHO": "me"})
+        second = it.sim.host("web-2").start(tell, "second")
+        first.join()
+        second.join()
+        it.note(first.pid, first.name, first.exitcode, second.exitcode, "ONLY" in os.environ)
+
+    pid = first.pid
+    assert told == {
+        "first": (pid, os.getpid(), "web-1", "web-1", "me", "first", "first"),
+        "second": (pid + 1, os.getpid(), "web-2", "web-2", "test", "second", "second"),
+    }
+    assert it.log == [(1.0, 4194305, "web-1/tell", 0, 0, False)]
+    assert "ONLY" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("ends", "exitcode"),
+    [
+        (lambda: None, 0),
+        (sys.exit, 0),
+        (lambda: sys.exit(3), 3),
+        (lambda: sys.exit(256 + 3), 3),
+        (lambda: sys.exit("no such file"), 1),
+        (lambda: os._exit(4), 4),
+        (os.abort, -6),
+        (lambda: os.kill(os.getpid(), 9), -9),
+        (lambda: os.kill(os.getpid(), 15), -15),
+    ],
+)
+def test_exit_codes(logged, capfd, ends, exitcode):
+    with logged() as it:
+        process = it.sim.host("a").start(ends)
+        it.note(process.join(), process.exitcode, process.is_alive(), process.state)
+
+    assert it.log == [(0.0, True, exitcode, False, "ended")]
+    assert capfd.readouterr().err == ("no such file\n" if exitcode == 1 else "")
+
+
+def test_an_error_is_told_as_that_of_a_thread_and_kept(logged, monkeypatch):
+    told = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_value))
+
+    def fails():
+        raise LookupError("nothing there")
+
+    with logged() as it:
+        process = it.sim.host("a").start(fails)
+        process.join()
+        it.note(process.exitcode, repr(process.error))
+
+    assert it.log == [(0.0, 1, "LookupError('nothing there')")]
+    assert [str(each) for each in told] == ["nothing there"]
+
+
+def test_a_process_ends_when_its_threads_have(logged):
+    def main(it):
+        atexit.register(it.note, "first", "registered")
+        atexit.register(it.note, "last")
+        threading.Thread(target=slow, args=(it, 2, "waited for")).start()
+        threading.Thread(target=slow, args=(it, 9, "never"), daemon=True).start()
+        pool = ThreadPoolExecutor(1)
+        pool.submit(slow, it, 3, "pooled")
+        it.note("main returns")
+
+    def slow(it, seconds, what):
+        time.sleep(seconds)
+        it.note(what)
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        process.join()
+        it.note(process.exitcode)
+        time.sleep(10)
+
+    assert it.log == [
+        (0.0, "main returns"),
+        (2.0, "waited for"),
+        (3.0, "pooled"),
+        (3.0, "last"),
+        (3.0, "first", "registered"),
+        (3.0, 0),
+    ]
+
+
+def test_monotonic_clocks_begin_anew_with_each_start(logged):
+    read = []
+
+    def main():
+        began = time.monotonic(), time.perf_counter()
+        time.sleep(1.5)
+        read.append((began, time.monotonic() - began[0], time.monotonic_ns() % 10**9))
+
+    with logged(seed=7) as it:
+        processes = [it.sim.host("a").start(main), it.sim.host("b").start(main)]
+        for each in processes:
+            each.join()
+            each.restart()
+            each.join()
+
+    begins = [began for began, _, _ in read]
+    assert len(set(begins)) == 4
+    assert all(one == other for one, other in begins)
+    assert [duration for _, duration, _ in read] == [1.5] * 4
+    assert {rest for _, _, rest in read} == {0, 500_000_000}
+
+
+@pytest.mark.parametrize("make", [asyncio.SelectorEventLoop, None])
+def test_an_asyncio_loop_has_the_clock_of_its_process(logged, make):
+    async def main(it):
+        loop = asyncio.get_running_loop()
+        assert abs(loop.time() - time.monotonic()) < 1e-6
+        loop.call_at(loop.time() + 2, it.note, "called")
+        async with asyncio.timeout(5) if sys.version_info >= (3, 11) else _Nothing():
+            await asyncio.sleep(3)
+        it.note("slept")
+
+    def run(it):
+        loop = make() if make else asyncio.new_event_loop()
+        loop.run_until_complete(main(it))
+        loop.close()
+
+    with logged(seed=3) as it:
+        it.sim.host("a").start(run, it).join()
+
+    assert it.log == [(2.0, "called"), (3.0, "slept")]
+    assert {each[0] for each in it.sim.trace} <= {1000 * 10**9, 1002 * 10**9, 1003 * 10**9}
+
+
+class _Nothing:
+    async def __aenter__(self):
+        pass
+
+    async def __aexit__(self, *_):
+        pass
+
+
+def test_a_trio_loop_in_a_process(logged):
+    async def main(it):
+        with trio.move_on_after(2.5):
+            await trio.to_thread.run_sync(time.sleep, 1)
+            it.note("from a thread")
+            await trio.sleep(9)
+        it.note("moved on")
+
+    with logged(seed=3) as it:
+        it.sim.host("a").start(trio.run, main, it).join()
+
+    assert it.log == [(1.0, "from a thread"), (2.5, "moved on")]
+
+
+def test_the_main_thread_is_that_of_the_process(logged):
+    def main(it):
+        it.note(threading.current_thread() is threading.main_thread())
+        inner = threading.Thread(target=is_main, args=(it,))
+        inner.start()
+        inner.join()
+
+    def is_main(it):
+        it.note(threading.current_thread() is threading.main_thread())
+
+    outside = threading.main_thread()
+    with logged() as it:
+        it.sim.host("a").start(main, it).join()
+        it.note(threading.main_thread() is outside)
+
+    assert it.log == [(0.0, True), (0.0, False), (0.0, True)]
+    assert threading.main_thread() is outside
+
+
+def test_wall_clocks_differ_drift_and_are_set(logged):
+    epoch = 1_000_000_000
+
+    def read(it, name):
+        for _ in range(3):
+            it.note(name, time.time() - epoch)
+            time.sleep(100)
+
+    with logged(epoch=epoch) as it:
+        fast, slow = it.sim.host("fast"), it.sim.host("slow")
+        fast.drift(0.01)
+        slow.move_wall(-10)
+        fast.start(read, it, "fast")
+        slow.start(read, it, "slow")
+        time.sleep(150)
+        fast.drift(-0.01)
+        slow.set_right()
+        time.sleep(50)
+        it.note("test", time.time() - epoch)
+        it.note((fast.wall - slow.wall).total_seconds())
+
+    assert it.log == [
+        (0.0, "fast", 0.0),
+        (0.0, "slow", -10.0),
+        (100.0, "fast", 101.0),
+        (100.0, "slow", 90.0),
+        (200.0, "test", 200.0),
+        (200.0, 1.0),
+    ] or it.log[4:] == [
+        (200.0, "fast", 201.0),
+        (200.0, "slow", 200.0),
+        (200.0, "test", 200.0),
+        (200.0, 1.0),
+    ]
+
+
+def test_the_same_in_each_run(logged):
+    def main(it, name):
+        for number in range(3):
+            it.note(name, os.getpid(), int(time.monotonic()))
+            time.sleep(number / 10)
+
+    def run():
+        with logged(seed=5) as it:
+            processes = [it.sim.host(name).start(main, it, name) for name in "abc"]
+            time.sleep(0.05)
+            processes[1].kill()
+            processes[1].restart()
+            for each in processes:
+                each.join()
+        return it.log, it.sim.trace.digest
+
+    assert run() == run()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-a", "a" * 64, 3, None])
+def test_names_that_no_host_has(name):
+    with simclock.Simulation() as sim, pytest.raises(ValueError, match=r"no name of a host"):
+        sim.host(name)
+
+
+def test_what_cannot_be_started():
+    async def main():
+        pass
+
+    made = main()
+    with simclock.Simulation() as sim, pytest.raises(TypeError, match=r"cannot run this") as told:
+        sim.host("a").start(made)
+    made.close()
+    assert str(told.value).endswith("such as host.start(asyncio.run, main())")
+
+
+def test_hosts_are_found_again_and_listed():
+    with simclock.Simulation() as sim:
+        one, other = sim.host("a"), sim.host("b")
+        assert sim.host("a") is one
+        assert sim.hosts == (one, other)
+        assert [each.address for each in sim.hosts] == ["127.1.0.1", "127.1.0.2"]
+        assert repr(one) == "<Host 'a' 127.1.0.1>"
+
+
+def test_nothing_of_it_works_from_outside():
+    with simclock.Simulation() as sim:
+        process = sim.host("a").start(time.sleep, 1)
+        with (
+            sim.real_time(),
+            pytest.raises(RuntimeError, match="belong to the threads of their simulation"),
+        ):
+            process.kill()
+    assert platform.node() == socket.gethostname()

@@ -1,0 +1,345 @@
+"""Signals to simulated processes, and processes that stand still for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+import trio
+
+import simclock
+
+
+def test_a_handler_runs_in_the_main_thread_and_the_wait_goes_on(logged):
+    def main(it):
+        signal.signal(signal.SIGTERM, lambda number, _: it.note("handled", number))
+        threading.Thread(target=time.sleep, args=(9,)).start()
+        it.note("before", signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL)
+        time.sleep(10)
+        it.note("slept")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(3)
+        process.terminate()
+        it.note("sent")
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [
+        (0.0, "before", True),
+        (3.0, "sent"),
+        (3.0, "handled", 15),
+        (10.0, "slept"),
+        (10.0, 0),
+    ]
+
+
+def test_a_handler_that_raises_ends_the_wait(logged):
+    def main(it):
+        signal.signal(signal.SIGTERM, lambda *_: exit_now())
+        try:
+            threading.Event().wait(100)
+        finally:
+            it.note("cleaned up")
+
+    def exit_now():
+        raise SystemExit(5)
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(3)
+        process.terminate()
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [(3.0, "cleaned up"), (3.0, 5)]
+
+
+def test_ctrl_c_is_a_keyboard_interrupt(logged):
+    def main(it):
+        try:
+            time.sleep(100)
+        except KeyboardInterrupt:
+            it.note("interrupted")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(1)
+        os.kill(process.pid, signal.SIGINT)
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [(1.0, "interrupted"), (1.0, 0)]
+
+
+@pytest.mark.parametrize("loop", ["ours", "stock"])
+def test_a_loop_is_told_of_signals(logged, loop):
+    async def main(it):
+        done = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, done.set)
+        await done.wait()
+        it.note("told")
+        await asyncio.sleep(1)
+
+    def run(it):
+        made = asyncio.SelectorEventLoop() if loop == "stock" else asyncio.new_event_loop()
+        made.run_until_complete(main(it))
+        made.close()
+
+    with logged() as it:
+        process = it.sim.host("a").start(run, it)
+        time.sleep(3)
+        process.terminate()
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [(3.0, "told"), (4.0, 0)]
+
+
+def test_trio_is_told_of_signals(logged):
+    async def main(it):
+        with trio.open_signal_receiver(signal.SIGTERM) as received:
+            async for number in received:
+                it.note("told", number)
+                break
+
+    with logged() as it:
+        process = it.sim.host("a").start(trio.run, main, it)
+        time.sleep(3)
+        process.terminate()
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [(3.0, "told", 15), (3.0, 0)]
+
+
+def test_each_process_has_handlers_of_its_own(logged):
+    def main(it, name):
+        signal.signal(signal.SIGUSR1, lambda *_: it.note(name))
+        time.sleep(10)
+
+    mine = signal.getsignal(signal.SIGUSR1)
+    with logged() as it:
+        a = it.sim.host("a").start(main, it, "a")
+        b = it.sim.host("b").start(main, it, "b")
+        a.send_signal(signal.SIGUSR1)
+        b.send_signal(signal.SIGUSR1)
+        b.send_signal(signal.SIGCHLD)
+        time.sleep(1)
+        it.note(signal.getsignal(signal.SIGUSR1) is mine)
+
+    assert it.log == [(0.0, "a"), (0.0, "b"), (1.0, True)]
+    assert signal.getsignal(signal.SIGUSR1) is mine
+
+
+def test_a_process_signals_itself_and_others(logged):
+    def main(it):
+        signal.signal(signal.SIGUSR1, lambda *_: it.note("myself"))
+        signal.raise_signal(signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        it.note("both")
+        os.kill(other.pid, signal.SIGKILL)
+        os.kill(os.getpid(), 0)
+        with pytest.raises(ProcessLookupError):
+            os.kill(other.pid, 0)
+
+    with logged() as it:
+        other = it.sim.host("b").start(time.sleep, 100)
+        process = it.sim.host("a").start(main, it)
+        process.join()
+        it.note(process.exitcode, other.exitcode)
+
+    assert it.log == [(0.0, "myself"), (0.0, "myself"), (0.0, "both"), (0.0, 0, -9)]
+
+
+def test_only_the_main_thread_sets_handlers(logged):
+    def main(it):
+        inner = threading.Thread(target=sets, args=(it,))
+        inner.start()
+        inner.join()
+
+    def sets(it):
+        for call in (
+            lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+            lambda: signal.set_wakeup_fd(-1),
+        ):
+            with pytest.raises(ValueError, match="only works in main thread") as told:
+                call()
+            it.note(str(told.value))
+
+    with logged() as it:
+        it.sim.host("a").start(main, it).join()
+
+    end = "only works in main thread of the main interpreter"
+    assert it.log == [(0.0, f"signal {end}"), (0.0, f"set_wakeup_fd {end}")]
+
+
+def test_wrong_arguments_are_refused_as_ever(logged):
+    def main(it):
+        for args in ((), (1, 2, 3), (999, signal.SIG_DFL), (15, 7), (9, signal.SIG_IGN)):
+            try:
+                signal.signal(*args)
+            except (TypeError, ValueError, OSError) as error:
+                it.note(type(error).__name__)
+
+    with logged() as it:
+        it.sim.host("a").start(main, it).join()
+
+    assert [name for _, name in it.log] == [
+        "TypeError", "TypeError", "ValueError", "TypeError", "OSError",
+    ]  # fmt: skip
+
+
+def test_what_is_no_signal():
+    with simclock.Simulation() as sim:
+        process = sim.host("a").start(time.sleep, 1)
+        with pytest.raises(ValueError, match=r"this is no signal: 999\ngive one such as"):
+            process.send_signal(999)
+
+
+# ------------------------------------------------------------------------------- pauses
+
+
+def test_a_pause_stops_the_world_of_a_process_and_the_clock_goes_on(logged):
+    def main(it):
+        threading.Thread(target=ticks, args=(it,), daemon=True).start()
+        with lock:
+            it.note("owned")
+        time.sleep(30)
+
+    def ticks(it):
+        while True:
+            time.sleep(4)
+            it.note("tick")
+
+    lock = threading.Lock()
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(5)
+        process.pause()
+        process.pause()
+        it.note(process.state)
+        time.sleep(10)
+        process.resume()
+        process.resume()
+        it.note(process.state)
+        process.join()
+
+    assert it.log == [
+        (0.0, "owned"),
+        (4.0, "tick"),
+        (5.0, "paused"),
+        (15.0, "running"),
+        (15.0, "tick"),
+        (19.0, "tick"),
+        (23.0, "tick"),
+        (27.0, "tick"),
+    ]
+
+
+def test_what_a_paused_process_waits_for_is_there_when_it_goes_on(logged):
+    def main(it):
+        with lock:
+            it.note("locked")
+        it.note(connection.recv(10))
+        event.wait()
+        it.note("event")
+
+    lock, event = threading.Lock(), threading.Event()
+    mine, connection = socket.socketpair()
+    with mine, connection, logged() as it:
+        lock.acquire()
+        process = it.sim.host("a").start(main, it)
+        process.pause()
+        lock.release()
+        mine.sendall(b"hello")
+        event.set()
+        time.sleep(5)
+        it.note("before")
+        process.resume()
+        process.join()
+
+    assert it.log == [(5.0, "before"), (5.0, "locked"), (5.0, b"hello"), (5.0, "event")]
+
+
+def test_a_process_that_stops_itself_is_continued_by_another(logged):
+    def main(it):
+        it.note("before")
+        os.kill(os.getpid(), signal.SIGSTOP)
+        it.note("after")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(2)
+        it.note(process.state)
+        os.kill(process.pid, signal.SIGCONT)
+        process.join()
+
+    assert it.log == [(0.0, "before"), (2.0, "paused"), (2.0, "after")]
+
+
+def test_a_signal_waits_for_the_end_of_a_pause_but_a_kill_does_not(logged):
+    def main(it):
+        signal.signal(signal.SIGTERM, lambda *_: it.note("handled"))
+        time.sleep(100)
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        process.pause()
+        process.terminate()
+        time.sleep(1)
+        process.resume()
+        time.sleep(1)
+        process.pause()
+        process.kill()
+        it.note(process.exitcode, process.join())
+
+    assert it.log == [(1.0, "handled"), (2.0, -9, True)]
+
+
+def test_a_deadlock_tells_which_process_stands_still():
+    with pytest.raises(simclock.Deadlock) as told, simclock.Simulation() as sim:
+        process = sim.host("a").start(time.sleep, 5)
+        process.pause()
+        process.join()
+
+    assert "process a/sleep stands still: resume() lets it go on" in str(told.value)
+    assert "root (0), waits for process, owned by a/sleep (0.1)" in str(told.value)
+
+
+@pytest.mark.parametrize("strategy", ["random", "pct", "pos", "portfolio"])
+def test_pauses_and_signals_at_any_step(strategy):
+    def scenario():
+        done = []
+
+        def main():
+            signal.signal(signal.SIGUSR1, lambda *_: done.append("signal"))
+            ready.set()
+            for number in range(3):
+                with lock:
+                    done.append(number)
+                time.sleep(0.1)
+
+        lock, ready = threading.Lock(), threading.Event()
+        process = simclock.active().host("a").start(main)
+        ready.wait()
+        for _ in range(2):
+            process.pause()
+            process.send_signal(signal.SIGUSR1)
+            before = len(done)
+            time.sleep(0.05)
+            assert len(done) == before
+            process.resume()
+        process.join()
+        assert process.exitcode == 0
+        assert [each for each in done if each != "signal"] == [0, 1, 2]
+        assert done.count("signal") == 2
+
+    report = simclock.explore(scenario, runs=100, strategy=strategy)
+    assert report.failure is None, str(report)
