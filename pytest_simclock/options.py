@@ -24,8 +24,8 @@ MARKER = (
     " own; False: in real time. Options are those of simclock.Simulation: seed, epoch, external,"
     " max_time, max_steps, max_steps_per_instant, watchdog, drain, step_cost, wall_clock,"
     " processes, real_packages, lines, opcodes; leaks='fail' or 'warn'; and those of a search:"
-    " runs, strategy, fidelity, latency, budget, shrink. schedules=True: Hypothesis draws a schedule"
-    " for each example of a test with @given."
+    " runs, strategy, fidelity, latency, budget, shrink. schedules=True: Hypothesis draws a"
+    " schedule for each example of a test with @given."
 )
 EXTERNAL = ("hold", "strict", "ignore")
 LEAKS = ("fail", "warn")

@@ -27,17 +27,19 @@ TABLE: dict[str, set[str]] = {
     "_core": set(),
     "_boundary": {"_core", "time_machine", "freezegun"},
     "_strategies": {"_core"},
-    "lowlevel": {"_core", "_boundary"},
+    "_processes": {"_core", "_boundary"},
+    "lowlevel": {"_core", "_boundary", "_processes"},
     "hookspecs": {"pluggy"},
     "registry": {"hookspecs", "pluggy"},
     "flavours": {"registry", "lowlevel", "hookspecs", "trio"},
     "plugins": {
-        "_core", "_boundary", "_strategies", "flavours", "registry", "hookspecs", "lowlevel",
+        "_core", "_boundary", "_processes", "_strategies", "flavours", "registry", "hookspecs",
+        "lowlevel",
     },
     "hosts": {"_core", "_boundary"},
     "simulation": {
         "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "plugins",
-        "predicates", "hosts",
+        "predicates", "hosts", "_processes",
     },
     "_lazy": set(),
     "simclock": {

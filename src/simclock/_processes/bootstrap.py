@@ -19,6 +19,8 @@ from simclock._processes import finalizers, groups
 from simclock.errors import Unwind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simclock._core.groups import Group
     from simclock._processes.parcels import Parcel
 
@@ -28,13 +30,22 @@ _context: Any = context
 # Before, what is left to do at the end was done before an exception was told; and only what
 # ``spawn`` had started looked at ``atexit``.
 _LATE_EXIT = sys.version_info >= (3, 13)
+# Where executors' threads are known, and what refers to whose they are.
+_POOLS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
+    (
+        "concurrent.futures.process",
+        "_threads_wakeups",
+        lambda thread: thread.executor_reference,
+    ),
+    ("concurrent.futures.thread", "_threads_queues", lambda thread: thread._args[0]),
+)
 # What any process object has of `multiprocessing` itself.
 _BASE = {
     "_closed", "_config", "_identity", "_name", "_parent_name", "_parent_pid", "_popen",
 }  # fmt: skip
 
 
-def run(parcel: Parcel, parent_alive: int) -> int:
+def live(parcel: Parcel, parent_alive: int) -> int:
     """Run the process object of *parcel* in the current process; return the exit code.
 
     *parent_alive* is a descriptor that is ready when the parent has ended.
@@ -126,11 +137,8 @@ def _join_threads() -> None:
 def _shut_pools_down(group: Group) -> None:
     """Shut the executors down that were left, as their modules do at the end of a process."""
     mine = set(groups.threads(group))
-    for module, registry, reference in (
-        ("process", "_threads_wakeups", lambda thread: thread.executor_reference),
-        ("thread", "_threads_queues", lambda thread: thread._args[0]),
-    ):
-        loaded: Any = sys.modules.get(f"concurrent.futures.{module}")
+    for module, registry, reference in _POOLS:
+        loaded: Any = sys.modules.get(module)
         for thread in list(getattr(loaded, registry, ())):
             if thread in mine and thread.is_alive():
                 executor = reference(thread)()
@@ -152,13 +160,13 @@ def _run_at_exit() -> None:
 def _leave() -> None:
     """Do what ``multiprocessing.util._exit_function`` does."""
     pid = os.getpid()
-    finalizers.run(pid, 0)
+    finalizers.call(pid, 0)
     for child in process.active_children():
         if child.daemon:
             child.terminate()
     for child in process.active_children():
         child.join()
-    finalizers.run(pid)
+    finalizers.call(pid)
 
 
 def _group() -> Group:

@@ -17,7 +17,7 @@ _util: Any = util
 _CLOSING = (os.close, _util.close_fds)
 
 
-def run(pid: int, least: int | None = None) -> None:
+def call(pid: int, least: int | None = None) -> None:
     """Call those of a process that have a priority, *least* or more, the highest first."""
     keys = [
         key

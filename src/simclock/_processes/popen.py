@@ -50,7 +50,7 @@ class Popen:
         groups.at_end(self.group, parcel.close)
         groups.at_end(self.group, functools.partial(finalizers.drop, self.pid))
         groups.at_end(self.group, functools.partial(_util.close_fds, parent_alive, ended))
-        run = functools.partial(bootstrap.run, parcel, parent_alive)
+        run = functools.partial(bootstrap.live, parcel, parent_alive)
         try:
             groups.begin(self.group, run, daemon=process_obj.daemon)
         except BaseException:
