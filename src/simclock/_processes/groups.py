@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 # What says which start method is the default.
 _DEFAULT: Any = context._default_context
-# What those have ended with that the end of the simulation has ended.
-_KILLED = -9
 
 
 class MainThread(FirstThread):
@@ -100,6 +98,8 @@ def begin(group: Group, run: Callable[[], int], *, daemon: bool) -> None:
     def main() -> None:
         _native.call_kernel(stopping.finish, simulation, group, run())
 
+    # A pool whose workers were killed before it was shut down would start others.
+    group.awaited = True
     thread = MainThread(group, main)
     thread.daemon = daemon
     thread.start()
@@ -108,7 +108,7 @@ def begin(group: Group, run: Callable[[], int], *, daemon: bool) -> None:
 def cut_off(group: Group) -> None:
     """Note that *group* ends without having come to an end: there is no simulation any more."""
     if not group.ended:
-        group.ended, group.exitcode = True, _KILLED
+        group.ended, group.exitcode = True, stopping.KILLED
         for tell in group.at_end:
             tell()
 
