@@ -35,6 +35,7 @@ _IGNORED = {
 }
 _STOPPING = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
 _WRONG_THREAD = "signal only works in main thread of the main interpreter"
+_WRONG_HANDLER = "signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable object"
 
 
 def send(simulation: Kernel, group: Group, signum: int) -> None:
@@ -96,7 +97,8 @@ def set_handler(group: Group, *args: Any) -> Any:
     _check_thread(group)
     signum, handler = args
     if not callable(handler) and handler not in (signal.SIG_DFL, signal.SIG_IGN):
-        return originals["_signal.signal"](signum, handler)
+        # The original would find first that this is not the real main thread.
+        raise TypeError(_WRONG_HANDLER)
     before = get_handler(group, signum)  # raises where there is no such signal
     if signum in (signal.SIGKILL, signal.SIGSTOP):
         raise OSError(22, os.strerror(22))

@@ -1140,7 +1140,6 @@ class Kernel:
         self.world.interested = 1
         stopping.switch_off(self, awaited=True)
         for thread in [each for each in leftovers if not each.killed]:
-            self.port.silence(thread)
             self._forced(thread)
             self._unwind_other(thread)
         if self.groups:
@@ -1157,6 +1156,7 @@ class Kernel:
     def _unwind_other(self, thread: SimThread) -> None:
         if not thread.started:
             self.port.cancel(thread)
+        self.port.silence(thread)
         self._gives_way(thread)
         self.port.switch(self.root.baton, thread.baton)
 

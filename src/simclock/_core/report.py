@@ -56,6 +56,11 @@ def deadlock(kernel: Kernel, *, potential: bool) -> Deadlock:
     lines += _blocked(kernel, shown)
     if cycle:
         lines.append("  cycle: " + " -> ".join(thread.name for thread in [*cycle, cycle[0]]))
+    lines += [
+        f"  process {group.name} stands still: resume() lets it go on"
+        for group in kernel.groups.values()
+        if group.paused
+    ]
     lines += [f"  {line}" for line in kernel.describe_deadlock(blocked)]
     others = [_who(thread) for thread in blocked if thread not in involved]
     if others:

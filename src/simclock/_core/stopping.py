@@ -79,7 +79,10 @@ def _cut_off(kernel: Kernel, group: Group) -> None:
 
 
 def switch_off(kernel: Kernel, *, awaited: bool) -> None:
-    """Let no simulated process run on: the simulation is over. Not yet those *awaited*, if False."""
+    """Let no simulated process run on: the simulation is over.
+
+    Those that are to have time to end by themselves only if *awaited*.
+    """
     for group in kernel.groups.values():
         if not group.ended and (awaited or not group.awaited):
             for thread in list(group.threads.values()):
