@@ -469,3 +469,61 @@ def test_a_program_of_many_processes_is_the_same_in_each_run(seed):
 def draw(number):
     time.sleep(random.random())
     return number, os.getpid(), random.random(), threading.current_thread().name
+
+
+# ------------------------------------------------------------------------------ in pytest
+
+
+@pytest.mark.parametrize("way", ["marker", "command line", "ini file"])
+def test_pytest_is_told_by(pytester, way):
+    marker = "simclock(processes='simulated')" if way == "marker" else "simclock"
+    pytester.makepyfile(
+        f"""
+        import multiprocessing, time, pytest
+
+        @pytest.mark.{marker}
+        def test_a_pool(sim):
+            process = multiprocessing.Process(target=time.sleep, args=(3600,))
+            process.start()
+            process.join()
+            assert (process.exitcode, sim.elapsed) == (0, 3600.0)
+        """
+    )
+    if way == "ini file":
+        pytester.makeini("[pytest]\nsimclock_processes = simulated")
+    arguments = ["--simclock-processes=simulated"] if way == "command line" else []
+
+    result = pytester.runpytest_subprocess("-p", "no:xdist", "-W", "error", *arguments)
+
+    result.assert_outcomes(passed=1)
+
+
+def test_a_whole_suite_has_simulated_processes(pytester):
+    pytester.makepyfile(
+        """
+        import concurrent.futures, multiprocessing, time, pytest
+
+        @pytest.fixture(scope="module")
+        def pool():
+            with concurrent.futures.ProcessPoolExecutor(2) as pool:
+                yield pool
+
+        @pytest.mark.parametrize("number", range(3))
+        def test_a_pool_of_several_tests(pool, number):
+            assert pool.submit(pow, number, 2).result() == number ** 2
+
+        def test_another():
+            process = multiprocessing.Process(target=time.sleep, args=(3600,))
+            process.start()
+            process.join(60)
+            assert process.is_alive()
+            process.kill()
+            process.join()
+        """
+    )
+
+    result = pytester.runpytest_subprocess(
+        "-p", "no:xdist", "-W", "error", "--simclock", "--simclock-processes=simulated"
+    )
+
+    result.assert_outcomes(passed=4)
