@@ -143,23 +143,24 @@ def nap_and_note(seconds):
     SHARED.append(nap(seconds))
 
 
-def add(value, times):
-    for _ in range(times):
-        value.value += 1
+def sell(taken, sold):
+    if not taken.is_set():
+        taken.set()
+        sold.release()
 
 
-def count_in_two_processes():
-    value = multiprocessing.Value("i", 0)
-    processes = [multiprocessing.Process(target=add, args=(value, 2)) for _ in range(2)]
+def sell_in_two_processes():
+    taken, sold = multiprocessing.Event(), multiprocessing.Semaphore(0)
+    processes = [multiprocessing.Process(target=sell, args=(taken, sold)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert value.value == 4, value.value
+    assert sold.get_value() == 1
 
 
 def test_a_race_between_processes_is_found():
-    report = simclock.explore(count_in_two_processes, runs=200, shrink=0, processes="simulated")
+    report = simclock.explore(sell_in_two_processes, runs=200, shrink=0, processes="simulated")
 
     assert isinstance(report.failure.error, AssertionError)
 
