@@ -122,6 +122,10 @@ def exits_at_once(code):
         sys.stderr.flush()
 
 
+def exits_without_more_ado(code):
+    os._exit(code)
+
+
 def signals_itself(signum):
     os.kill(os.getpid(), signum)
     time.sleep(100)
@@ -509,6 +513,37 @@ def registers(sender, code):
     atexit.register(sender.send, "at exit")
     if code is not None:
         os._exit(code)
+
+
+def fails_at_exit():
+    import atexit
+
+    atexit.register(fails)
+    util.Finalize(None, fails, exitpriority=1)
+
+
+@gives([0, 2], methods=OWN, since=(3, 13))
+def what_fails_at_the_end_is_told(ctx):
+    with stderr() as written:
+        code = ended(ctx, fails_at_exit)
+    return [code, written.count("ValueError: wrong")]
+
+
+def interrupted(sender):
+    sender.send("begun")
+    time.sleep(100)
+
+
+@gives([1, "KeyboardInterrupt"], methods=OWN)
+def what_is_interrupted_says_so(ctx):
+    receiver, sender = ctx.Pipe(duplex=False)
+    with stderr() as written:
+        process = ctx.Process(target=interrupted, args=(sender,))
+        process.start()
+        receiver.recv()
+        os.kill(process.pid, signal.SIGINT)
+        process.join()
+    return [process.exitcode, written[-1]]
 
 
 @gives(["at exit", "EOFError"], since=(3, 13))
@@ -1003,7 +1038,10 @@ def an_executor_of_two_works_on_four(ctx):
 @gives(["BrokenProcessPool", "BrokenProcessPool"])
 def an_executor_whose_worker_exits_is_broken(ctx):
     with executor(ctx) as pool:
-        return [raised(pool.submit(os._exit, 3).result), raised(pool.submit, square, 2)]
+        return [
+            raised(pool.submit(exits_without_more_ado, 3).result),
+            raised(pool.submit, square, 2),
+        ]
 
 
 @gives(["BrokenProcessPool", "BrokenProcessPool"])

@@ -353,6 +353,37 @@ def test_children_outlive_a_parent_that_is_killed(modelled):
     assert modelled(body) == (None, 6.0)
 
 
+def test_a_process_that_cannot_be_started_leaves_nothing(modelled):
+    errors = []
+
+    def late():
+        time.sleep(10)
+        try:
+            multiprocessing.Process(target=nap, args=(1,)).start()
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    modelled(threading.Thread(target=late).start)
+
+    assert errors == ["can't start new thread: the simulation is ending"]
+
+
+def rename(sender):
+    threading.current_thread().name = "worker"
+    sender.send((threading.current_thread().name, multiprocessing.current_process().name))
+
+
+def test_a_main_thread_may_be_called_otherwise(modelled):
+    def body():
+        receiver, sender = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.Process(target=rename, args=(sender,), name="Bob")
+        process.start()
+        process.join()
+        return receiver.recv()
+
+    assert modelled(body) == (("worker", "Bob"), 0.0)
+
+
 def ask_standard_input(sender):
     sender.send(sys.stdin.read())
 

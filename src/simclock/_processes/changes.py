@@ -12,14 +12,13 @@ from simclock._boundary import _native
 from simclock._boundary.active import kernel
 from simclock._boundary.loops import simulated
 from simclock._boundary.overlays import OrderedSet
-from simclock._processes import finalizers, groups, sharing
+from simclock._processes import finalizers, sharing
 from simclock._processes.popen import Popen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simclock._boundary.overlays import Overlay
-    from simclock._core.groups import Group
 
 _KINDS = {"ForkProcess": "fork", "SpawnProcess": "spawn", "ForkServerProcess": "forkserver"}
 _SHARING = {
@@ -69,8 +68,6 @@ class Started:
 
     def __init__(self) -> None:
         self._popens: weakref.WeakSet[Popen] = weakref.WeakSet()
-        # Those that may not have ended.
-        self._groups: list[Group] = []
 
     def by(self, original: Callable[[Any], Any], method: str) -> Callable[[Any], Any]:
         """Return what starts a process; *original* is for who is not simulated."""
@@ -85,14 +82,10 @@ class Started:
     def _start(self, process_obj: Any, method: str) -> Popen:
         popen = Popen(process_obj, method)
         self._popens.add(popen)
-        self._groups = [group for group in self._groups if not group.ended]
-        self._groups.append(popen.group)
         return popen
 
     def end(self) -> None:
-        """Leave nothing behind: no process, and no descriptor of who keeps a process object."""
-        for group in self._groups:
-            groups.cut_off(group)
+        """Leave no descriptor of those who keep a process object; all have ended by now."""
         # As `multiprocessing` does before it starts another one.
         process.active_children()
         for popen in list(self._popens):

@@ -30,14 +30,16 @@ _DEFAULT: Any = context._default_context
 class MainThread(FirstThread):
     """The first thread: its process calls it what any does, reports call it like the process."""
 
+    _called = "MainThread"
+
     @property
     def name(self) -> str:
         """What its own process calls it."""
-        return "MainThread"
+        return self._called
 
     @name.setter
     def name(self, name: str) -> None:
-        self._name = name
+        self._called = str(name)
 
 
 # ---------------------------------------------------------------------- begin and end
@@ -106,11 +108,10 @@ def begin(group: Group, run: Callable[[], int], *, daemon: bool) -> None:
 
 
 def cut_off(group: Group) -> None:
-    """Note that *group* ends without having come to an end: there is no simulation any more."""
-    if not group.ended:
-        group.ended, group.exitcode = True, stopping.KILLED
-        for tell in group.at_end:
-            tell()
+    """Note that *group*, which could not begin, has ended."""
+    group.ended, group.exitcode = True, stopping.KILLED
+    for tell in group.at_end:
+        tell()
 
 
 # --------------------------------------------------------------------------- in between
