@@ -496,15 +496,18 @@ def threads_are_joined_unless_they_are_daemons(ctx):
 
 
 def leaves_a_pool_of_threads(sender):
-    pool = concurrent.futures.ThreadPoolExecutor(2)
-    pool.submit(slow_send, sender, "pooled")
+    for kept in (True, False):
+        pool = concurrent.futures.ThreadPoolExecutor(2)
+        pool.submit(slow_send, sender, "pooled")
+        if kept:
+            leaves_a_pool_of_threads.pool = pool
 
 
-@gives([0, "pooled"], 1.0)
+@gives([0, "pooled", "pooled"], 1.0)
 def pools_of_threads_are_waited_for(ctx):
     receiver, sender = ctx.Pipe(duplex=False)
     code = ended(ctx, leaves_a_pool_of_threads, sender)
-    return [code, receiver.recv()]
+    return [code, receiver.recv(), receiver.recv()]
 
 
 def registers(sender, code):

@@ -249,6 +249,16 @@ def test_descriptors_of_what_could_not_be_pickled_are_closed(modelled):
     assert modelled(body) == (None, 0.0)
 
 
+def test_a_connection_that_nobody_takes_is_closed(modelled):
+    def body():
+        ours, theirs = multiprocessing.Pipe()
+        ours.send(theirs)
+        ours.close()
+        theirs.close()
+
+    assert modelled(body) == (None, 0.0)
+
+
 # ----------------------------------------------------------------------------- its errors
 
 
@@ -406,11 +416,11 @@ def test_in_real_time_and_in_foreign_threads_processes_are_real():
     # In a process of its own: forks warn of threads.
     done = subprocess.run([sys.executable, "-c", REAL], capture_output=True, text=True, check=True)
 
-    assert done.stdout.splitlines() == ["0 True", "0 True"]
+    assert done.stdout.splitlines() == ["simulated 0", "0 True b'hello'", "0 True b'hello'"]
 
 
 REAL = """
-import multiprocessing, os, threading, warnings
+import multiprocessing, multiprocessing.shared_memory, os, pickle, threading, time, warnings
 import simclock
 
 warnings.simplefilter("ignore")
@@ -420,16 +430,39 @@ def start():
     process = multiprocessing.get_context("fork").Process(target=os.getpid)
     process.start()
     process.join()
-    print(process.exitcode, process.pid < 2**22)
+    memory = multiprocessing.shared_memory.SharedMemory(create=True, size=5)
+    memory.buf[:] = b"hello"
+    print(process.exitcode, process.pid < 2**22, bytes(memory.buf))
+    memory.close()
+    memory.unlink()
+    ours, theirs = multiprocessing.Pipe()
+    ours.send(theirs)
+    assert ours.fileno() != theirs.fileno()
+    with multiprocessing.Lock():
+        pass
 
 
-go = threading.Event()
-foreign = threading.Thread(target=lambda: (go.wait(), start()))
+def wait_for_one():
+    go.wait()
+    simulated.join()
+    print("simulated", simulated.exitcode)
+    over.set()
+    gone.wait()
+    start()
+
+
+go, over, gone = threading.Event(), threading.Event(), threading.Event()
+foreign = threading.Thread(target=wait_for_one)
 foreign.start()
+simulated = multiprocessing.Process(target=time.sleep, args=(3600,))
 with simclock.Simulation(processes="simulated") as sim:
+    simulated.start()
+    go.set()
+    time.sleep(3601)
     with sim.real_time():
+        over.wait()
         start()
-        go.set()
+        gone.set()
         foreign.join()
 """
 

@@ -58,11 +58,10 @@ def live(parcel: Parcel, parent_alive: int) -> int:
     _become(subject, parent_alive)
     groups.at_end(_group(), functools.partial(_strip, subject))
     code = _run(subject)
-    if _LATE_EXIT:
+    if _LATE_EXIT or parcel.method == "spawn":
         _run_at_exit()
+    if _LATE_EXIT:  # pragma: no branch - until 3.12 that has been done
         _leave()
-    elif parcel.method == "spawn":
-        _run_at_exit()
     _util._flush_std_streams()
     return code
 
@@ -94,7 +93,7 @@ def _run(subject: Any) -> int:
             code = 0
         finally:
             if not _LATE_EXIT and not isinstance(sys.exc_info()[1], Unwind):
-                _leave()
+                _leave()  # pragma: no cover - from 3.13 on that is done later
     except Unwind:
         raise  # the simulation is over: that is no end of a process
     except SystemExit as exit_:

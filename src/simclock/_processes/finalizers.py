@@ -26,7 +26,7 @@ def call(pid: int, least: int | None = None) -> None:
     ]
     for key in sorted(keys, reverse=True):
         finalizer = _util._finalizer_registry.get(key)
-        if finalizer is not None:
+        if finalizer is not None:  # pragma: no branch - else one before has run it
             try:
                 finalizer()
             except Exception:  # noqa: BLE001 - as `multiprocessing` does

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from simclock._boundary import _native
 from simclock._boundary.active import kernel
 from simclock._boundary.contexts import Context
-from simclock._boundary.loops import simulated
 from simclock._boundary.threads import FirstThread
 from simclock._core import stopping
 from simclock._core.instants import to_ns
@@ -147,11 +146,9 @@ class EndGate:
         return self._group.main
 
 
-def wait(group: Group, timeout: float | None) -> bool:
-    """Wait for the end of *group*, for *timeout* seconds at most; return whether it has come."""
-    if simulated():
-        _native.call_kernel(_wait, group, timeout)
-    return group.ended
+def wait(group: Group, timeout: float | None) -> None:
+    """Wait for the end of *group*, for *timeout* seconds at most."""
+    _native.call_kernel(_wait, group, timeout)
 
 
 def _wait(group: Group, timeout: float | None) -> None:

@@ -128,6 +128,5 @@ def _shared_types() -> list[type]:
 def _add_note(error: Exception, note: str) -> None:
     if hasattr(error, "add_note"):
         error.add_note(note)
-    elif error.args and isinstance(error.args[0], str):
-        # Python 3.10 has no notes.
-        error.args = (f"{error.args[0]}\n{note}", *error.args[1:])
+    else:  # pragma: no cover - Python 3.10 has no notes
+        error.args = ("\n".join([*map(str, error.args[:1]), note]), *error.args[1:])

@@ -7,6 +7,7 @@ import functools
 import os
 import signal
 from multiprocessing import util
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
@@ -68,9 +69,11 @@ class Popen:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for the end of the process; return its exit code, None if it still runs."""
-        if self.returncode is None and groups.wait(self.group, timeout):
-            self.returncode = self.group.exitcode
-        return self.returncode
+        if self.returncode is None and simulated():
+            groups.wait(self.group, timeout)
+        elif self.returncode is None:
+            wait([self.sentinel], timeout)
+        return self.poll()
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -79,10 +82,6 @@ class Popen:
     def kill(self) -> None:
         """Send SIGKILL."""
         self._send_signal(signal.SIGKILL)
-
-    def interrupt(self) -> None:
-        """Send SIGINT."""
-        self._send_signal(signal.SIGINT)
 
     def _send_signal(self, signum: int) -> None:
         if self.returncode is None:

@@ -23,7 +23,7 @@ def share_semaphores(overlay: Overlay, module: Any) -> None:
     """Let semaphores go to other processes as they are: opened twice they would be closed twice."""
     kind = module.SemLock
     overlay.replace(kind, "__getstate__", _packed(kind.__getstate__))
-    overlay.replace(kind, "__setstate__", _unpacked(kind.__setstate__))
+    overlay.replace(kind, "__setstate__", _unpack)
     overlay.replace(module, "_multiprocessing", _Nameless(module._multiprocessing))
 
 
@@ -38,15 +38,9 @@ def _packed(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return getstate
 
 
-def _unpacked(original: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-    def setstate(self: Any, state: Any) -> None:
-        if len(state) > 2:
-            original(self, state)
-            return
-        self._semlock, self._is_fork_ctx = state
-        self._make_methods()
-
-    return setstate
+def _unpack(self: Any, state: Any) -> None:
+    self._semlock, self._is_fork_ctx = state
+    self._make_methods()
 
 
 class _Nameless:
@@ -57,9 +51,6 @@ class _Nameless:
 
     def __init__(self, original: Any) -> None:
         self._original = original
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._original, name)
 
     def SemLock(self, *args: Any) -> Any:  # noqa: N802 - as the original
         *rest, unlink = args
