@@ -412,11 +412,11 @@ def test_there_is_nothing_on_the_standard_input(modelled):
 # ------------------------------------------------------------------ beside all that is real
 
 
-def test_in_real_time_and_in_foreign_threads_processes_are_real():
+def test_in_real_time_in_foreign_threads_and_in_other_simulations_processes_are_real():
     # In a process of its own: forks warn of threads.
     done = subprocess.run([sys.executable, "-c", REAL], capture_output=True, text=True, check=True)
 
-    assert done.stdout.splitlines() == ["simulated 0", "0 True b'hello'", "0 True b'hello'"]
+    assert done.stdout.splitlines() == ["simulated 0", *["0 True b'hello'"] * 3]
 
 
 REAL = """
@@ -464,6 +464,8 @@ with simclock.Simulation(processes="simulated") as sim:
         start()
         gone.set()
         foreign.join()
+    with simclock.Simulation():
+        start()
 """
 
 

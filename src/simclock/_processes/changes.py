@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
 from simclock._boundary.active import kernel
-from simclock._boundary.loops import simulated
 from simclock._boundary.overlays import OrderedSet
 from simclock._processes import finalizers, sharing
 from simclock._processes.popen import Popen
@@ -33,7 +32,7 @@ def change(overlay: Overlay) -> None:
     """Let each start method make a simulated process when a simulated thread asks for one."""
     _count_from_one(overlay)
     _keep_defaults(overlay)
-    started = Started()
+    started = Started(overlay)
     for name, method in _KINDS.items():
         kind = getattr(context, name)
         overlay.replace(kind, "_Popen", staticmethod(started.by(kind._Popen, method)))
@@ -66,16 +65,17 @@ def _keep_defaults(overlay: Overlay) -> None:
 class Started:
     """The processes that one simulation has started."""
 
-    def __init__(self) -> None:
+    def __init__(self, overlay: Overlay) -> None:
+        self._overlay = overlay
         self._popens: weakref.WeakSet[Popen] = weakref.WeakSet()
 
     def by(self, original: Callable[[Any], Any], method: str) -> Callable[[Any], Any]:
         """Return what starts a process; *original* is for who is not simulated."""
 
         def popen(process_obj: Any) -> Any:
-            if not simulated() or _native.call_kernel(kernel().port.real_package):
-                return original(process_obj)
-            return self._start(process_obj, method)
+            if self._overlay.is_callers() and not _native.call_kernel(kernel().port.real_package):
+                return self._start(process_obj, method)
+            return original(process_obj)
 
         return popen
 

@@ -7,7 +7,6 @@ import os
 from multiprocessing import context
 from typing import TYPE_CHECKING, Any
 
-from simclock._boundary.loops import simulated
 from simclock._processes.parcels import Parcel, Passed
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def share_semaphores(overlay: Overlay, module: Any) -> None:
     kind = module.SemLock
     overlay.replace(kind, "__getstate__", _packed(kind.__getstate__))
     overlay.replace(kind, "__setstate__", _unpack)
-    overlay.replace(module, "_multiprocessing", _Nameless(module._multiprocessing))
+    overlay.replace(module, "_multiprocessing", _Nameless(overlay, module._multiprocessing))
 
 
 def _packed(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -49,18 +48,19 @@ class _Nameless:
     Else `multiprocessing` would start a real process, to do that in the end.
     """
 
-    def __init__(self, original: Any) -> None:
+    def __init__(self, overlay: Overlay, original: Any) -> None:
+        self._overlay = overlay
         self._original = original
 
     def SemLock(self, *args: Any) -> Any:  # noqa: N802 - as the original
         *rest, unlink = args
-        return self._original.SemLock(*rest, unlink or simulated())
+        return self._original.SemLock(*rest, unlink or self._overlay.is_callers())
 
 
 # ------------------------------------------------------------------------- descriptors
 
-# Those that are on their way through a connection, by number.
-_passed: dict[int, Passed] = {}
+# Those that are on their way through a connection, by number: of each simulation, innermost last.
+_passed: list[dict[int, Passed]] = []
 
 
 def share_descriptors(overlay: Overlay, module: Any) -> None:
@@ -68,9 +68,10 @@ def share_descriptors(overlay: Overlay, module: Any) -> None:
     original, next_number = module.DupFd, overlay.counter("descriptors on their way")
 
     def dup_fd(fd: int) -> Any:
-        return _Ticket(next_number(), fd) if simulated() else original(fd)
+        return _Ticket(next_number(), fd) if overlay.is_callers() else original(fd)
 
     overlay.replace(module, "DupFd", dup_fd)
+    _passed.append({})
     overlay.at_end(_close_passed)
 
 
@@ -79,16 +80,16 @@ class _Ticket:
 
     def __init__(self, number: int, fd: int) -> None:
         self._number = number
-        _passed[number] = Passed(fd)
+        _passed[-1][number] = Passed(fd)
 
     def detach(self) -> int:
         """Return the descriptor; once, as the original."""
-        return _passed.pop(self._number).detach()
+        return _passed[-1].pop(self._number).detach()
 
 
 def _close_passed() -> None:
-    while _passed:
-        _passed.popitem()[1].close()
+    for passed in _passed.pop().values():
+        passed.close()
 
 
 # -------------------------------------------------------------------------- resources
@@ -99,7 +100,7 @@ def keep_track(overlay: Overlay, module: Any) -> None:
     left: dict[tuple[str, str], None] = {}
 
     def register(name: str, rtype: str) -> None:
-        if simulated():
+        if overlay.is_callers():
             left[name, rtype] = None
         else:
             kept[0](name, rtype)
