@@ -23,9 +23,9 @@ MARKER = (
     "simclock(enabled=True, /, **options): run the test in simulated time, in a simulation of its"
     " own; False: in real time. Options are those of simclock.Simulation: seed, epoch, external,"
     " max_time, max_steps, max_steps_per_instant, watchdog, drain, step_cost, wall_clock,"
-    " real_packages, lines, opcodes, faults; leaks='fail' or 'warn'; and those of a search: runs,"
-    " strategy, fidelity, latency, budget, shrink. schedules=True: Hypothesis draws a schedule for"
-    " each example of a test with @given."
+    " processes, real_packages, lines, opcodes, faults; leaks='fail' or 'warn'; and those of a"
+    " search: runs, strategy, fidelity, latency, budget, shrink. schedules=True: Hypothesis draws"
+    " a schedule for each example of a test with @given."
 )
 EXTERNAL = ("hold", "strict", "ignore")
 LEAKS = ("fail", "warn")
@@ -166,6 +166,13 @@ OPTIONS = (
         str,
         "the library that the wall clock is read through: 'time-machine' or 'freezegun'"
         " (default: freezegun if it has frozen the time already, else time-machine)",
+    ),
+    Option(
+        "processes",
+        "MODEL",
+        str,
+        "what processes of multiprocessing are: 'real' ones, for which the clock is held, or"
+        " 'simulated', groups of simulated threads; or a plugin's (default: real)",
     ),
     Option(
         "real-packages",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simclock._core.trace import Record
     from simclock._strategies.base import Strategy
     from simclock.flavours import Flavour, WaitingTask
-    from simclock.lowlevel import Overlay, Row, WallClock
+    from simclock.lowlevel import Overlay, ProcessModel, Row, WallClock
 
 PROJECT = "simclock"
 
@@ -34,7 +34,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 # ------------------------------------------------------------------- process
 #
-# What belongs to the process, not to a run: built-ins, wall clocks and flavours are there once.
+# What belongs to the process, not to a run: built-ins, wall clocks, models of processes and
+# flavours are there once.
 
 
 @hookspec
@@ -68,6 +69,20 @@ def simclock_wall_clocks() -> list[type[WallClock]] | None:
     arguments, once for each simulation that uses it; what it must have is
     said in `simclock.lowlevel.WallClock`. A class that lacks some of it, or
     whose name is taken, raises `PluginError` at the opening.
+    """
+
+
+@hookspec
+def simclock_process_models() -> list[type[ProcessModel]] | None:
+    """Return models of processes that ``Simulation(processes=name)`` may choose.
+
+    Called when `simclock_boundary_rows` is. A class is called without
+    arguments, once for each simulation that uses it; what it must have is
+    said in `simclock.lowlevel.ProcessModel`. A class that lacks some of it, or
+    whose name is taken, raises `PluginError` at the opening.
+
+    The built-in ``"real"`` changes nothing; with ``"simulated"``, processes of
+    `multiprocessing` are groups of simulated threads.
     """
 
 

@@ -11,6 +11,8 @@ rules for a busy wait (`FREE_READS`, `READS_EACH`) and for what is real
 simulated one; `monotonic` is the clock that the calling thread has, virtual or
 real, whoever has replaced it in ``time``.
 
+For ``simclock_process_models``: `ProcessModel`.
+
 For ``simclock_simulate``: `Overlay` is what it gets; `counter` returns what
 counts a kind of thing in the innermost simulation; `OrderedSet` is for modules
 that iterate over sets.
@@ -31,6 +33,7 @@ from simclock._core.instants import (
     to_ns,
 )
 from simclock._core.kernel import FREE_READS, GLANCE, LEAST_HOLD, READS_EACH
+from simclock._processes.models import ProcessModel
 
 __all__ = [
     "FREE_READS",
@@ -49,6 +52,7 @@ __all__ = [
     "LoopSelector",
     "OrderedSet",
     "Overlay",
+    "ProcessModel",
     "Row",
     "WallClock",
     "counter",

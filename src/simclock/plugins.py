@@ -1,6 +1,6 @@
 """What plugins gave to the process and to its simulations.
 
-Rows and wall clocks are there once; who observes a run is asked for each.
+Rows, wall clocks and models of processes are there once; who observes a run is asked for each.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from simclock import registry
 from simclock._boundary import freezing, rows, table, travelling
 from simclock._boundary.active import kernels
+from simclock._processes.models import RealProcesses, SimulatedProcesses
 from simclock.errors import PluginError, Unsupported
 from simclock.flavours import tree
 from simclock.flavours.aio.simulated import Asyncio
@@ -27,16 +28,19 @@ if TYPE_CHECKING:
     from simclock._boundary.wallclock import WallClock
     from simclock._core.threads import SimThread
     from simclock._core.trace import Observer
+    from simclock._processes.models import ProcessModel
     from simclock.lowlevel import Overlay
 
 
 BOUNDARY = "boundary"
 # What a `WallClock` has.
 CLOCK_PARTS = ("name", "start", "stop", "read_ns")
+# What a `ProcessModel` has.
+MODEL_PARTS = ("name", "change")
 
 
 class Boundary:
-    """The built-in rows and wall clocks."""
+    """The built-in rows, wall clocks and models of processes."""
 
     @hookimpl
     def simclock_boundary_rows(self) -> list[Row]:
@@ -47,6 +51,11 @@ class Boundary:
     def simclock_wall_clocks(self) -> list[type[WallClock]]:
         """Return the clocks that simclock comes with."""
         return [travelling.TimeMachine, freezing.Freezegun]
+
+    @hookimpl
+    def simclock_process_models(self) -> list[type[ProcessModel]]:
+        """Return the models that simclock comes with."""
+        return [RealProcesses, SimulatedProcesses]
 
 
 # In this order each takes part in a simulation. By name: a plugin of somebody else may have come
@@ -65,6 +74,7 @@ class _Given(NamedTuple):
     coming: int
     rows: list[Row]
     wall_clocks: list[type[WallClock]]
+    process_models: list[type[ProcessModel]]
 
 
 # Who was registered when `prepare` last asked.
@@ -107,7 +117,7 @@ def _take_all() -> None:
 
 def _take(name: str, coming: int) -> _Given:
     """Ask a plugin that is new for what belongs to the process."""
-    clocks = list(_wall_clocks_of(name))
+    clocks, models = list(_wall_clocks_of(name)), list(_process_models_of(name))
     found = [row for _, row in answers("simclock_boundary_rows", only=name)]
     for row in found:
         if not isinstance(row, rows.Row):
@@ -136,7 +146,7 @@ def _take(name: str, coming: int) -> _Given:
         raise PluginError(
             f"plugin {name!r}: {reason}\nmend the row, or unregister the plugin"
         ) from error
-    return _Given(coming, found, clocks)
+    return _Given(coming, found, clocks, models)
 
 
 def _names(given: _Given) -> set[str]:
@@ -145,19 +155,31 @@ def _names(given: _Given) -> set[str]:
 
 def _wall_clocks_of(name: str) -> Iterator[Any]:
     taken = {clock.name: n for n, given in _given.items() for clock in given.wall_clocks}
-    for _, clock in answers("simclock_wall_clocks", only=name):
-        if not (callable(clock) and all(hasattr(clock, part) for part in CLOCK_PARTS)):
+    return _named_by(name, "simclock_wall_clocks", "wall clock", CLOCK_PARTS, taken)
+
+
+def _process_models_of(name: str) -> Iterator[Any]:
+    taken = {model.name: n for n, given in _given.items() for model in given.process_models}
+    return _named_by(name, "simclock_process_models", "process model", MODEL_PARTS, taken)
+
+
+def _named_by(
+    plugin: str, hook: str, what: str, parts: tuple[str, ...], taken: dict[str, str]
+) -> Iterator[Any]:
+    """Yield the classes that *plugin* gave, to be chosen by names that are not *taken*."""
+    for _, given in answers(hook, only=plugin):
+        if not (callable(given) and all(hasattr(given, part) for part in parts)):
             raise PluginError(
-                f"plugin {name!r} returned {clock!r} from simclock_wall_clocks\n"
-                f"return a list of classes with {', '.join(CLOCK_PARTS)}"
+                f"plugin {plugin!r} returned {given!r} from {hook}\n"
+                f"return a list of classes with {', '.join(parts)}"
             )
-        if clock.name in taken:
+        if given.name in taken:
             raise PluginError(
-                f"plugin {name!r} has a wall clock {clock.name!r}: "
-                f"plugin {taken[clock.name]!r} has one already\ngive it another name"
+                f"plugin {plugin!r} has a {what} {given.name!r}: "
+                f"plugin {taken[given.name]!r} has one already\ngive it another name"
             )
-        taken[clock.name] = name
-        yield clock
+        taken[given.name] = plugin
+        yield given
 
 
 def wall_clock(name: str) -> type[WallClock]:
@@ -165,6 +187,14 @@ def wall_clock(name: str) -> type[WallClock]:
     known = {clock.name: clock for given in _given.values() for clock in given.wall_clocks}
     if name not in known:
         raise ValueError(f"unknown wall clock: {name!r}\nchoose one of {', '.join(known)}")
+    return known[name]
+
+
+def process_model(name: str) -> type[ProcessModel]:
+    """Return the model of processes called *name*. To be called after `prepare`."""
+    known = {model.name: model for given in _given.values() for model in given.process_models}
+    if name not in known:
+        raise ValueError(f"unknown process model: {name!r}\nchoose one of {', '.join(known)}")
     return known[name]
 
 
@@ -190,14 +220,18 @@ def trace_observers(simulation: object) -> list[Observer]:
     return found
 
 
-def simulate(overlay: Overlay) -> None:
-    """Let plugins change their libraries for a simulation, in order of registration."""
+def simulate(overlay: Overlay, model: ProcessModel) -> None:
+    """Let plugins change their libraries for a simulation, in order of registration.
+
+    And *model* at last.
+    """
     hook = "simclock_simulate"
     # The built-ins first, whenever they were registered.
     names = registry.implementers(hook)[::-1]
     names.sort(key=lambda name: name not in BUILT_IN)
     for name in names:
         list(answers(hook, only=name, overlay=overlay))
+    model.change(overlay)
 
 
 def describe_deadlock(simulation: object, threads: Sequence[SimThread]) -> list[str]:

@@ -28,6 +28,7 @@ from simclock._core.trace import ObservedTrace
 from simclock._core.watching import Watch, traceback_of
 from simclock._faults.control import Faults
 from simclock._faults.injecting import Injector, Seen
+from simclock._processes.models import REAL
 from simclock.errors import Leak, Violation
 from simclock.hosts import Host
 from simclock.network import Network
@@ -94,6 +95,8 @@ class Simulation:
         wall_clock: Who provides the wall clock: ``"time-machine"``,
             ``"freezegun"``, or None for freezegun if it is active already and
             time-machine otherwise.
+        processes: What processes of `multiprocessing` are: ``"real"`` ones, for which the clock is
+            held, ``"simulated"``, groups of simulated threads, or what a plugin calls its own.
         real_packages: Names of packages whose calls run in real time while the
             clock is held, such as ``("grpc",)``: for libraries that wait in C or
             for real servers. A wait inside of such a call is one for something
@@ -127,6 +130,7 @@ class Simulation:
         drain: float = 60.0,
         step_cost: float = 0.0,
         wall_clock: str | None = None,
+        processes: str = REAL,
         real_packages: Iterable[str] = (),
         lines: Iterable[str] = (),
         opcodes: Iterable[str] = (),
@@ -156,6 +160,11 @@ class Simulation:
             step_ns=to_ns(_positive("step_cost", step_cost, least=0.0, most=1.0)),
         )
         self._wall_clock = wall_clock
+        if not isinstance(processes, str):
+            raise TypeError(
+                f"processes must be a name: {processes!r}\ngive one such as 'real' or 'simulated'"
+            )
+        self._processes = processes
         self._real_packages = _package_names(real_packages)
         self._labels = labels(lines, opcodes)
         self._choices: ChoiceSource = Canonical() if choices is None else choices
@@ -183,6 +192,7 @@ class Simulation:
         activation.check_thread()
         plugins.prepare()
         clock = plugins.wall_clock(self._wall_clock or wallclock.suitable())
+        model = plugins.process_model(self._processes)()
         is_main = _is_main_thread()
         port = NativePort(
             self._epoch_ns, START_NS, is_main=is_main, real_packages=self._real_packages
@@ -191,7 +201,8 @@ class Simulation:
         self._kernel = kernel
         self._extend(kernel)
         self._pid = os.getpid()
-        activation.open_boundary(kernel, self._seed, clock(), plugins.simulate, self._labels)
+        change = functools.partial(plugins.simulate, model=model)
+        activation.open_boundary(kernel, self._seed, clock(), change, self._labels)
         if self._listener is not None:
             self._listener.start()
         _open.append(self)

@@ -16,7 +16,7 @@ print("imported")
 @simclock.hookimpl
 def simclock_boundary_rows():
     print("asked")
-    return [Row("posix.getppid", "simulated", "made up", lambda: 42)]
+    return [Row("posix.getuid", "simulated", "made up", lambda: 42)]
 """
 
 
@@ -47,8 +47,8 @@ def test_it_is_loaded_once_at_the_first_opening(installed):
         for _ in range(2):
             with simclock.Simulation():
                 with simclock.Simulation():
-                    print(os.getppid())
-        print(os.getppid() != 42)
+                    print(os.getuid())
+        print(os.getuid() != 42)
     """)
 
     assert lines == ["not before", "imported", "asked", "42", "42", "True"]

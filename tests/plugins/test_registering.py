@@ -9,9 +9,9 @@ import pytest
 import simclock
 
 HOOKS = (
-    "simclock_boundary_rows, simclock_wall_clocks, simclock_flavours, simclock_strategies, "
-    "simclock_simulate, simclock_trace_observers, simclock_waiting_tasks, simclock_tell_task, "
-    "simclock_describe_deadlock"
+    "simclock_boundary_rows, simclock_wall_clocks, simclock_process_models, simclock_flavours, "
+    "simclock_strategies, simclock_simulate, simclock_trace_observers, simclock_waiting_tasks, "
+    "simclock_tell_task, simclock_describe_deadlock"
 )
 
 
@@ -125,7 +125,9 @@ def test_what_is_not_registered_cannot_be_unregistered():
     )
 
 
-@pytest.mark.parametrize("hook", ["simclock_boundary_rows", "simclock_wall_clocks"])
+@pytest.mark.parametrize(
+    "hook", ["simclock_boundary_rows", "simclock_wall_clocks", "simclock_process_models"]
+)
 def test_a_plugin_that_fails_or_returns_no_list_is_named_at_each_opening(plug_in, hook):
     def fails():
         raise ZeroDivisionError("by design")

@@ -19,7 +19,7 @@ def two_seconds(simclock):
 class Plugin:
     @first.hookimpl
     def simclock_boundary_rows(self):
-        return [Row("posix.getppid", "simulated", "", lambda: 42)]
+        return [Row("posix.getuid", "simulated", "", lambda: 42)]
 """
 
 
@@ -47,11 +47,11 @@ forget()
 import simclock as second
 first.register(Plugin())
 with first.Simulation():
-    print(os.getppid())
+    print(os.getuid())
 with second.Simulation():
-    print(os.getppid() != 42)
+    print(os.getuid() != 42)
 with first.Simulation():
-    print(os.getppid())
+    print(os.getuid())
 """
     )
 

@@ -49,6 +49,10 @@ class Context:
         self.databases: dict[int, int] = {}
         self.at_exit: list[Callable[[], object]] = []
 
+    def add(self, owner: Any, name: str, value: Any) -> None:
+        """Let the attribute *name* of *owner* be its own; to be called before it runs."""
+        self.own.append(_Own(owner, name, value))
+
     def complete(self, group: Group) -> None:
         """Add what is known when its first thread has been started."""
         if not self._has_main and group.main is not None:

@@ -11,7 +11,8 @@ import gc
 import io
 import os
 import socket
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +90,11 @@ def _identity(fd: int) -> tuple[int, int] | None:
 
 
 def _of_objects() -> set[int]:
-    files = (each for each in gc.get_objects() if isinstance(each, (socket.SocketType, io.FileIO)))
+    kinds: tuple[type, ...] = (socket.SocketType, io.FileIO)
+    connection = sys.modules.get("multiprocessing.connection")
+    if connection is not None:
+        kinds += (connection._ConnectionBase,)
+    files: Any = (each for each in gc.get_objects() if isinstance(each, kinds))
     return {each.fileno() for each in files if not getattr(each, "closed", False)}
 
 

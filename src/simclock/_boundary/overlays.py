@@ -83,7 +83,7 @@ class Overlay:
         """Let the attribute *name* of a module or class be *value* meanwhile.
 
         Threads that are not simulated see it too: it must do the usual for them
-        (`simclock.lowlevel.simulated` tells).
+        (`is_callers` tells).
         """
         before = vars(owner).get(name, _MISSING)
         self._undo.append((_put_back, (owner, name, before)))
@@ -92,6 +92,13 @@ class Overlay:
     def at_end(self, undo: Callable[[], None]) -> None:
         """Call *undo* when the simulation has ended, the last given first. It must not raise."""
         self._undo.append((undo, ()))
+
+    def is_callers(self) -> bool:
+        """Return whether the calling thread is one of this simulation, and not in real time.
+
+        Not if another one is open inside of it, which has an overlay of its own.
+        """
+        return _native.simulated() and _open[-1] is self
 
     def module(self, name: str) -> Any:
         """Return a module, imported if it is not yet."""

@@ -25,6 +25,7 @@ class Group:
         threads: Its threads that have not ended, by the serials of their batons.
         main: The first of them, once it has been started.
         skew_ns: What its monotonic clocks show more than the simulation's.
+        awaited: Whether at the end of the simulation it gets time to end by itself, as threads do.
         paused: Whether it stands still.
         ended: Whether it has come to its end, however.
         stopped: Its threads that stand still, each with the wait that it is in, or None.
@@ -45,7 +46,7 @@ class Group:
         self.skew_ns = skew_ns
         self.threads: dict[int, SimThread] = {}
         self.main: SimThread | None = None
-        self.paused = self.ended = False
+        self.awaited = self.paused = self.ended = False
         self.stopped: dict[SimThread, Wait | None] = {}
         self.doomed: set[SimThread] = set()
         self.pending: deque[Callable[[], None]] = deque()

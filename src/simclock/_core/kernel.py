@@ -1076,7 +1076,7 @@ class Kernel:
         unwound; what resists stays on its parked OS thread for ever.
         """
         self.ending = True
-        stopping.switch_off(self)
+        stopping.switch_off(self, awaited=False)
         if self.port.foreign_steps() != self._first_foreign_steps:
             self.foreign = tuple(self.port.foreign_threads())
         self._choosing = False
@@ -1138,7 +1138,8 @@ class Kernel:
         self.unwinding = True
         # From here on the boundary is lenient: nothing may be answered on the fast paths.
         self.world.interested = 1
-        for thread in leftovers:
+        stopping.switch_off(self, awaited=True)
+        for thread in [each for each in leftovers if not each.killed]:
             self._forced(thread)
             self._unwind_other(thread)
         if self.groups:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from simclock._core.groups import Group
     from simclock._core.kernel import Kernel
     from simclock._core.threads import SimThread
+# What those have ended with that the end of the simulation has ended: SIGKILL.
+KILLED = -9
 
 
 def pause(kernel: Kernel, group: Group) -> None:
@@ -79,14 +81,17 @@ def _cut_off(kernel: Kernel, group: Group) -> None:
     kernel.stand_aside(group)
 
 
-def switch_off(kernel: Kernel) -> None:
-    """Let no simulated process run on: the simulation is over."""
+def switch_off(kernel: Kernel, *, awaited: bool) -> None:
+    """Let no simulated process run on: the simulation is over.
+
+    Those that are to have time to end by themselves only if *awaited*.
+    """
     for group in kernel.groups.values():
-        if not group.ended:
+        if not group.ended and (awaited or not group.awaited):
             for thread in list(group.threads.values()):
                 bury(kernel, thread)
-            group.ended = True
-            kernel.port.let_go(group)
+            group.exitcode = KILLED
+            _tell_of_end(kernel, group)
 
 
 def strike(kernel: Kernel, thread: SimThread) -> None:
@@ -144,9 +149,13 @@ def finish(kernel: Kernel, group: Group, exitcode: int) -> None:
 
 def end(kernel: Kernel, group: Group) -> None:
     """Note that *group* has come to its end; tell those who are to know."""
-    group.ended = True
     group.paused = False
     _mark(kernel, group, f"exit {group.exitcode}")
+    _tell_of_end(kernel, group)
+
+
+def _tell_of_end(kernel: Kernel, group: Group) -> None:
+    group.ended = True
     kernel.port.let_go(group)
     at_end, group.at_end = group.at_end, []
     for tell in at_end:

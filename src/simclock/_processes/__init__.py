@@ -1,0 +1,1 @@
+"""How the processes of `multiprocessing` are made in a simulation: real ones, or simulated ones."""
