@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import functools
 import inspect
 import itertools
 import os
