@@ -343,7 +343,8 @@ class Process:
         except SystemExit as error:
             exitcode = _code_of(error)
         except BaseException as error:
-            self._error = error
+            if not self._kernel.unwinding:
+                self._error = error
             raise
         finally:
             if not self._kernel.unwinding:

@@ -117,6 +117,33 @@ def test_its_descriptors_are_closed(logged, tmp_path):
     assert (tmp_path / "file").read_text() == ""
 
 
+def test_a_number_that_was_a_dead_one_s_is_closed_with_who_has_it_now(logged):
+    kept = []
+
+    def dies():
+        kept.extend(socket.socketpair())
+
+    def lives(it):
+        while kept:
+            kept.pop().close()
+        peers.extend(socket.socketpair())
+        it.note("the same numbers", [each.fileno() for each in peers] == numbers)
+        time.sleep(1000)
+
+    peers = []
+    with logged() as it:
+        it.sim.host("a").start(dies).join()
+        numbers = [each.fileno() for each in kept]
+        process = it.sim.host("b").start(lives, it)
+        process.kill()
+        for each in peers:
+            with pytest.raises(OSError, match="socket"):
+                each.send(b"x")
+            each.close()
+
+    assert it.log == [(0.0, "the same numbers", True)]
+
+
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_a_transaction_is_rolled_back(logged, tmp_path, mode):
     path = tmp_path / "stock.db"

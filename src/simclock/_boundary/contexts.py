@@ -120,6 +120,9 @@ class Contexts:
     def look(self) -> None:
         """Note which descriptors there are now."""
         group = self._group
+        # Whoever closed it, the number may be somebody else's by now.
+        for fd in () if self._void is None else self._void.given_back():
+            self._known.forget(fd)
         self._known.share_out(self._others if group is None else group.context.descriptors)
 
     def let_go(self, group: Group) -> None:

@@ -38,6 +38,10 @@ class Known:
         for fd in now - self._open.keys():
             self.give(fd, mine)
 
+    def forget(self, fd: int) -> None:
+        """Let *fd* be a new one if it is found again."""
+        self._open.pop(fd, set()).discard(fd)
+
     def give(self, fd: int, mine: set[int]) -> None:
         """Note that *fd* belongs to who has the set *mine*."""
         self._open.get(fd, mine).discard(fd)
@@ -65,6 +69,12 @@ class Void:
             self._taken.add(fd)
         if len(self._taken) >= self._next_sweep:
             self._sweep()
+
+    def given_back(self) -> list[int]:
+        """Return the numbers that stand for something else, or nothing, since the last look."""
+        found = [fd for fd in self._taken if _identity(fd) != self._identity]
+        self._taken.difference_update(found)
+        return found
 
     def close(self) -> None:
         """End this."""
