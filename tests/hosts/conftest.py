@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import posix
+
 import pytest
 
 import simclock
@@ -33,3 +36,9 @@ class Logged:
 @pytest.fixture
 def logged():
     return Logged
+
+
+@pytest.fixture(autouse=True)
+def no_coverage_at_the_end_of_a_process_that_is_none(monkeypatch):
+    """Coverage saves its data before an ``os._exit``, under a lock that it would own for ever."""
+    monkeypatch.setattr(os, "_exit", posix._exit)

@@ -24,6 +24,7 @@ import trio
 import simclock
 
 LOCK_OF_A_MODULE = threading.Lock()
+ANOTHER = threading.RLock()
 
 
 def waits(it, ready):
@@ -144,6 +145,23 @@ def test_a_number_that_was_a_dead_one_s_is_closed_with_who_has_it_now(logged):
     assert it.log == [(0.0, "the same numbers", True)]
 
 
+def test_numbers_that_nobody_has_are_used_again(logged):
+    """What is open is bounded, however many processes have died with how much open."""
+
+    def main():
+        for _ in range(20):
+            os.pipe()
+        time.sleep(1000)
+
+    with logged() as it:
+        process = it.sim.host("a").start(main)
+        for _ in range(20):
+            process.restart()
+        it.note(len(os.listdir("/proc/self/fd")) < 500)
+
+    assert it.log == [(0.0, True)]
+
+
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_a_transaction_is_rolled_back(logged, tmp_path, mode):
     path = tmp_path / "stock.db"
@@ -228,6 +246,29 @@ def test_who_owns_a_lock_of_a_module_is_stopped_when_it_has_let_go(logged, seed)
         (1.0, ["begun", "done"]),
         (1.0, "ended", -9),
     ]
+
+
+def test_a_kill_waits_for_all_owners_and_the_process_may_end_meanwhile(logged):
+    def main(it):
+        threading.Thread(target=owns, args=(it, LOCK_OF_A_MODULE, 2), daemon=True).start()
+        threading.Thread(target=owns, args=(it, ANOTHER, 3), daemon=True).start()
+        time.sleep(1)
+
+    def owns(it, lock, seconds):
+        with lock:
+            time.sleep(seconds)
+            it.note("lets go after", seconds)
+        time.sleep(5)
+        it.note("never")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(0.5)
+        process.kill()
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [(2.0, "lets go after", 2), (3.0, "lets go after", 3), (3.0, -9)]
 
 
 def test_an_import_is_not_left_half_done(logged, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 import trio
@@ -291,3 +292,95 @@ def test_nothing_of_it_works_from_outside():
         ):
             process.kill()
     assert platform.node() == socket.gethostname()
+
+
+def test_a_whole_host_stands_still_and_its_clock_goes_on(logged):
+    def main(it, name):
+        time.sleep(2)
+        it.note(name, time.time() - 946684800)
+
+    with logged() as it:
+        host = it.sim.host("a")
+        one, other = host.start(main, it, "one"), host.start(main, it, "other")
+        it.note(repr(one), repr(one._group))
+        host.pause()
+        it.note(one.state, other.state)
+        time.sleep(5)
+        host.move_wall(timedelta(seconds=60))
+        host.resume()
+        it.note(one.state, other.state, one.join(timeout=0.5))
+
+    assert it.log == [
+        (0.0, "<Process 'a/main' 4194305 running>", "<process 'a/main' 4194305 running>"),
+        (0.0, "paused", "paused"),
+        (5.0, "running", "running", True),
+        (5.0, "one", 65.0),
+        (5.0, "other", 65.0),
+    ] or it.log[2:] == [
+        (5.0, "one", 65.0),
+        (5.0, "other", 65.0),
+        (5.0, "running", "running", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("do", "message"),
+    [
+        (lambda host: host.move_wall("1"), "this is not a step of a wall clock: '1'"),
+        (lambda host: host.move_wall(1e10), "this is not a step of a wall clock: 10000000000.0"),
+        (lambda host: host.drift(0.7), "this is not a rate of drift: 0.7\\ngive .* at most 0.5"),
+        (lambda host: host.drift(float("nan")), "this is not a rate of drift: nan"),
+        (lambda host: host.start(int).join(timeout="x"), "this is not a timeout: 'x'"),
+    ],
+)
+def test_wrong_numbers(do, message):
+    with simclock.Simulation() as sim, pytest.raises(ValueError, match=message):
+        do(sim.host("a"))
+
+
+def test_one_host_too_many(monkeypatch):
+    monkeypatch.setattr("simclock.hosts.MOST", 2)
+    with simclock.Simulation() as sim:
+        sim.host("a")
+        sim.host("b")
+        with pytest.raises(ValueError, match="one host too many: 'c'\nuse at most 2 hosts"):
+            sim.host("c")
+
+
+def test_a_child_process_of_an_error_at_the_end_is_quiet(logged, capfd):
+    """What a process does when the simulation unwinds it is nobody's business."""
+
+    def main():
+        try:
+            time.sleep(1000)
+        finally:
+            raise LookupError("on the way out")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main)
+        time.sleep(1)
+
+    assert process.error is None
+    assert capfd.readouterr().err == ""
+
+
+def test_each_test_of_a_suite_begins_with_its_clocks_and_links(pytester):
+    pytester.makepyfile(
+        """
+        import simclock
+
+        def test_first():
+            sim = simclock.active()
+            sim.host("a").drift(0.5)
+            sim.network.set("a", sim.host("b"), latency=1)
+            sim.network.partition("a")
+            sim.sleep(10)
+            assert sim.host("a").wall > sim.wall
+
+        def test_second():
+            sim = simclock.active()
+            assert sim.host("a").wall == sim.wall
+            assert sim.network.traits("a", "b").latency == 0
+        """
+    )
+    pytester.runpytest_subprocess("--simclock", "-p", "no:xdist").assert_outcomes(passed=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal
 import asyncio
 import atexit
 import os
@@ -219,6 +220,7 @@ def test_wrong_arguments_of_what_is_a_process_own(logged):
     def main(it):
         for call in (
             lambda: os._exit("x"),
+            lambda: _signal.signal(15),
             os._exit,
             lambda: atexit.register(3),
             lambda: signal.set_wakeup_fd(-1, wrong=1),
@@ -237,7 +239,8 @@ def test_wrong_arguments_of_what_is_a_process_own(logged):
         it.sim.host("a").start(main, it).join()
 
     assert [name for _, name in it.log] == [
-        "TypeError", "TypeError", "TypeError", "TypeError", "OSError", "ValueError", "kept",
+        "TypeError", "TypeError", "TypeError", "TypeError", "TypeError", "OSError", "ValueError",
+        "kept",
     ]  # fmt: skip
 
 

@@ -135,8 +135,8 @@ class Contexts:
 
     def close(self) -> None:
         """Close what dead processes have left open, when the simulation is over."""
-        assert self._void is not None
-        self._void.close()
+        if self._void is not None:
+            self._void.close()
 
     def give(self, fd: int, group: Group) -> None:
         """Note that the descriptor *fd*, whoever has opened it, is one of *group*."""

@@ -663,6 +663,7 @@ class Kernel:
         if self.unwinding and thread is not self.root:
             self._unwind(thread)
         if thread.group is not None and thread.group.pending and thread is thread.group.main:
+            self._forced(thread)
             stopping.deliver(self, thread.group)
         if thread is self.root and self.port.signals_wanted():
             self.port.check_signals()

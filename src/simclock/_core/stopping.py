@@ -114,9 +114,6 @@ def let_go(kernel: Kernel, thread: SimThread) -> None:
 
 def deliver(kernel: Kernel, group: Group) -> None:
     """Run, in the main thread of *group*, what is pending for it."""
-    thread = kernel.current
-    if thread in kernel.scheduler.ready:
-        kernel.scheduler.ready.remove(thread)
     while group.pending:
         kernel.port.call_user(group.pending.popleft())
 
@@ -130,8 +127,8 @@ def bury(kernel: Kernel, thread: SimThread) -> None:
         kernel.scheduler.timers.disarm()
     if wait is not None:
         wait.resource = None  # kept alive as long as the simulation, else
-    if thread.group is not None:
-        del thread.group.stopped[thread]
+    assert thread.group is not None
+    del thread.group.stopped[thread]
     kernel.bury(thread)
 
 
