@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from simclock._strategies.base import Strategy
     from simclock.flavours.aio.loop import SimEventLoop
     from simclock.hosts import Host, Process
+    from simclock.network import Network
     from simclock.simulation import Simulation, active, run
 
 __all__ = [  # noqa: RUF022 - what is used first comes first
@@ -70,6 +71,7 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "Timeline",
     "Host",
     "Process",
+    "Network",
     "Schedule",
     "Strategy",
     "ChoicePoint",
@@ -115,6 +117,7 @@ __getattr__ = lazily(
         "Timeline": "simclock._report.timeline",
         "Host": "simclock.hosts",
         "Process": "simclock.hosts",
+        "Network": "simclock.network",
         "Schedule": "simclock._core.schedule",
         "Strategy": "simclock._strategies.base",
         "ChoicePoint": "simclock._core.choices",

@@ -18,6 +18,7 @@ from simclock._boundary import _native, activation, realtime, signals, wallclock
 from simclock._boundary.active import kernels
 from simclock._boundary.lines import labels
 from simclock._boundary.logs import Listener
+from simclock._boundary.network.state import net
 from simclock._boundary.port import NativePort
 from simclock._core.choices import Canonical
 from simclock._core.instants import SECOND, START_NS, delta_to_ns, to_ns, to_seconds
@@ -28,11 +29,13 @@ from simclock._core.trace import ObservedTrace
 from simclock._core.watching import Watch, traceback_of
 from simclock.errors import Leak, Violation
 from simclock.hosts import Host
+from simclock.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
+    from simclock._boundary.network.state import Net
     from simclock._core.choices import ChoiceSource
     from simclock._core.threads import SimThread
     from simclock._core.trace import Trace
@@ -462,12 +465,21 @@ class Simulation:
         found = self._hosts.get(name)
         if found is None:
             found = self._hosts[name] = Host(kernel, name, len(self._hosts) + 1, self._seed)
+            self._net().names.add(found.name, found.address)
         return found
 
     @property
     def hosts(self) -> tuple[Host, ...]:
         """The simulated machines, in the order in which they were made."""
         return tuple(self._hosts.values())
+
+    @property
+    def network(self) -> Network:
+        """What is between the hosts: see `simclock.network.Network`."""
+        return Network(self._net, self._call)
+
+    def _net(self) -> Net:
+        return net(self._running())
 
     # ----------------------------------------------------------- the world outside
 
@@ -548,14 +560,14 @@ class Simulation:
             raise RuntimeError("this simulation is closed\nmake a new Simulation for each run")
         return kernel
 
-    def _call(self, function: Callable[..., Any], *args: Any) -> None:
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         if kernels[-1:] != [self._running()] or not _native.simulated():
             raise RuntimeError(
                 "only a thread of the innermost simulation can wait in it\n"
                 "call this from a simulated thread, "
                 "and not inside another simulation or real_time()"
             )
-        _native.call_kernel(function, *args)
+        return _native.call_kernel(function, *args)
 
 
 class Hold:

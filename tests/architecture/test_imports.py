@@ -35,14 +35,15 @@ TABLE: dict[str, set[str]] = {
         "_core", "_boundary", "_strategies", "flavours", "registry", "hookspecs", "lowlevel",
     },
     "hosts": {"_core", "_boundary"},
+    "network": {"_boundary"},
     "simulation": {
-        "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "plugins",
-        "predicates", "hosts",
+        "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "network",
+        "plugins", "predicates", "hosts",
     },
     "_lazy": set(),
     "simclock": {
         "_core", "_lazy", "_strategies", "flavours", "hookspecs", "registry", "simulation",
-        "_explore", "_report", "hosts",
+        "_explore", "_report", "hosts", "network",
     },
     "__main__": {"simclock", "_boundary"},
     "_explain": {"_core"},

@@ -641,7 +641,7 @@ def test_what_else_goes_wrong_with_a_full_queue_is_said(logged, outcome, monkeyp
         ):
             log(outcome(socket.create_connection, listener.getsockname())[1][0])
 
-    monkeypatch.setattr(sockets, "_disconnect", refuse)
+    monkeypatch.setattr(sockets, "give_up", refuse)
 
     assert logged(program) == [(0.0, errno.EADDRNOTAVAIL)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import functools
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from simclock._boundary import (
     wallclock,
 )
 from simclock._boundary.active import kernels
+from simclock._boundary.network import state as network
 from simclock._boundary.state import Collector
 from simclock._boundary.watchdog import watchdog
 from simclock.errors import Unsupported
@@ -100,6 +102,7 @@ def open_boundary(
         kernel.adopt_root(_thread.get_ident())
         kernels.append(kernel)
         undo.append(_drop_kernel)
+        undo.append(functools.partial(network.end, kernel))
         watchdog.watch(kernel.limits.stall)
         _native.open(kernel.root.baton, is_main)
         undo.append(_native.close)

@@ -50,7 +50,7 @@ def stop() -> None:
     _chosen.pop()  # last: for a simulation around this one, nobody has chosen anything
 
 
-def _stream(purpose: str) -> random.Random:
+def stream(purpose: str) -> random.Random:
     # One for each purpose, so that a further draw of one kind does not move the others.
     found = _streams.get(purpose)
     if found is None:
@@ -60,17 +60,17 @@ def _stream(purpose: str) -> random.Random:
 
 def _urandom(*args: Any) -> bytes:
     # The original judges the arguments; what it returns gives the length only.
-    return _stream("urandom").randbytes(len(originals["os.urandom"](*args)))
+    return stream("urandom").randbytes(len(originals["os.urandom"](*args)))
 
 
 def _getrandom(*args: Any, **kwargs: Any) -> bytes:
-    return _stream("urandom").randbytes(len(originals["posix.getrandom"](*args, **kwargs)))
+    return stream("urandom").randbytes(len(originals["posix.getrandom"](*args, **kwargs)))
 
 
 def _seed_random(generator: Any, *args: Any) -> None:
     original = originals["_random.Random.seed"]
     if args in ((), (None,)) and not _for_temporary_names():
-        args = (_stream("Random").getrandbits(64),)
+        args = (stream("Random").getrandbits(64),)
     elif generator is _global:
         _chosen[-1] = True
     original(generator, *args)

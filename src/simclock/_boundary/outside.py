@@ -24,6 +24,7 @@ from simclock._boundary.children import Child, at_rest, has_end, name_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from simclock._boundary.network.state import Net
     from simclock._boundary.port import NativePort
 
 Address = tuple[Any, ...]
@@ -151,6 +152,10 @@ class Outside:
         # What ``select.poll`` objects were told; they do not tell it again.
         self._polls: dict[int, tuple[Any, dict[int, int]]] = {}
         self._next_sweep = SWEEP
+        # The network between simulated hosts, once there are any; and the same once any link of it
+        # is more than a piece of wire.
+        self.network: Net | None = None
+        self.shaped: Net | None = None
 
     # ------------------------------------------------------------ connections
 
@@ -250,6 +255,8 @@ class Outside:
             return False
         if sock.family == socket.AF_UNIX and not there[1]:
             return _is_mine(sock)
+        if self.network is not None and there[0] in self.network.names.hosts:
+            return True
         if self._is_open(self._pairs, (there, here)) or self._is_open(self._listeners, there):
             return True
         # A listener at every address answers at those of this machine.

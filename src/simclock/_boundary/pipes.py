@@ -152,6 +152,9 @@ def _writev(*given: Any) -> Any:
 
 def _written(fd: int, data: Any, write: Callable[[Any], int | None]) -> int | None:
     """Write *data* by *write*, all of it if the original would; return how much."""
+    network = outside().shaped
+    if network is not None and (on_its_way := network.write(fd, data)) is not None:
+        return on_its_way
     short = isinstance(data, bytes) and len(data) <= CHUNK
     if fd in _STANDARD or (short and _native.ready(fd, _OUT)) or _is_all_at_once(fd, data):
         written = write(data)

@@ -148,6 +148,9 @@ class NativePort:
 
     def let_go(self, group: Group) -> None:
         """Let go of what the operating system takes from a process that has ended."""
+        if self.outside.network is not None:
+            self.contexts.look()
+            self.outside.network.dies(group.context.descriptors)
         self.contexts.let_go(group)
 
     def mourn(self, unwind: Callable[[], None]) -> None:

@@ -20,6 +20,8 @@ from simclock._boundary import _native
 from simclock._boundary.active import kernel
 from simclock._boundary.gates import DebtorGate, Gate
 from simclock._boundary.held import held
+from simclock._boundary.network.connecting import give_up
+from simclock._boundary.network.names import ASK
 from simclock._boundary.outside import outside
 from simclock._boundary.rows import Row, originals
 from simclock._core.instants import to_ns
@@ -141,9 +143,23 @@ def _receives(method: str, place: int) -> Callable[..., Any]:
         else:
             result = waiter.until_done(_IN, original, sock, *args, **kwargs)
         outside().received(sock)
-        return result
+        return result if method not in _TELLS else _told(result, _TELLS[method])
 
     return receive
+
+
+def _told(result: tuple[Any, ...], place: int) -> tuple[Any, ...]:
+    """Return *result* with the address at *place* as programs see it."""
+    return (*result[:place], _shown(result[place]), *result[place + 1 :])
+
+
+def _shown(address: Any) -> Any:
+    network = outside().network
+    return address if network is None else network.names.shown(address)
+
+
+# Where in its result each has an address.
+_TELLS = {"recvfrom": 1, "recvfrom_into": 1, "recvmsg": 3, "recvmsg_into": 3}
 
 
 def _wants_all(sock: Any, flags: Any) -> bool:
@@ -188,16 +204,25 @@ def _accept(sock: Any, *args: Any) -> Any:
         outside().made(made, serves=True)
     finally:
         made.detach()
-    return fd, address
+    return fd, _shown(address)
 
 
 # --------------------------------------------------------------------------- sending
 
 
+def _put_on_its_way(sock: Any, data: Any, flags: Any = 0, address: Any = None) -> int | None:
+    """Send *data* to another simulated host if that takes time; return how much of it, or None."""
+    network = outside().shaped
+    return None if network is None else network.send(sock, data, flags, address)
+
+
 def _send(sock: Any, *args: Any) -> Any:
     waiter = Waiter(sock, "send")
     original = originals[_SOCKET + "send"]
-    if len(args) > 1 and waiter.refuses_to_wait(args[1]):
+    on_its_way = _put_on_its_way(sock, *args[:2]) if 0 < len(args) < 3 else None
+    if on_its_way is not None:
+        sent: Any = on_its_way
+    elif len(args) > 1 and waiter.refuses_to_wait(args[1]):
         sent = original(sock, *args)
     elif not (waiter.forever and args and sock.type == socket.SOCK_STREAM):
         sent = waiter.until_done(_OUT, original, sock, *args)
@@ -209,7 +234,9 @@ def _send(sock: Any, *args: Any) -> Any:
 
 def _sendall(sock: Any, *args: Any) -> Any:
     waiter = Waiter(sock, "sendall")
-    if not waiter.blocks or len(args) not in (1, 2):
+    if len(args) in (1, 2) and _put_on_its_way(sock, *args) is not None:
+        pass  # all of it: the wire has room
+    elif not waiter.blocks or len(args) not in (1, 2):
         originals[_SOCKET + "sendall"](sock, *args)
     else:
         _send_all(waiter, sock, *args)
@@ -230,7 +257,14 @@ def _send_all(waiter: Waiter, sock: Any, data: Any, *flags: Any) -> int:
 
 
 def _sendto(sock: Any, *args: Any) -> Any:
-    result = Waiter(sock, "sendto").until_done(_OUT, originals[_SOCKET + "sendto"], sock, *args)
+    waiter = Waiter(sock, "sendto")
+    if len(args) in (2, 3):
+        args = (*args[:-1], _reached(sock, args[-1]))
+        result: Any = _put_on_its_way(sock, args[0], args[1] if len(args) == 3 else 0, args[-1])
+    else:
+        result = None
+    if result is None:
+        result = waiter.until_done(_OUT, originals[_SOCKET + "sendto"], sock, *args)
     outside().sent(sock, args[-1])
     return result
 
@@ -242,7 +276,14 @@ def _sendmsg(sock: Any, *args: Any) -> Any:
         buffers = list(args[0])
     except (IndexError, TypeError):
         return original(sock, *args)  # says what is wrong
-    if len(args) > 2 and waiter.refuses_to_wait(args[2]):
+    if len(args) > 3:
+        args = (*args[:3], _reached(sock, args[3]), *args[4:])
+    on_its_way = None
+    if len(args) < 5 and outside().shaped is not None and _is_plain_data(buffers, *args[1:2]):
+        on_its_way = _put_on_its_way(sock, b"".join(buffers), *args[2:])
+    if on_its_way is not None:
+        result = on_its_way
+    elif len(args) > 2 and waiter.refuses_to_wait(args[2]):
         result = original(sock, buffers, *args[1:])
     else:
         result = waiter.until_done(_OUT, original, sock, buffers, *args[1:])
@@ -253,10 +294,25 @@ def _sendmsg(sock: Any, *args: Any) -> Any:
     return result
 
 
+def _is_plain_data(buffers: list[Any], ancillary: Any = ()) -> bool:
+    """Return whether it is nothing but bytes; the original says what is wrong with the rest."""
+    try:
+        return all(memoryview(each).contiguous for each in buffers) and not ancillary
+    except TypeError:
+        return False
+
+
 def _sendfile(out: Any, *args: Any, **kwargs: Any) -> Any:
     original = originals["posix.sendfile"]
     kernel().step("sendfile")
-    if not _is_socket(out) or not os.get_blocking(out):
+    if not _is_socket(out):
+        return original(out, *args, **kwargs)
+    network = outside().shaped
+    if network is not None and len(args) == 3 and not kwargs:
+        on_its_way = network.send_file(out, *args)
+        if on_its_way is not None:
+            return on_its_way
+    if not os.get_blocking(out):
         return original(out, *args, **kwargs)
     with socket.socket(fileno=os.dup(out)) as sock:
         sock.settimeout(None)
@@ -296,7 +352,7 @@ class QueueGate(SocketGate):
             return False
         if not super().free():
             try:
-                _disconnect(self.sock)
+                give_up(self.sock)
                 self.connect()
             except BlockingIOError:
                 return super().free()
@@ -340,9 +396,11 @@ class RoomGate(Gate):
 
 def _connect(sock: Any, address: Any) -> None:
     waiter = Waiter(sock, "connect")
-    attempt = functools.partial(waiter.attempt, originals[_SOCKET + "connect"], sock, address)
+    address = _reached(sock, address)
+    connect = _connector(sock, address)
+    attempt = functools.partial(waiter.attempt, connect, sock, address)
     if not waiter.blocks:
-        attempt = functools.partial(originals[_SOCKET + "connect"], sock, address)
+        attempt = functools.partial(connect, sock, address)
     try:
         attempt()
     except BlockingIOError as error:
@@ -362,8 +420,24 @@ def _connect(sock: Any, address: Any) -> None:
         outside().made(sock, address)
 
 
+def _reached(sock: Any, address: Any) -> Any:
+    """Return what *address* means to the host that the calling thread runs on."""
+    network = outside().network
+    return address if network is None else network.names.reached(sock, address)
+
+
+def _connector(sock: Any, address: Any) -> Callable[[Any, Any], None]:
+    network = outside().shaped
+    if network is None:
+        return originals[_SOCKET + "connect"]
+    return network.connector(sock, address)
+
+
 def _finish_connecting(waiter: Waiter, attempt: Callable[[], None], address: Any) -> None:
-    if outside().is_inside(waiter.sock, address):
+    network = outside().shaped
+    if network is not None and network.is_connecting(waiter.sock):
+        waiter.park(_OUT)
+    elif outside().is_inside(waiter.sock, address):
         queue = QueueGate(waiter.sock, attempt, waiter.sock.gettimeout())
         waiter.park_on(queue)
         if queue.error is not None:
@@ -375,18 +449,18 @@ def _finish_connecting(waiter: Waiter, attempt: Callable[[], None], address: Any
         raise OSError(number, os.strerror(number)) from None
 
 
-def _disconnect(sock: Any) -> None:
-    """Give up a connection under way: another may be made. `socket` has no name for that."""
-    import ctypes  # noqa: PLC0415 - seldom needed
-
-    unspecified = bytes(16)
-    ctypes.CDLL(None).connect(sock.fileno(), unspecified, len(unspecified))
-    sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # which this has set
-
-
 def _connect_ex(sock: Any, address: Any) -> int:
     if sock.gettimeout() == 0.0:
-        number = int(originals[_SOCKET + "connect_ex"](sock, address))
+        address = _reached(sock, address)
+        connect = _connector(sock, address)
+        number = 0
+        if connect is originals[_SOCKET + "connect"]:
+            number = int(originals[_SOCKET + "connect_ex"](sock, address))
+        else:
+            try:
+                connect(sock, address)
+            except OSError as error:
+                number = error.errno or 0
         outside().made(sock, address)
         return number
     try:
@@ -412,9 +486,32 @@ def _listen(sock: Any, *args: Any) -> Any:
 
 
 def _bind(sock: Any, address: Any) -> None:
+    network = outside().network
+    if network is not None:
+        address = network.names.bound(sock, address)
     originals[_SOCKET + "bind"](sock, address)
     if sock.type == socket.SOCK_DGRAM:
         outside().listens(sock)
+
+
+def _names(method: str) -> Callable[[Any], Any]:
+    def name(sock: Any) -> Any:
+        return _shown(originals[_SOCKET + method](sock))
+
+    return name
+
+
+def _shutdown(sock: Any, *args: Any) -> None:
+    network = outside().shaped
+    if network is None or len(args) != 1 or not network.shut_down(sock, args[0]):
+        originals[_SOCKET + "shutdown"](sock, *args)
+
+
+def _close(sock: Any) -> None:
+    network = outside().shaped
+    if network is not None:
+        network.hang_up(sock)
+    originals[_SOCKET + "close"](sock)
 
 
 def _socketpair(*args: Any, **kwargs: Any) -> Any:
@@ -431,6 +528,11 @@ def _resolves(name: str) -> Callable[..., Any]:
         original = originals[f"_socket.{name}"]
         host = args[0] if args else kwargs.get("host")
         kernel().step(name)
+        network = outside().network
+        if network is not None:
+            answer = network.names.resolve(name, *args, **kwargs)
+            if answer is not ASK:
+                return answer
         if _is_known(host):
             return original(*args, **kwargs)
         return held(f"{name}({host!r})", original, *args, **kwargs)
@@ -454,6 +556,8 @@ def _is_known(host: Any) -> bool:
 
 _WAITS = "tries without waiting, else parks; timeouts are virtual"
 _NOTED = "the original, noted: who is at the other end"
+_NAMED = "the original; addresses of simulated hosts are the same in each process"
+_AFTER = "the original, after what is on its way to another simulated host"
 _HELD = "runs for real with the clock held, if a name server has to be asked"
 # Each with the place of its flags.
 _RECEIVE = (
@@ -473,6 +577,7 @@ _SEND = (
     ("connect_ex", _connect_ex),
     ("_accept", _accept),
 )
+_NAMES = ("getsockname", "getpeername")
 _RESOLVERS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo")
 
 ROWS = [
@@ -480,6 +585,9 @@ ROWS = [
     *(Row(_SOCKET + name, "simulated", _WAITS, replacement) for name, replacement in _SEND),
     Row(_SOCKET + "listen", "simulated", _NOTED, _listen),
     Row(_SOCKET + "bind", "simulated", _NOTED, _bind),
+    *(Row(_SOCKET + name, "simulated", _NAMED, _names(name)) for name in _NAMES),
+    Row(_SOCKET + "shutdown", "simulated", _AFTER, _shutdown, _native.OWN),
+    Row(_SOCKET + "close", "simulated", _AFTER, _close, _native.OWN),
     Row("_socket.socketpair", "simulated", _NOTED, _socketpair),
     Row("posix.sendfile", "simulated", _WAITS, _sendfile),
     *(Row(f"_socket.{name}", "held", _HELD, _resolves(name)) for name in _RESOLVERS),
