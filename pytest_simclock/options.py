@@ -23,9 +23,9 @@ MARKER = (
     "simclock(enabled=True, /, **options): run the test in simulated time, in a simulation of its"
     " own; False: in real time. Options are those of simclock.Simulation: seed, epoch, external,"
     " max_time, max_steps, max_steps_per_instant, watchdog, drain, step_cost, wall_clock,"
-    " real_packages, lines, opcodes; leaks='fail' or 'warn'; and those of a search: runs, strategy,"
-    " fidelity, latency, budget, shrink. schedules=True: Hypothesis draws a schedule for each"
-    " example of a test with @given."
+    " real_packages, lines, opcodes, faults; leaks='fail' or 'warn'; and those of a search: runs,"
+    " strategy, fidelity, latency, budget, shrink. schedules=True: Hypothesis draws a schedule for"
+    " each example of a test with @given."
 )
 EXTERNAL = ("hold", "strict", "ignore")
 LEAKS = ("fail", "warn")
@@ -189,6 +189,13 @@ OPTIONS = (
         _names,
         "the same for each instruction (default: none)",
         listed=True,
+    ),
+    Option(
+        "faults",
+        "WHICH",
+        choice("on", "off"),
+        "'off': nothing goes wrong by choice or by plan, whatever tests and programs ask for"
+        " (default: on)",
     ),
     Option(
         "leaks",

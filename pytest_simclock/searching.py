@@ -246,6 +246,7 @@ class Searched(Series):
                 f"{self._number()} failed, by strategy {failure.strategy}; {reproduction(failure)}",
                 *failure.difference.splitlines(),
                 *failure.story.splitlines(),
+                *failure.faults.splitlines(),
             ]
         lines.append(self.again(f"--simclock-replay={token}"))
         path = _keep(self.item, token)

@@ -37,6 +37,7 @@ from simclock.errors import (
     Unsupported,
     Violation,
 )
+from simclock.faults import buggify
 from simclock.hookspecs import hookimpl
 from simclock.registry import register, unregister
 
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from simclock._explore.exploring import check, explore, replay
     from simclock._explore.outcomes import Outcome, Outcomes, outcomes
     from simclock._explore.report import Evidence, Failure, Report, ScheduleFailure
+    from simclock._faults.control import Faults
+    from simclock._faults.plans import Fault, FaultPlan
     from simclock._report.timeline import Timeline
     from simclock._strategies.base import Strategy
     from simclock.flavours.aio.loop import SimEventLoop
@@ -69,6 +72,10 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "Outcomes",
     "Outcome",
     "Timeline",
+    "buggify",
+    "Faults",
+    "FaultPlan",
+    "Fault",
     "Host",
     "Process",
     "Network",
@@ -115,6 +122,9 @@ __getattr__ = lazily(
         "Evidence": "simclock._explore.report",
         "ScheduleFailure": "simclock._explore.report",
         "Timeline": "simclock._report.timeline",
+        "Faults": "simclock._faults.control",
+        "FaultPlan": "simclock._faults.plans",
+        "Fault": "simclock._faults.plans",
         "Host": "simclock.hosts",
         "Process": "simclock.hosts",
         "Network": "simclock.network",

@@ -84,6 +84,7 @@ class Harness:
         simulation = self.simulation
         kernel = simulation._running()
         simulation._seed = seed
+        simulation._forget_faults()
         entropy.reseed(seed)
         kernel.world.wall_ns = simulation._epoch_ns - START_NS
         kernel.begin_stretch(name)

@@ -34,12 +34,12 @@ from hypothesis.stateful import (
     rule,
 )
 
-from simclock import Simulation, active, run
+from simclock import Fault, FaultPlan, Simulation, active, run
 from simclock.searching import Follow, Recorder, noting_unhandled, settings_of
 from simclock.simulation import real_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from hypothesis.strategies import SearchStrategy
@@ -48,7 +48,15 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-__all__ = ["ConcurrentStateMachine", "Deviations", "concurrent", "drawn", "following", "schedules"]
+__all__ = [
+    "ConcurrentStateMachine",
+    "Deviations",
+    "concurrent",
+    "drawn",
+    "fault_plans",
+    "following",
+    "schedules",
+]
 
 # Pytest leaves out of tracebacks what is called here: they end in the user's lines.
 __tracebackhide__ = True
@@ -279,16 +287,25 @@ class _Sparse:
 
     def choose(self, point: ChoicePoint) -> int:
         """Return the choice at the next point."""
+        if point.tunes:
+            return 0
         for each in point.candidates:
             if each.path != CLOCK:
                 self._number(each.path)
-        whose = point.candidates[0].path if point.candidates else point.label
+        whose = point.candidates[0].path if point.candidates else _kind_of(point)
         choice = self._choices.get((self._number(whose), self._points[whose]), 0)
         self._points[whose] += 1
         return (choice - 1) % (point.bound - 1) + 1 if choice else 0
 
     def _number(self, whose: str) -> int:
         return self._numbers.setdefault(whose, len(self._numbers))
+
+
+def _kind_of(point: ChoicePoint) -> str:
+    """Return what is chosen, for faults without the target: each label has a number, of few."""
+    if not point.is_fault:
+        return point.label
+    return " ".join(point.label.split()[:2])
 
 
 # ------------------------------------------------------------------------- the strategy
@@ -370,6 +387,94 @@ def following(schedule: Schedule, *, strict: bool = True, **options: Any) -> Ite
     divergence = recorder.end()
     if divergence is not None:
         raise divergence
+
+
+# ----------------------------------------------------------------------- plans of faults
+
+
+def fault_plans(
+    hosts: Iterable[str],
+    kinds: Iterable[str] = ("kill", "pause"),
+    *,
+    duration: float = 10.0,
+    lasting: float = 5.0,
+    most: int = 5,
+) -> SearchStrategy[FaultPlan]:
+    """Return a strategy of Hypothesis that draws plans for `Faults.follow`.
+
+    It shrinks to few and early faults that are short, by kinds and hosts that come first.
+
+    Args:
+        hosts: The names of hosts; with ``"fire"`` among the kinds, those of sites.
+        kinds: Of faults: see `simclock.Fault`.
+        duration: The latest virtual second of a fault.
+        lasting: How many virtual seconds one lasts at most.
+        most: How many there are in a plan at most.
+
+    Raises:
+        ValueError: An argument has no meaning.
+    """
+    names, chosen = list(hosts), list(kinds)
+    for kind in chosen:
+        if kind not in _FAULTS:
+            raise ValueError(f"unknown fault: {kind!r}\nchoose of {', '.join(_FAULTS)}")
+    if not chosen or not names:
+        raise ValueError(f"no faults can be drawn of {chosen!r} for {names!r}\ngive some of each")
+    if len(names) < 2 and {"partition", "reset", "slow"} & set(chosen):
+        raise ValueError(f"a fault between hosts needs two: {names!r}\nname another one")
+    # In milliseconds, so that a plan can be read.
+    instants = st.integers(0, round(duration * 1000)).map(_seconds)
+    spans = st.integers(1, round(lasting * 1000)).map(_seconds)
+    faults = st.one_of([_FAULTS[kind](kind, names, instants, spans) for kind in chosen])
+    return st.lists(faults, max_size=most).map(FaultPlan)
+
+
+def _seconds(milliseconds: int) -> float:
+    return milliseconds / 1000
+
+
+def _of_host(kind: str, names: Sequence[str], instants: Any, spans: Any) -> SearchStrategy[Fault]:
+    numbers = {"skew": [60.0, -60.0, 0.5, -0.5], "drift": [0.01, -0.01]}
+    return st.builds(
+        Fault,
+        instants,
+        st.just(kind),
+        st.sampled_from(names),
+        lasts=st.none() if kind == "fire" else spans,
+        by=st.sampled_from(numbers.get(kind, [None])),
+    )
+
+
+def _between(kind: str, names: Sequence[str], instants: Any, spans: Any) -> SearchStrategy[Fault]:
+    # One side of each; not all of them.
+    sides = st.lists(st.sampled_from(names), min_size=1, max_size=len(names) - 1, unique=True).map(
+        functools.partial(_parted, names)
+    )
+    return st.builds(
+        Fault,
+        instants,
+        st.just(kind),
+        sides,
+        lasts=st.none() if kind == "reset" else spans,
+        by=st.sampled_from([0.1, 1.0]) if kind == "slow" else st.none(),
+    )
+
+
+def _parted(names: Sequence[str], one: Sequence[str]) -> str:
+    other = [name for name in names if name not in one]
+    return f"{', '.join(one)} | {', '.join(other)}"
+
+
+_FAULTS = {
+    "kill": _of_host,
+    "pause": _of_host,
+    "skew": _of_host,
+    "drift": _of_host,
+    "partition": _between,
+    "reset": _between,
+    "slow": _between,
+    "fire": _of_host,
+}
 
 
 # ----------------------------------------------------------------------- state machines

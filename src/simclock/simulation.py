@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simclock import flavours, plugins, predicates
+from simclock import faults, flavours, plugins, predicates
 from simclock._boundary import _native, activation, realtime, signals, wallclock
 from simclock._boundary.active import kernels
 from simclock._boundary.lines import labels
@@ -27,6 +27,8 @@ from simclock._core.notes import NotedChoices, NotedTrace, Notes
 from simclock._core.ports import Limits
 from simclock._core.trace import ObservedTrace
 from simclock._core.watching import Watch, traceback_of
+from simclock._faults.control import Faults
+from simclock._faults.injecting import Injector, Seen
 from simclock.errors import Leak, Violation
 from simclock.hosts import Host
 from simclock.network import Network
@@ -49,6 +51,7 @@ YEAR = 366 * 86400.0
 LATEST = 6e9
 LONGEST = 3e9
 EXTERNAL = ("hold", "strict", "ignore")
+FAULTS = ("on", "off")
 
 # The simulations of `active.kernels`, innermost last.
 _open: list[Simulation] = []
@@ -103,6 +106,7 @@ class Simulation:
         choices: Answers the run's choice points; see `simclock.explore`, which makes such sources.
             By default each is answered canonically: the running thread goes on, and who came
             first is first.
+        faults: ``"off"``: nothing goes wrong, whatever `faults` and `simclock.buggify` are told.
         timeline: Whether to note beside the trace what `simclock.Timeline` shows if it can: the
             lines of the program that records come from, the choices in words, log lines.
 
@@ -128,6 +132,7 @@ class Simulation:
         lines: Iterable[str] = (),
         opcodes: Iterable[str] = (),
         choices: ChoiceSource | None = None,
+        faults: str = "on",
         timeline: bool = False,
     ) -> None:
         if not isinstance(seed, int):
@@ -136,6 +141,8 @@ class Simulation:
             raise ValueError(
                 f"unknown external policy: {external!r}\nchoose one of {', '.join(EXTERNAL)}"
             )
+        if faults not in FAULTS:
+            raise ValueError(f"unknown faults: {faults!r}\nchoose one of {', '.join(FAULTS)}")
         self._seed = seed
         self._epoch_ns = _epoch_ns(epoch)
         self._external = external
@@ -156,6 +163,8 @@ class Simulation:
         # What was seen so far of the statements of `simclock.predicates`, also in simulations that
         # were opened inside.
         self.predicates = predicates.Ledger()
+        self._has_faults = faults == "on"
+        self._injector: Injector | None = None
         self._notes = Notes() if timeline else None
         self._listener: Listener | None = None
         self._kernel: Kernel | None = None
@@ -232,6 +241,7 @@ class Simulation:
             if _open:
                 _open[-1].predicates.update(self.predicates)
             blocks.remove(self)
+            self._put_back()
             if self._listener is not None:
                 self._listener.stop()
             activation.close_boundary()
@@ -453,6 +463,37 @@ class Simulation:
         kernel.sleep_until(max(soon_ns, kernel.world.now_ns + 1))
         kernel.settle()
 
+    # ---------------------------------------------------------------------- faults
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong in this run, by choice of the schedule or by a plan."""
+        return Faults(self, self._injecting())
+
+    @property
+    def faults_seen(self) -> Seen:
+        """The faults so far, as data."""
+        return Seen() if self._injector is None else self._injector.seen
+
+    def _injecting(self) -> Injector:
+        if self._injector is None:
+            self._injector = Injector(self, is_off=not self._has_faults)
+        return self._injector
+
+    def _comes_to(self, site: str, odds: float, enabled: float) -> bool:
+        """Return whether a site of the program fails now."""
+        return bool(self._injecting().come_to(site, ("fires",), odds, enabled))
+
+    def _put_back(self) -> None:
+        """Undo what faults have done to the program."""
+        if self._injector is not None:
+            self._injector.put_back()
+
+    def _forget_faults(self) -> None:
+        """Begin anew: what went wrong belongs to a stretch that has ended."""
+        self._put_back()
+        self._injector = None
+
     # ------------------------------------------------------------- hosts and processes
 
     def host(self, name: str) -> Host:
@@ -647,6 +688,7 @@ def active() -> Simulation | None:
 
 
 predicates.connect(active)
+faults.connect(active)
 
 
 def real_seconds() -> float:

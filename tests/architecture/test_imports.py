@@ -24,6 +24,7 @@ SOURCES = {"simclock": ROOT / "src" / "simclock", "pytest_simclock": ROOT / "pyt
 TABLE: dict[str, set[str]] = {
     "errors": set(),
     "predicates": {"flavours"},
+    "faults": set(),
     "_core": set(),
     "_boundary": {"_core", "time_machine", "freezegun"},
     "_strategies": {"_core"},
@@ -36,18 +37,19 @@ TABLE: dict[str, set[str]] = {
     },
     "hosts": {"_core", "_boundary"},
     "network": {"_boundary"},
+    "_faults": {"_core", "_boundary", "faults", "flavours"},
     "simulation": {
         "_core", "_boundary", "_strategies", "flavours", "hookspecs", "lowlevel", "network",
-        "plugins", "predicates", "hosts",
+        "plugins", "predicates", "hosts", "faults", "_faults",
     },
     "_lazy": set(),
     "simclock": {
         "_core", "_lazy", "_strategies", "flavours", "hookspecs", "registry", "simulation",
-        "_explore", "_report", "hosts", "network",
+        "_explore", "_report", "hosts", "network", "faults", "_faults",
     },
     "__main__": {"simclock", "_boundary"},
     "_explain": {"_core"},
-    "_explore": {"simulation", "_strategies", "_core", "_explain", "registry", "predicates"},
+    "_explore": {"simulation", "_strategies", "_core", "_explain", "registry", "predicates", "_faults"},
     "_report": {"simulation", "_strategies", "_core"},
     "harness": {"simulation", "_core", "_boundary"},
     "testing": {"simclock", "flavours", "pytest"},
@@ -72,6 +74,7 @@ WITHOUT_SIMULATOR = {
     "simclock.hookspecs",
     "simclock.errors",
     "simclock.predicates",
+    "simclock.faults",
     "simclock._lazy",
 }
 # What the docstrings of hooks speak of, in annotations.

@@ -6,7 +6,7 @@ import pytest
 
 from simclock import LimitReached
 from simclock._core import kernel as module
-from simclock._core.choices import CLOCK, COST, EVENTS, THREAD
+from simclock._core.choices import CLOCK, COST, EVENTS, THREAD, ChoicePoint
 from simclock._core.instants import MICROSECOND, MILLISECOND, SECOND
 from simclock._core.waits import FOREIGN
 
@@ -326,7 +326,7 @@ def test_whoever_needs_a_choice_gets_one_below_the_bound(bench):
     b = bench(source=script)
 
     assert [b.kernel.choose(bound, "plugin's") for bound in (3, 2, 1, 0, 2)] == [2, 1, 0, 0, 0]
-    assert script.points == [("plugin's", 3, (), False), *[("plugin's", 2, (), False)] * 2]
+    assert script.points == [ChoicePoint("plugin's", 3), *[ChoicePoint("plugin's", 2)] * 2]
 
 
 @pytest.mark.parametrize(
@@ -586,7 +586,7 @@ def test_a_reading_takes_nothing_or_a_moment_or_all_that_may_pass(bench, choices
     b = bench(source=script)
 
     assert [b.kernel.read_clock() - 1000 * SECOND for _ in range(3)] == readings
-    assert script.points[0] == (COST, 3, (), False)
+    assert script.points[0] == ChoicePoint(COST, 3)
 
 
 def test_nothing_is_asked_when_nothing_may_pass_any_more(bench):

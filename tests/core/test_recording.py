@@ -87,7 +87,7 @@ def test_a_choice_that_there_is_not_is_the_strategys_fault(choice):
         f"the strategy 'saying' has chosen {choice!r}\n"
         "  at ChoicePoint(label='thread', bound=2, candidates=(Candidate(path='0', "
         "operation='acquire', subject=1, step=0), Candidate(path='0.1', operation='acquire', "
-        "subject=1, step=0)), preempts=False)\n"
+        "subject=1, step=0)), preempts=False, odds=None, words=(), tunes=False)\n"
         "it has to return a number from 0 to 1: mend it, or choose another one"
     )
     assert made.error is caught.value

@@ -20,6 +20,7 @@ NAMES = [
     "real-packages",
     "lines",
     "opcodes",
+    "faults",
     "leaks",
     "runs",
     "strategy",

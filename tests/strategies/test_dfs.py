@@ -151,6 +151,23 @@ def point(bound, *, label=THREAD, preempts=True, clock=False):
     return ChoicePoint(THREAD, bound, tuple(Candidate(path, "step", 0) for path in paths), preempts)
 
 
+def test_every_fault_is_run_and_what_tunes_them_is_not():
+    points = [
+        ChoicePoint("swarm: kill", 2, odds=0.5, tunes=True),
+        ChoicePoint("fault: kill a", 3, odds=0.01),
+        ChoicePoint("weight: kill", 101, odds=1.0, tunes=True),
+        ChoicePoint("fault: kill b", 2, odds=0.01),
+    ]
+    strategy = DFS()
+    runs = []
+    while not strategy.finished:
+        runs.append(one_run(strategy, points))
+    assert sorted(runs) == [[0, one, 0, other] for one in range(3) for other in range(2)]
+    assert strategy.exhausted
+    # No fault is a preemption.
+    assert strategy.explored == 0
+
+
 def one_run(strategy, points, *, complete=True):
     strategy.begin()
     choices = [strategy.choose(each) for each in points]

@@ -93,6 +93,25 @@ def test_time_seldom_passes_in_a_reading_of_the_clock(name):
     assert min(counts[1], counts[2]) > 50
 
 
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_has_odds_is_drawn_by_these(name):
+    """Whatever the rate at which time passes in a run, and whatever else is drawn."""
+    strategy = BUILT_IN[name]()
+    counts = {odds: Counter() for odds in (0.0, 0.1, 0.75, 1.0)}
+    for _ in range(400):
+        strategy.begin()
+        for odds, found in counts.items():
+            points = [ChoicePoint("fault: kill a", 4, odds=odds)] * 10
+            found.update(strategy.choose(each) for each in points)
+        strategy.end(complete=True)
+    assert counts[0.0] == {0: 4000}
+    assert counts[1.0].keys() == {1, 2, 3}
+    # 400 of 4000 with a deviation of 19, and 3000 with one of 27; a third of each for each way.
+    assert abs(4000 - counts[0.1][0] - 400) < 5 * 19
+    assert abs(4000 - counts[0.75][0] - 3000) < 5 * 28
+    assert all(abs(counts[0.75][way] - 1000) < 5 * 28 for way in (1, 2, 3))
+
+
 def ways(*paths):
     return ChoicePoint(
         THREAD, len(paths), tuple(Candidate(path, "step", 0) for path in paths), preempts=True

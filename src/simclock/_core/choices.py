@@ -12,6 +12,11 @@ TIMERS = "timers"  # which of several timers of a loop that are due at one insta
 TASKS = "tasks"  # which of an event loop's tasks that could go on is first; only in chaos
 SPURIOUS = "spurious"  # whether a condition wakes one more than it was told to; only in chaos
 
+# What the label of a fault begins with: one that happens to hosts, processes and links, and one at
+# a place of the program.
+FAULT = "fault: "
+SITE = "site: "
+
 # The path of the candidate that is no thread.
 CLOCK = "clock"
 
@@ -39,17 +44,35 @@ class ChoicePoint(NamedTuple):
 
     Attributes:
         label: What is chosen: `THREAD`, `COST`, `EVENTS`, `TIMERS`, `TASKS`,
-            `SPURIOUS`, or a plugin's word.
+            `SPURIOUS`, what begins with `FAULT` or `SITE`, or a plugin's word.
         bound: How many ways there are, at least 2. 0 is the canonical one.
         candidates: Who may go on, in the order of the choices, where threads are chosen; the
             clock, if it may move, is the last.
         preempts: Whether every choice but 0 keeps the running thread from going on.
+        odds: How likely it is to be another one than 0, where that is drawn; None: no preference.
+        words: What each choice from 1 on does, where that can be said.
+        tunes: Whether it only rules later choices out, or says how likely they are: none of its
+            choices leads to what 0 does not lead to as well, so who enumerates passes it by.
     """
 
     label: str
     bound: int
     candidates: tuple[Candidate, ...] = ()
     preempts: bool = False
+    odds: float | None = None
+    words: tuple[str, ...] = ()
+    tunes: bool = False
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether every choice but 0 is a fault."""
+        return self.label.startswith((FAULT, SITE))
+
+    def said(self, choice: int) -> str:
+        """Return *choice*, which is not 0, in words."""
+        if self.words:
+            return self.words[choice - 1]
+        return f"{self.label}: number {choice + 1} of {self.bound} comes first"
 
 
 class Witness(Protocol):

@@ -788,11 +788,11 @@ class Kernel:
 
     # --------------------------------------------------------------- what is chosen
 
-    def choose(self, bound: int, label: str) -> int:
+    def choose(self, bound: int, label: str, **more: Any) -> int:
         """Return a number below *bound* from the schedule; 0 is canonical. See `ChoicePoint`."""
         if bound < 2 or not self._choosing:
             return 0
-        return self._ask(ChoicePoint(label, bound))
+        return self._ask(ChoicePoint(label, bound, **more))
 
     def merged(self, groups: Iterable[Sequence[Any]], label: str) -> list[Any]:
         """Return the items of all *groups* in the order that the schedule has for them.

@@ -61,7 +61,7 @@ class Recorder:
         """Return the choice at the next point of the run."""
         position = self.points
         self.points += 1
-        self.ways += point.bound
+        self.ways += 1 if point.tunes else point.bound
         choice = self._answer(point)
         if choice:
             self.deviations.append(Deviation(position, choice, point.bound, point.label))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import linecache
 from typing import TYPE_CHECKING, NamedTuple
 
+from simclock._core.instants import START_NS, to_seconds
 from simclock._core.places import short
 
 if TYPE_CHECKING:
     from simclock._explain.accesses import Access
 
 # The kinds of moments that are choices.
-CHOICES = ("deviation", "delay")
+CHOICES = ("deviation", "delay", "fault")
 
 
 class Place(NamedTuple):
@@ -43,7 +44,7 @@ class Moment(NamedTuple):
         accesses: What the line reads, or what it has written.
         kind: ``line`` (comes to a line), ``write`` (a line has done its writing), ``operation``,
             ``wait``, ``deviation`` (a choice that is not canonical), ``delay`` (one by which time
-            passes).
+            passes), ``fault``.
         operation: What an operation is, such as ``acquire``.
         subject: What it is about, if that is known.
     """
@@ -57,6 +58,14 @@ class Moment(NamedTuple):
     kind: str
     operation: str = ""
     subject: object = None
+
+    @property
+    def when(self) -> str:
+        """When it is, in words: of a fault its instant, else the step."""
+        if self.kind == "fault":
+            # Before the first record there is none that has an instant.
+            return f"at {to_seconds(max(0, self.time_ns - START_NS)):g} s"
+        return f"at step {self.step}"
 
 
 class Narrative(NamedTuple):

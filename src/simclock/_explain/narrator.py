@@ -93,7 +93,7 @@ class Narrator(Given):
     def choose(self, point: ChoicePoint) -> int:
         """Return what the answers have; note it if it is not canonical."""
         choice = self._answers.choose(point)
-        if choice:
+        if choice and not point.tunes:
             self._add(*self._deviation(point, choice))
         return choice
 
@@ -117,8 +117,8 @@ class Narrator(Given):
             where = f" ({self._name(reader.who)}, {reader.place})" if reader else ""
             who = reader.who if reader else ""
             return who, None, f"reading the clock takes {cost}{where}", (), "delay"
-        said = f"{point.label}: number {choice + 1} of {point.bound} comes first"
-        return "", None, said, (), "deviation"
+        kind = "fault" if point.is_fault else "deviation"
+        return "", None, point.said(choice), (), kind
 
     # --------------------------------------------------------------- the operations
 

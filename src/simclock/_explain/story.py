@@ -49,7 +49,8 @@ def story(failed: Narrative, passed: Narrative | None, error: BaseException) -> 
     stuck = [each for each in waiting if each.said != "join"] or waiting
     found = races(failed, passed, _places(stuck) or _raised_at(error))
     race = found[0] if found else None
-    causes = [_wait(failed, each) for each in stuck]
+    causes = [f"{each.said}, {each.when}" for each in failed.deviations if each.kind == "fault"]
+    causes += [_wait(failed, each) for each in stuck]
     causes += [_wait(failed, each) for each in waiting if each not in stuck]
     places = _places(stuck)
     said, where = _delay(failed)
@@ -74,7 +75,7 @@ def choices(failed: Narrative) -> list[str]:
     chosen = failed.deviations
     if not chosen:
         return ["it fails in the canonical order: no choice is needed"]
-    lines = [f"  at step {each.step} {each.said}" for each in chosen[:SHOWN]]
+    lines = [f"  {each.when} {each.said}" for each in chosen[:SHOWN]]
     if len(chosen) > SHOWN:
         lines.append(f"  and {len(chosen) - SHOWN} more")
     return ["canonical except:", *lines]
@@ -146,7 +147,10 @@ def _difference(failed: Narrative, passed: Narrative | None) -> list[str]:
     without = [
         each for each in failed.deviations if _key(each) not in set(map(_key, passed.deviations))
     ]
-    left_out = f"without the choice at step {without[-1].step}" if without else "with other choices"
+    left_out = "with other choices"
+    if without:
+        last = without[-1]
+        left_out = f"without the {'fault' if last.kind == 'fault' else 'choice'} {last.when}"
     lines = [f"it passes {left_out}"]
     here, there = _lines(failed), _lines(passed)
     pairs = zip(here, there, strict=False)

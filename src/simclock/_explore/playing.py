@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from simclock._core.recording import Answers
     from simclock._core.schedule import Schedule
     from simclock._core.trace import Trace
+    from simclock._faults.injecting import Seen
     from simclock.predicates import Ledger
 
 # What ends a run without saying anything about the program: it was longer than allowed.
@@ -68,6 +69,7 @@ class Played(NamedTuple):
         result: What the scenario returned, in words, if that is plain data.
         predicates: What was seen of the program's statements.
         value: What the scenario returned.
+        faults: What went wrong by plan or by choice.
     """
 
     error: BaseException | None
@@ -80,6 +82,7 @@ class Played(NamedTuple):
     result: str
     predicates: Ledger
     value: object
+    faults: Seen
 
     @classmethod
     def of(
@@ -108,6 +111,7 @@ class Played(NamedTuple):
             repr(result) if _is_plain(result) else "",
             simulation.predicates,
             result,
+            simulation.faults_seen,
         )
 
     @property

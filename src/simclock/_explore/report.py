@@ -17,6 +17,46 @@ SHOWN = 5
 TOO_MANY = f"more than {MOST} messages: let each be a literal, and put values into the details"
 
 
+class Injected(NamedTuple):
+    """Faults of one kind.
+
+    Attributes:
+        kind: Such as ``kill``.
+        times: How many there were.
+        runs: How many runs had one.
+    """
+
+    kind: str
+    times: int
+    runs: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {_times(self.times)} in {_runs(self.runs)}"
+
+
+class Site(NamedTuple):
+    """A place of the program that may fail by choice.
+
+    Attributes:
+        name: Of the site.
+        reached: In how many runs somebody has come there.
+        enabled: In how many of them it could fail.
+        fired: How often it has.
+        runs: In how many runs.
+    """
+
+    name: str
+    reached: int
+    enabled: int
+    fired: int
+    runs: int
+
+    def __str__(self) -> str:
+        if not self.fired:
+            return f"{self.name}, reached in {_runs(self.reached)}, enabled in {self.enabled}"
+        return f"{self.name} {_times(self.fired)} in {self.runs} of {_runs(self.reached)}"
+
+
 class Failure(NamedTuple):
     """A run that failed.
 
@@ -32,6 +72,7 @@ class Failure(NamedTuple):
         found: The token of the run as it was found, before it was shrunk.
         shrinking: How it was shrunk, in words; or nothing.
         story: What went wrong, in text: which choices matter, which lines race, who did what when.
+        faults: Which faults the run could have, and had, in text, if any; the latter as a plan.
     """
 
     error: BaseException
@@ -45,6 +86,7 @@ class Failure(NamedTuple):
     found: str = ""
     shrinking: str = ""
     story: str = ""
+    faults: str = ""
 
 
 class Evidence(NamedTuple):
@@ -73,6 +115,8 @@ class Evidence(NamedTuple):
         is_cut: Whether a failure has ended the search, so that what was not seen says nothing.
         kept: How many schedules that have failed in earlier searches pass now.
         ended: What has ended the search before its last run, in words, if its budget has.
+        faults: Of each kind of fault, how many there were.
+        sites: What was seen of the places that may fail by choice.
     """
 
     runs: int
@@ -97,6 +141,8 @@ class Evidence(NamedTuple):
     is_cut: bool = False
     kept: int = 0
     ended: str = ""
+    faults: tuple[Injected, ...] = ()
+    sites: tuple[Site, ...] = ()
 
     @property
     def unmet(self) -> tuple[str, ...]:
@@ -206,6 +252,7 @@ def _failure_lines(failure: Failure) -> list[str]:
     if cause is not None:
         lines.append(f"  caused by {type(cause).__name__}: {worded(cause)}")
     lines += [f"  {line}".rstrip() for line in failure.story.splitlines()]
+    lines += [f"  {line}" for line in failure.faults.splitlines()]
     return [*lines, f"  again: simclock.replay(scenario, {failure.token!r}{failure.options})"]
 
 
@@ -244,7 +291,14 @@ def evidence_lines(evidence: Evidence) -> list[str]:
     if evidence.predicates:
         asked = sum(each.asked for each in evidence.predicates)
         lines.append(f"  {_statements(len(evidence.predicates))}, come to {_times(asked)}")
+    if evidence.faults:
+        lines.append(f"  faults: {', '.join(map(str, evidence.faults))}")
+    fired = [each for each in evidence.sites if each.fired]
+    silent = [each for each in evidence.sites if not each.fired]
     for title, found in (
+        ("failed by choice", tuple(map(str, fired))),
+        # What a failure has cut short says nothing of what was left.
+        ("never failed by choice", () if evidence.is_cut else tuple(map(str, silent))),
         ("not controlled", evidence.uncontrolled),
         ("cut short", evidence.limits),
         ("not deterministic", evidence.differences),

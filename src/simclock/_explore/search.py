@@ -191,6 +191,7 @@ class Search:
             found=found.schedule.token,
             shrinking="" if shrinking is None else _shrunk(found, failed, shrinking.runs),
             story=story,
+            faults=_faults(found, failed),
         )
         return self.failure
 
@@ -239,6 +240,19 @@ def _shrunk(found: Played, failed: Played, runs: int) -> str:
         return ""
     choices = "1 choice" if before == 1 else f"{before} choices"
     return f"{choices} shrunk to {after} in {runs} runs"
+
+
+def _faults(found: Played, failed: Played) -> str:
+    """Return the faults of a run that failed, as a plan, and how it came to have them."""
+    lines = []
+    if found.faults.swarm:
+        lines.append(f"faults of the run as it was found: {found.faults.swarm}")
+    if found.faults.sites:
+        sites = (f"{name} {each.state}" for name, each in found.faults.sites.items())
+        lines.append(f"sites of the run as it was found: {', '.join(sites)}")
+    if failed.faults.plan:
+        lines += ["faults, as a plan:", *(f"  {each}" for each in failed.faults.plan)]
+    return "\n".join(lines)
 
 
 def _told(failed: Played, passing: Played | None, repeat: Callable[[Given], Played]) -> str:

@@ -220,7 +220,8 @@ class _Shrinking:
 def _others(passed: Iterable[Passed]) -> Iterator[Aim]:
     """Yield the choices that a run has not made, in the order of its points."""
     for each in passed:
-        yield from (aim for n, aim in enumerate(each.aims) if n not in (0, each.choice))
+        if not each.point.tunes:
+            yield from (aim for n, aim in enumerate(each.aims) if n not in (0, each.choice))
 
 
 def _until(place: Landmark, passed: list[Passed]) -> Iterator[Aim]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from simclock._explore.coverage import Interleavings
-from simclock._explore.report import Evidence
+from simclock._explore.report import Evidence, Injected, Site
 from simclock.predicates import Ledger, Predicate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from simclock._explore.playing import Played
+    from simclock._faults.injecting import Seen
 
 # What has been found, each once, in the order in which it was.
 _ORDERED = ("uncontrolled", "limits", "differences")
@@ -24,12 +26,17 @@ class Tally:
         exhausted: Whether there is no other schedule.
         covered: What was run in full, in words.
         predicates: What was seen of the program's statements.
+        faults: How often each kind of fault has happened, and in how many runs.
+        sites: Of each site, in how many runs somebody has come there, in how many of these it was
+            enabled, how often it has failed, and in how many runs.
     """
 
     def __init__(self) -> None:
         self.exhausted = False
         self.covered = ""
         self.predicates = Ledger()
+        self.faults: dict[str, list[int]] = {}
+        self.sites: dict[str, list[int]] = {}
         self._interleavings = Interleavings()
         self._points: list[int] = []
         self._ways = self._steps = self._threads = self._unfair = 0
@@ -62,9 +69,16 @@ class Tally:
         self._threads = max(self._threads, played.threads)
         self._unfair += played.is_fair
         self.predicates.update(played.predicates)
+        self._add_faults(played.faults)
         self._uncontrolled.update(dict.fromkeys(played.uncontrolled))
         if played.verdict == "inconclusive":
             self._limits[str(played.error).splitlines()[0]] = None
+
+    def _add_faults(self, seen: Seen) -> None:
+        for kind, times in Counter(each.what for each in seen.plan if each.what != "fire").items():
+            _add(self.faults, kind, [times, 1])
+        for name, site in seen.sites.items():
+            _add(self.sites, name, [1, int(site.is_enabled), site.fired, int(site.fired > 0)])
 
     def add_differences(self, found: Iterable[str]) -> None:
         """Add where repetitions of a run differed from it."""
@@ -76,6 +90,9 @@ class Tally:
         self.covered = self.covered or later.covered
         self._interleavings.merge(later._interleavings)
         self.predicates.update(later.predicates)
+        for mine, others in ((self.faults, later.faults), (self.sites, later.sites)):
+            for name, counts in others.items():
+                _add(mine, name, counts)
         self._points += later._points
         self._ways += later._ways
         self._steps += later._steps
@@ -137,4 +154,12 @@ class Tally:
             fidelity=fidelity,
             predicates=tuple(self.predicates),
             is_overfull=self.predicates.is_full,
+            faults=tuple(Injected(kind, *counts) for kind, counts in sorted(self.faults.items())),
+            sites=tuple(Site(name, *counts) for name, counts in sorted(self.sites.items())),
         )
+
+
+def _add(known: dict[str, list[int]], name: str, counts: list[int]) -> None:
+    """Add *counts* to what is known of *name*."""
+    before = known.get(name, [0] * len(counts))
+    known[name] = [one + other for one, other in zip(before, counts, strict=True)]

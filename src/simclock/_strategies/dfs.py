@@ -43,8 +43,9 @@ class DFS(Strategy):
 
     A preemption keeps the running thread from going on. For this count, so do the clock where it
     moves although a thread could run, and a reading of the clock that takes time. Any other choice
-    is free. Among the runs with equally many preemptions, those with fewer choices other than 0
-    come first, in random order. Each schedule is run once, and there is no bound on its length.
+    is free, a fault too. Among the runs with equally many preemptions, those with fewer choices
+    other than 0 come first, in random order. Each schedule is run once, and there is no bound on
+    its length. Choices that only tune others are left at 0.
 
     The program has to be deterministic: what has come to other points than before is not branched
     from, and nothing is claimed about it.
@@ -166,6 +167,8 @@ class DFS(Strategy):
 
 
 def _shape(point: ChoicePoint) -> _Shape:
+    if point.tunes:
+        return _Shape(point.label, 1, 1)
     if point.preempts or point.label == COST:
         costly = 1
     elif point.candidates and point.candidates[-1].path == CLOCK:

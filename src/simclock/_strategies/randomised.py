@@ -20,8 +20,9 @@ RATES = (0.0, 1 / 64, 1 / 16, 1 / 4)
 class Randomised(Strategy):
     """Leaves the choice among threads to its subclasses, and draws the others.
 
-    Orders, and what plugins offer, are drawn uniformly. Where time may pass although it need not
-    (the clock among threads, the cost of a reading), it does at a rate that is drawn for each run.
+    Orders, and what plugins offer, are drawn uniformly; faults and what else has odds, as likely
+    as these say. Where time may pass although it need not (the clock among threads, the cost of a
+    reading), it does at a rate that is drawn for each run.
     """
 
     def __init__(self, seed: int | str = 0) -> None:
@@ -36,9 +37,14 @@ class Randomised(Strategy):
         """Return a number below the point's bound; 0 is the canonical choice."""
         if point.candidates:
             return self.choose_among(point.candidates)
+        if point.odds is not None:
+            return self._other(point) if self.random.random() < point.odds else 0
         if point.label == COST:
-            return self.random.randrange(1, point.bound) if self._time_passes() else 0
+            return self._other(point) if self._time_passes() else 0
         return self.random.randrange(point.bound)
+
+    def _other(self, point: ChoicePoint) -> int:
+        return self.random.randrange(1, point.bound)
 
     def choose_among(self, candidates: tuple[Candidate, ...]) -> int:
         """Return who goes on: at times the clock if it is one of them, else a thread."""

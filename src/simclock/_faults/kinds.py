@@ -1,0 +1,108 @@
+"""What a fault does to hosts and links, and what puts it right again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simclock._faults.links import Links
+from simclock._faults.plans import SHAPES, FaultPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from simclock._faults.plans import Fault
+
+    Undo = Callable[[], object]
+
+# What changes a wall clock.
+CLOCKS = ("skew", "drift")
+ADVICE = "give it in hosts=[...], or mend the plan"
+
+
+class Targets:
+    """Whom faults happen to.
+
+    Args:
+        hosts: Hosts and processes: what has a ``name``, and the methods ``kill``, ``restart``,
+            ``pause``, ``resume``, ``move_wall``, ``drift``, ``set_right``, as far as needed.
+        network: What `Links` needs, or None.
+
+    Raises:
+        TypeError: One has no name.
+    """
+
+    def __init__(self, hosts: Iterable[Any], network: Any = None) -> None:
+        self._hosts: dict[str, Any] = {}
+        self._ambiguous: list[str] = []
+        self._links = None if network is None else Links(network)
+        # Whose wall clock was changed.
+        self._wrong: dict[str, Any] = {}
+        for host in hosts:
+            name = getattr(host, "name", None)
+            if not isinstance(name, str):
+                raise TypeError(
+                    f"this is no host: {host!r}\ngive what sim.host() or host.start() returns"
+                )
+            if self._hosts.setdefault(name, host) is not host:
+                self._ambiguous.append(name)
+
+    def check_names(self) -> None:
+        """Raise an error if two have the same name."""
+        for name in self._ambiguous:
+            raise ValueError(
+                f"two hosts or processes have one name: {name!r}\n"
+                "give them others: a plan tells them apart by these"
+            )
+
+    def check(self, plan: FaultPlan) -> None:
+        """Raise an error if *plan* is about what there is not, or what it does not tell apart."""
+        for number, step in enumerate(plan, 1):
+            problem = self._problem(step)
+            if problem:
+                raise ValueError(f"step {number} of the plan: {step}: {problem}")
+
+    def _problem(self, step: Fault) -> str:
+        if SHAPES[step.what].sides > 1 and self._links is None:
+            return "there is no network\ngive network="
+        names = [] if step.what == "fire" else [name for side in step.sides for name in side]
+        for name in names:
+            if name not in self._hosts:
+                known = ", ".join(self._hosts) or "none"
+                return f"there is no host {name!r}, of: {known}\n{ADVICE}"
+            if name in self._ambiguous:
+                return f"two hosts or processes are called {name!r}\ngive them other names"
+        return ""
+
+    def machine_of(self, name: str) -> str:
+        """Return the name of the host that the process called *name* is on, if it is one."""
+        host = getattr(self._hosts.get(name), "host", None)
+        return getattr(host, "name", "")
+
+    def begin(self, fault: Fault) -> Undo | None:
+        """Let *fault* happen; return what ends it, if anything does."""
+        if self._links is not None and SHAPES[fault.what].sides > 1:
+            return self._links.begin(fault)
+        if fault.what in CLOCKS:
+            self._wrong[fault.target] = self._hosts[fault.target]
+        return _to_host(self._hosts[fault.target], fault)
+
+    def set_clocks_right(self) -> None:
+        """Let each wall clock that was changed show what it should."""
+        for host in self._wrong.values():
+            host.set_right()
+        self._wrong.clear()
+
+
+def _to_host(host: Any, fault: Fault) -> Undo:
+    by = fault.by or 0.0
+    if fault.what == "kill":
+        host.kill()
+        return host.restart  # type: ignore[no-any-return]
+    if fault.what == "pause":
+        host.pause()
+        return host.resume  # type: ignore[no-any-return]
+    if fault.what == "skew":
+        host.move_wall(by)
+        return lambda: host.move_wall(-by)
+    host.drift(by)
+    return lambda: host.drift(0.0)
