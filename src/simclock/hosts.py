@@ -330,7 +330,9 @@ class Process:
         except SystemExit as error:
             exitcode = _code_of(error)
         except BaseException as error:
-            self._error = error
+            # What a killed one raises when it is unwound has not ended it, and keeps its frames.
+            if not self._kernel.unwinding:
+                self._error = error
             raise
         finally:
             if not self._kernel.unwinding:
