@@ -393,22 +393,3 @@ def test_a_killed_event_loop_leaves_nothing_to_be_complained_about(logged):
         process.kill()
 
     assert [each() for each in loops] == [None]
-
-
-def test_nor_does_one_whose_last_wait_had_a_deadline(logged):
-    """The heap of deadlines forgets those that are over only now and then."""
-    loops = []
-
-    async def main():
-        loops.append(weakref.ref(asyncio.get_running_loop()))
-        asyncio.get_running_loop().call_later(100, print)
-        await asyncio.to_thread(time.sleep, 0.5)
-        await asyncio.Event().wait()
-
-    with logged() as it:
-        process = it.sim.host("a").start(lambda: asyncio.run(main()))
-        time.sleep(1)
-        process.kill()
-        it.sim.sleep(0)
-
-    assert [each() for each in loops] == [None]

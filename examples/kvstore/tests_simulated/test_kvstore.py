@@ -86,13 +86,13 @@ def scenario_of(care, *kinds, size=3):
     return functools.partial(scenario, care, size, kinds)
 
 
-# What is left out; the scenario; a seed of the search; the faults that it takes.
+# What is left out; the scenario; a seed of the search; the kind of its one or two faults.
 BUGS = {
-    "flush": (scenario_of(Care(flush=False), "kill", size=1), 3, ["kill"]),
-    "quorum": (scenario_of(Care(quorum=False), "kill"), 3, ["kill"]),
-    "confirm": (scenario_of(Care(confirm=False), "partition"), 2, ["partition"]),
-    "epochs": (scenario_of(Care(epochs=False), "partition"), 0, ["partition"]),
-    "requests": (scenario_of(Care(requests=False), "reset"), 0, ["reset"]),
+    "flush": (scenario_of(Care(flush=False), "kill", size=1), 3, "kill"),
+    "quorum": (scenario_of(Care(quorum=False), "kill"), 3, "kill"),
+    "confirm": (scenario_of(Care(confirm=False), "partition"), 2, "partition"),
+    "epochs": (scenario_of(Care(epochs=False), "partition"), 0, "partition"),
+    "requests": (scenario_of(Care(requests=False), "reset"), 0, "reset"),
 }
 ALL = ("kill", "pause", "skew", "drift", "partition", "reset", "slow")
 # Orders of threads and tasks are searched; how long a step takes is not: no bug here needs that.
@@ -117,14 +117,14 @@ def test_without_faults_nothing_goes_wrong():
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_each_bug_is_found_shrunk_and_repeated(bug):
-    scenario, seed, kinds = BUGS[bug]
+    scenario, seed, kind = BUGS[bug]
 
     report = simclock.explore(scenario, runs=100, seed=seed, **SEARCH)
     failure = report.failure
 
     assert failure is not None, str(report)
     assert failure.reproduced == failure.repetitions == 10, failure.difference
-    assert [fault.what for fault in plan_of(failure)] == kinds, str(report)
+    assert [fault.what for fault in plan_of(failure)] in ([kind], [kind, kind]), str(report)
     for _ in range(2):
         with pytest.raises(type(failure.error)) as caught:
             simclock.replay(scenario, failure.token)
