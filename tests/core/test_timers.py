@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import weakref
+
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -34,6 +36,26 @@ def test_there_is_no_deadline_at_first():
     assert len(timers) == 0
     assert timers.next_deadline_ns() is None
     assert timers.pop_due(10**18) is None
+
+
+class Resource:
+    """What is waited for."""
+
+
+def test_what_is_over_is_forgotten_when_it_is_swept():
+    timers = Timers()
+    over, left = armed(timers, 5), armed(timers, 7)
+    disarm(timers, over)
+    over.resource = resource = Resource()
+    forgotten = weakref.ref(resource)
+    del over, resource
+    assert forgotten() is not None  # until it comes up
+
+    timers.sweep()
+
+    assert forgotten() is None
+    assert len(timers) == 1
+    assert pop_all(timers, 10) == [left]
 
 
 def test_equal_deadlines_come_in_arming_order():

@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
 
@@ -497,3 +498,36 @@ def test_ten_thousand_kills_leave_nothing_behind():
     assert descriptors() == before
     assert threading.active_count() == threads
     assert not LOCK_OF_A_MODULE.locked()
+
+
+def test_what_a_killed_process_raises_when_it_is_unwound_has_not_ended_it(logged):
+    """And it would keep the frames, with an event loop in them, whose tasks complain later."""
+
+    def main():
+        try:
+            time.sleep(100)
+        finally:
+            raise OSError
+
+    with logged() as it:
+        process = it.sim.host("a").start(main)
+        time.sleep(1)
+        process.kill()
+
+    assert (process.exitcode, process.error) == (-9, None)
+
+
+def test_a_killed_event_loop_leaves_nothing_to_be_complained_about(logged):
+    loops = []
+
+    async def main():
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        async with await asyncio.start_server(print, "", 8080) as server:
+            await server.serve_forever()
+
+    with logged() as it:
+        process = it.sim.host("a").start(lambda: asyncio.run(main()))
+        time.sleep(1)
+        process.kill()
+
+    assert [each() for each in loops] == [None]

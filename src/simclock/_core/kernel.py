@@ -1170,6 +1170,8 @@ class Kernel:
             thread.group.threads[thread.baton.serial] = thread
             self._unwind_other(thread)
         self.dead.clear()
+        # Event loops among it, whose tasks complain when they are collected: that is now.
+        self.scheduler.timers.sweep()
 
     def _await_strays(self) -> None:
         """Give threads that run without the baton a moment to come by and be unwound."""

@@ -35,9 +35,13 @@ class Timers:
         """Note that an armed wait is over. Its entry goes when it comes up, or in bulk."""
         self._dead += 1
         if self._dead > 64 and self._dead * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[2].armed]
-            heapq.heapify(self._heap)
-            self._dead = 0
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Forget the waits that are over, and with them what they have waited for."""
+        self._heap = [entry for entry in self._heap if entry[2].armed]
+        heapq.heapify(self._heap)
+        self._dead = 0
 
     def next_deadline_ns(self) -> int | None:
         """Return the earliest armed deadline."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 # Connections that the queue of the listener has room for, and one that finds it full.
 _FILLING = 2
+# Real milliseconds in which the system has answered, if it answers at all: a busy one lets another
+# thread of its own do it. Where a queue is full nothing comes, and this is lost.
+_BUSY = 50
 
 
 class BlackHole:
@@ -112,14 +115,20 @@ class Pending:
                 os.set_blocking(self._fd, blocks)
 
     def _is_over(self) -> bool:
-        return _native.ready(self._fd, select.POLLOUT)
+        if _native.ready(self._fd, select.POLLOUT):
+            return True
+        # Were it seen later, by whoever polls next, the instant would depend on the real time.
+        poller = select.poll()
+        originals["select.poll.register"](poller, self._fd, select.POLLOUT)
+        return bool(originals["select.poll.poll"](poller, _BUSY))
 
     def retry(self) -> bool:
         """Connect again, where the listener's queue was full; return whether that is over."""
         if not self._is_there():
             self.close()
             return True
-        if not self._is_over():  # pragma: no branch - unless the system has asked again itself
+        # No branch else, unless the system has asked again by itself.
+        if not _native.ready(self._fd, select.POLLOUT):  # pragma: no branch
             self._connect()
         is_over = self._is_over()
         if is_over:
