@@ -471,6 +471,9 @@ def test_what_runs_at_the_end_is_switched_off_with_it(logged):
     assert threading.active_count() == began
 
 
+@pytest.mark.skipif(
+    bool(threading.gettrace()) or sys.flags.dev_mode, reason="takes minutes where all is watched"
+)
 @pytest.mark.hang_limit(600)
 def test_ten_thousand_kills_leave_nothing_behind():
     def main(number):
