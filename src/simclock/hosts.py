@@ -13,6 +13,7 @@ a global of the program is the same in each.
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import re
@@ -119,8 +120,9 @@ class Host:
         The other ends hear nothing, and who connects waits, until `restart`.
         """
         _in_kernel(self._kernel, network.cut, self._kernel, self)
-        self._lost += [each for each in self.processes if each.is_alive()]
-        for each in self._lost:
+        alive = [each for each in self.processes if each.is_alive()]
+        self._lost += [each for each in alive if each not in self._lost]
+        for each in self._own_last(alive):
             each.kill()
 
     def restart(self) -> None:
@@ -136,13 +138,17 @@ class Host:
 
     def pause(self) -> None:
         """Let all its processes stand still."""
-        for each in self.processes:
+        for each in self._own_last(self.processes):
             each.pause()
 
     def resume(self) -> None:
         """Undo `pause`."""
         for each in self.processes:
             each.resume()
+
+    def _own_last(self, processes: list[Process]) -> list[Process]:
+        """Return *processes*, that of the calling thread last: it does not come back."""
+        return sorted(processes, key=lambda each: each._group is self._kernel.group)
 
     # ------------------------------------------------------------- its wall clock
 
@@ -323,7 +329,7 @@ class Process:
     def _begin(self) -> None:
         self._error = None
         group: Group = _in_kernel(self._kernel, self._new_group)
-        FirstThread(group, self._run).start()
+        FirstThread(group, functools.partial(self._run, group)).start()
 
     def _new_group(self) -> Group:
         simulation = self._kernel
@@ -333,7 +339,9 @@ class Process:
         self._group = group
         return group
 
-    def _run(self) -> None:
+    def _run(self, group: Group) -> None:
+        if group.ended:
+            return  # killed before its first thread was there
         exitcode = 1
         try:
             self._function()
@@ -348,7 +356,7 @@ class Process:
             raise
         finally:
             if not self._kernel.unwinding:
-                _leave(self._known(), exitcode)
+                _leave(group, exitcode)
 
     def __repr__(self) -> str:
         return f"<Process {self.name!r} {self.pid} {self.state}>"

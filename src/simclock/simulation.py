@@ -6,7 +6,6 @@ import _thread
 import functools
 import inspect
 import itertools
-import os
 import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
@@ -178,7 +177,7 @@ class Simulation:
         self._listener: Listener | None = None
         self._kernel: Kernel | None = None
         self._hosts: dict[str, Host] = {}
-        self._pid = 0
+        self._forks = 0
         self._closed = False
 
     # ------------------------------------------------------------ open and close
@@ -201,7 +200,7 @@ class Simulation:
         kernel = Kernel(port, self._choices, self._limits, self._external)
         self._kernel = kernel
         self._extend(kernel)
-        self._pid = os.getpid()
+        self._forks = _native.forks()
         change = functools.partial(plugins.simulate, model=model)
         activation.open_boundary(kernel, self._seed, clock(), change, self._labels)
         if self._listener is not None:
@@ -238,7 +237,7 @@ class Simulation:
         traceback: TracebackType | None,
     ) -> None:
         __tracebackhide__ = True
-        if self._pid != os.getpid() or self._closed:
+        if self._forks != _native.forks() or self._closed:
             return  # a forked child: its simulation is gone
         kernel = self._running()
         if kernels[-1] is not kernel or _native.current() is not kernel.root.baton:

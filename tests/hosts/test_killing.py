@@ -10,6 +10,7 @@ import gc
 import importlib
 import logging
 import os
+import resource
 import socket
 import sqlite3
 import sys
@@ -144,23 +145,6 @@ def test_a_number_that_was_a_dead_one_s_is_closed_with_who_has_it_now(logged):
             each.close()
 
     assert it.log == [(0.0, "the same numbers", True)]
-
-
-def test_numbers_that_nobody_has_are_used_again(logged):
-    """What is open is bounded, however many processes have died with how much open."""
-
-    def main():
-        for _ in range(20):
-            os.pipe()
-        time.sleep(1000)
-
-    with logged() as it:
-        process = it.sim.host("a").start(main)
-        for _ in range(20):
-            process.restart()
-        it.note(len(os.listdir("/proc/self/fd")) < 500)
-
-    assert it.log == [(0.0, True)]
 
 
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
@@ -489,10 +473,10 @@ def test_ten_thousand_kills_leave_nothing_behind():
         return sorted(os.listdir("/proc/self/fd"))
 
     before, threads = descriptors(), threading.active_count()
-    for _ in range(20):
+    for _ in range(40):
         with simclock.Simulation() as sim:
             process = sim.host("a").start(main, 0)
-            for _ in range(499):
+            for _ in range(249):
                 process.restart()
             process.kill()
             assert not LOCK_OF_A_MODULE.locked()
@@ -534,3 +518,32 @@ def test_a_killed_event_loop_leaves_nothing_to_be_complained_about(logged):
         process.kill()
 
     assert [each() for each in loops] == [None]
+
+
+def test_a_process_that_has_opened_all_that_it_may(logged):
+    """The kernel goes on, and so do others."""
+
+    def main(it):
+        opened = []
+        try:
+            while True:
+                opened.append(os.open("/", os.O_RDONLY))
+        except OSError as error:
+            it.note(error.strerror)
+        time.sleep(1)
+        while opened:
+            os.close(opened.pop())
+        it.note("closed")
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
+    try:
+        with logged() as it:
+            process = it.sim.host("a").start(main, it)
+            other = it.sim.host("b").start(time.sleep, 0.5)
+            process.join()
+            it.note(process.exitcode, other.exitcode)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert it.log == [(0.0, "Too many open files"), (1.0, "closed"), (1.0, 0, 0)]

@@ -384,3 +384,56 @@ def test_each_test_of_a_suite_begins_with_its_clocks_and_links(pytester):
         """
     )
     pytester.runpytest_subprocess("--simclock", "-p", "no:xdist").assert_outcomes(passed=2)
+
+
+def test_a_simulation_inside_of_a_process(logged):
+    def main(it):
+        with simclock.Simulation() as inner:
+            time.sleep(100)
+            assert inner.elapsed == 100
+        time.sleep(1)
+        it.note("after it")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [(1.0, "after it"), (1.0, 0)]
+
+
+def test_a_process_that_stops_its_host_stops_it_whole(logged):
+    def main(it):
+        simclock.active().host("a").pause()
+        it.note("resumed")
+        simclock.active().host("a").kill()
+        it.note("never")
+
+    with logged() as it:
+        host = it.sim.host("a")
+        before, first = host.start(time.sleep, 50), host.start(main, it)
+        last = host.start(time.sleep, 50)
+        it.note([each.state for each in (before, first, last)])
+        host.resume()
+        time.sleep(1)
+        it.note([each.state for each in (before, first, last)])
+
+    assert it.log == [
+        (0.0, ["paused", "paused", "running"]),
+        (0.0, "resumed"),
+        (1.0, ["ended", "ended", "ended"]),
+    ]
+
+
+def test_a_kill_of_what_is_just_being_started():
+    def scenario():
+        process = simclock.active().host("a").start(time.sleep, 5)
+        killing = threading.Thread(target=process.kill)
+        killing.start()
+        process.restart()
+        killing.join()
+        process.join(timeout=20)
+        assert not process.is_alive()
+
+    report = simclock.explore(scenario, runs=300, strategy="random")
+    assert report.failure is None, str(report)

@@ -391,3 +391,81 @@ def test_pauses_and_signals_at_any_step(strategy):
 
     report = simclock.explore(scenario, runs=100, strategy=strategy)
     assert report.failure is None, str(report)
+
+
+# ------------------------------------------------------------------- handlers that wait
+
+
+def test_who_is_killed_while_its_handler_waits_never_goes_on(logged):
+    def main(it):
+        signal.signal(signal.SIGTERM, lambda *_: time.sleep(5))
+        time.sleep(100)
+        it.note("never")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        process.terminate()
+        time.sleep(1)
+        process.kill()
+        it.note(process.exitcode)
+        time.sleep(200)
+
+    assert it.log == [(1.0, -9)]
+
+
+def test_who_is_paused_while_its_handler_waits_stands_still(logged):
+    def handle(it):
+        time.sleep(5)
+        it.note("handled")
+
+    def main(it):
+        signal.signal(signal.SIGTERM, lambda *_: handle(it))
+        with lock:
+            it.note("locked")
+        time.sleep(1)
+        it.note("slept")
+
+    lock = threading.Lock()
+    with logged() as it, lock:
+        process = it.sim.host("a").start(main, it)
+        process.terminate()
+        time.sleep(1)
+        process.pause()
+        lock.release()
+        time.sleep(10)
+        it.note("resumed")
+        process.resume()
+        process.join()
+        lock.acquire()
+
+    assert it.log == [(11.0, "resumed"), (11.0, "handled"), (11.0, "locked"), (12.0, "slept")]
+
+
+def test_what_comes_while_a_handler_waits_is_there_after_it(logged):
+    def main(it):
+        signal.signal(signal.SIGTERM, lambda *_: time.sleep(5))
+        it.note(lock.acquire(timeout=2))
+
+    lock = threading.Lock()
+    with logged() as it:
+        lock.acquire()
+        process = it.sim.host("a").start(main, it)
+        process.terminate()
+        time.sleep(1)
+        lock.release()
+        process.join()
+
+    assert it.log == [(5.0, True)]
+
+
+def test_a_signal_to_a_thread_goes_to_its_process(logged):
+    def main():
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        time.sleep(1)
+
+    with logged() as it:
+        process = it.sim.host("a").start(main)
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [(0.0, -15)]

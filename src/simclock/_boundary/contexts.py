@@ -8,6 +8,7 @@ what is in place just then; after the simulation it is what was there before.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sys
@@ -100,7 +101,9 @@ class Contexts:
         self._known = descriptors.Known()
         # The descriptors of the real process, and what those of dead ones stand for.
         self._others: set[int] = set()
-        self._void: descriptors.Void | None = None
+        # There from the beginning: a program may come to have no descriptor left.
+        self._void = descriptors.Void()
+        self._known.give(self._void.fd, self._others)
 
     def enter(self, group: Group | None) -> None:
         """Put the things of *group* in place, None for those of the real process."""
@@ -121,22 +124,20 @@ class Contexts:
         """Note which descriptors there are now."""
         group = self._group
         # Whoever closed it, the number may be somebody else's by now.
-        for fd in () if self._void is None else self._void.given_back():
+        for fd in self._void.given_back():
             self._known.forget(fd)
-        self._known.share_out(self._others if group is None else group.context.descriptors)
+        # A program that has opened all that it may leaves none to look with: later, then.
+        with contextlib.suppress(OSError):
+            self._known.share_out(self._others if group is None else group.context.descriptors)
 
     def let_go(self, group: Group) -> None:
         """Let go of what the operating system takes from a process that has ended."""
         self.look()
-        if self._void is None:
-            self._void = descriptors.Void()
-            self._known.give(self._void.fd, self._others)
         remains.let_go(group.context, self._void)
 
     def close(self) -> None:
         """Close what dead processes have left open, when the simulation is over."""
-        if self._void is not None:
-            self._void.close()
+        self._void.close()
 
     def give(self, fd: int, group: Group) -> None:
         """Note that the descriptor *fd*, whoever has opened it, is one of *group*."""

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Descriptors of dead processes that there may be before those that nobody has are closed.
-SWEEP = 256
 _OPEN = "/proc/self/fd"
 
 
@@ -60,15 +58,12 @@ class Void:
         self.fd = os.memfd_create("of a dead process", os.MFD_CLOEXEC)
         self._identity = _identity(self.fd)
         self._taken: set[int] = set()
-        self._next_sweep = SWEEP
 
     def take(self, fds: Iterable[int]) -> None:
         """Let go what *fds* stand for, as the system does when a process dies."""
         for fd in fds:
             os.dup2(self.fd, fd, inheritable=False)
             self._taken.add(fd)
-        if len(self._taken) >= self._next_sweep:
-            self._sweep()
 
     def given_back(self) -> list[int]:
         """Return the numbers that stand for something else, or nothing, since the last look."""
@@ -77,18 +72,14 @@ class Void:
         return found
 
     def close(self) -> None:
-        """End this."""
-        self._sweep()
-        os.close(self.fd)
+        """Close those that no object has: what a program opened by ``os.open`` and the like.
 
-    def _sweep(self) -> None:
-        """Close those that no object has: what a program opened by ``os.open`` and the like."""
-        owned = _of_objects()
-        for fd in self._taken - owned:
+        Not before all threads of dead processes have ended: they may close them themselves.
+        """
+        for fd in self._taken - _of_objects():
             if _identity(fd) == self._identity:
                 os.close(fd)
-        self._taken &= owned
-        self._next_sweep = SWEEP + 2 * len(self._taken)
+        os.close(self.fd)
 
 
 def _identity(fd: int) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ any ``finally``. A handler runs in the process' main thread, as Python has it.
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import signal
 import sys
@@ -127,11 +128,9 @@ def _check_thread(group: Group) -> None:
         raise ValueError(_WRONG_THREAD)
 
 
-def _exit(*args: Any) -> None:
-    if len(args) != 1 or not isinstance(args[0], int):
-        originals["posix._exit"](*args)  # raises what is wrong
-    # What it owns it takes with it: nothing of it is to be done any more.
-    stopping.kill(kernel(), own_group(), args[0] & 0xFF, _owns_nothing)
+def _exit(status: Any) -> None:
+    # Never the original: it would end the real process. What this one owns it takes with it.
+    stopping.kill(kernel(), own_group(), operator.index(status) & 0xFF, _owns_nothing)
 
 
 def _abort() -> None:

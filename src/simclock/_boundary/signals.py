@@ -217,6 +217,10 @@ def _raise_signal(*args: Any) -> None:
 
 
 def _pthread_kill(*args: Any) -> None:
+    thread = kernel().by_ident.get(args[0]) if len(args) == 2 else None
+    if thread is not None and thread.group is not None:
+        posting.send(kernel(), thread.group, args[1])
+        return
     originals["_signal.pthread_kill"](*args)
     if args[0] == threading.main_thread().ident:
         _let_handle()

@@ -342,7 +342,7 @@ class Kernel:
                     return resource is None
         except BaseException:
             if wait.due:
-                self._forced(thread)
+                self.forced(thread)
             raise
         finally:
             self._forget(wait)
@@ -663,7 +663,7 @@ class Kernel:
         if self.unwinding and thread is not self.root:
             self._unwind(thread)
         if thread.group is not None and thread.group.pending and thread is thread.group.main:
-            self._forced(thread)
+            self.forced(thread)
             stopping.deliver(self, thread.group)
         if thread is self.root and self.port.signals_wanted():
             self.port.check_signals()
@@ -676,7 +676,7 @@ class Kernel:
             return current or self.root
         while True:
             if self.root.error is not None or self.port.signals_wanted():
-                return self._forced(self.root)
+                return self.forced(self.root)
             if self._polled and self.steps % POLL_EVERY == 0:
                 self._poll()
             if self._instant_ns != self.world.now_ns:
@@ -691,7 +691,12 @@ class Kernel:
                 continue
             self._idle()
 
-    def _forced(self, thread: SimThread) -> SimThread:
+    def is_stray(self, thread: SimThread) -> bool:
+        """Return whether *thread* has lost the baton without giving it."""
+        return thread in self._strays
+
+    def forced(self, thread: SimThread) -> SimThread:
+        """Return *thread*, which runs now although it was not picked."""
         if thread in self.scheduler.ready:
             self.scheduler.ready.remove(thread)
         return thread
@@ -1057,7 +1062,7 @@ class Kernel:
         self.fail(error)
         if stuck and self.current is not self.root:
             self._take_over(self.root)
-            self._forced(self.root)
+            self.forced(self.root)
             self.port.give_turn(self.root.baton)
 
     def site(self) -> str:
@@ -1141,7 +1146,7 @@ class Kernel:
         self.world.interested = 1
         stopping.switch_off(self, awaited=True)
         for thread in [each for each in leftovers if not each.killed]:
-            self._forced(thread)
+            self.forced(thread)
             self._unwind_other(thread)
         if self.groups:
             self.port.mourn(self._unwind_dead)

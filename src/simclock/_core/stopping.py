@@ -75,8 +75,7 @@ def _is_put_off(kernel: Kernel, group: Group, shared: Callable[[SimThread], bool
 
 
 def _cut_off(kernel: Kernel, group: Group) -> None:
-    for thread in list(group.threads.values()):
-        bury(kernel, thread)
+    bury_all(kernel, group)
     end(kernel, group)
     kernel.stand_aside(group)
 
@@ -88,8 +87,7 @@ def switch_off(kernel: Kernel, *, awaited: bool) -> None:
     """
     for group in kernel.groups.values():
         if not group.ended and (awaited or not group.awaited):
-            for thread in list(group.threads.values()):
-                bury(kernel, thread)
+            bury_all(kernel, group)
             group.exitcode = KILLED
             _tell_of_end(kernel, group)
 
@@ -114,8 +112,28 @@ def let_go(kernel: Kernel, thread: SimThread) -> None:
 
 def deliver(kernel: Kernel, group: Group) -> None:
     """Run, in the main thread of *group*, what is pending for it."""
-    while group.pending:
-        kernel.port.call_user(group.pending.popleft())
+    thread = kernel.current
+    # What a handler waits for takes its place meanwhile: a thread is in one wait.
+    wait, thread.wait = thread.wait, None
+    if wait is not None:
+        kernel.scheduler.withdraw(wait)
+        kernel.unlist(wait)
+    try:
+        while group.pending:
+            kernel.port.call_user(group.pending.popleft())
+    finally:
+        if wait is not None and not thread.killed:
+            thread.wait = wait
+            kernel.scheduler.restore(wait)
+            kernel.list_again(wait)
+            kernel.forced(thread)
+
+
+def bury_all(kernel: Kernel, group: Group) -> None:
+    """Take the threads of *group* out of the simulation, but those that run without the baton."""
+    for thread in list(group.threads.values()):
+        if not kernel.is_stray(thread):
+            bury(kernel, thread)
 
 
 def bury(kernel: Kernel, thread: SimThread) -> None:

@@ -90,4 +90,7 @@ class Started:
         process.active_children()
         for popen in list(self._popens):
             popen.poll()
-            popen.close()
+            if popen.parent is None:
+                popen.close()
+            else:
+                popen.finalizer.cancel()  # the system has closed them with their process

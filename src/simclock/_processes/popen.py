@@ -33,6 +33,7 @@ class Popen:
     Attributes:
         group: The process.
         pid: No real process has it.
+        parent: The simulated process that has started it, if one has.
         sentinel: A descriptor that is ready to be read when the process has ended.
         returncode: The exit code, once `poll` or `wait` has seen it.
     """
@@ -44,6 +45,7 @@ class Popen:
         parcel = Parcel(process_obj, method)
         self.group: Group = groups.make(process_obj.name)
         self.pid = self.group.number
+        self.parent: Group | None = kernel().group
         self.sentinel, ended = os.pipe()
         parent_alive, alive = os.pipe()
         self.finalizer = _util.Finalize(self, _util.close_fds, (self.sentinel, alive))

@@ -127,8 +127,7 @@ class Pending:
         if not self._is_there():
             self.close()
             return True
-        # No branch else, unless the system has asked again by itself.
-        if not _native.ready(self._fd, select.POLLOUT):  # pragma: no branch
+        if not _native.ready(self._fd, select.POLLOUT):  # pragma: no branch - else it asked itself
             self._connect()
         is_over = self._is_over()
         if is_over:
