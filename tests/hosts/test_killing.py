@@ -147,6 +147,30 @@ def test_a_number_that_was_a_dead_one_s_is_closed_with_who_has_it_now(logged):
     assert it.log == [(0.0, "the same numbers", True)]
 
 
+def test_a_number_that_somebody_else_has_by_now_is_not_closed(logged, tmp_path):
+    def main():
+        held.append(os.open(os.devnull, os.O_RDONLY))
+        time.sleep(1)
+        held.append(os.open(os.devnull, os.O_RDONLY))
+        os.close(held[1])
+        held[1] = os.open("/", os.O_RDONLY)  # the same number, in the same turn
+        time.sleep(1000)
+
+    held = []
+    with logged() as it:
+        process = it.sim.host("a").start(main)
+        time.sleep(2)
+        os.close(held[0])
+        with (tmp_path / "mine").open("w") as file:
+            it.note(file.fileno() == held[0], os.readlink(f"/proc/self/fd/{held[1]}"))
+            process.kill()
+            file.write("precious")
+        it.note(os.readlink(f"/proc/self/fd/{held[1]}") == "/")
+
+    assert it.log == [(2.0, True, "/"), (2.0, False)]
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_a_transaction_is_rolled_back(logged, tmp_path, mode):
     path = tmp_path / "stock.db"

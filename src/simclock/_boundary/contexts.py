@@ -129,11 +129,14 @@ class Contexts:
         # A program that has opened all that it may leaves none to look with: later, then.
         with contextlib.suppress(OSError):
             self._known.share_out(self._others if group is None else group.context.descriptors)
+        if group is not None:
+            self._known.refresh(group.context.descriptors)
 
     def let_go(self, group: Group) -> None:
         """Let go of what the operating system takes from a process that has ended."""
         self.look()
-        remains.let_go(group.context, self._void)
+        mine = self._known.unchanged(group.context.descriptors)
+        remains.let_go(group.context, mine, self._void)
 
     def close(self) -> None:
         """Close what dead processes have left open, when the simulation is over."""

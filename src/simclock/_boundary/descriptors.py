@@ -25,6 +25,8 @@ class Known:
 
     def __init__(self) -> None:
         self._open: dict[int, set[int]] = {}
+        # What each stood for when whoever has it had the last turn.
+        self._identities: dict[int, tuple[int, int] | None] = {}
 
     def share_out(self, mine: set[int]) -> None:
         """Note what has been opened since the last look in *mine*, and what is no more."""
@@ -36,6 +38,14 @@ class Known:
         for fd in now - self._open.keys():
             self.give(fd, mine)
 
+    def refresh(self, fds: Iterable[int]) -> None:
+        """Note what *fds* stand for now: who has them has run."""
+        self._identities.update((fd, _identity(fd)) for fd in fds)
+
+    def unchanged(self, fds: Iterable[int]) -> list[int]:
+        """Return those of *fds* that nobody else has closed and opened again."""
+        return [fd for fd in sorted(fds) if _identity(fd) == self._identities[fd]]
+
     def forget(self, fd: int) -> None:
         """Let *fd* be a new one if it is found again."""
         self._open.pop(fd, set()).discard(fd)
@@ -44,6 +54,7 @@ class Known:
         """Note that *fd* belongs to who has the set *mine*."""
         self._open.get(fd, mine).discard(fd)
         self._open[fd] = mine
+        self._identities[fd] = _identity(fd)
         mine.add(fd)
 
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from simclock._boundary.descriptors import Void
 
 
-def let_go(context: Context, void: Void) -> None:
-    """Let go of what the operating system takes from a process that is no more."""
+def let_go(context: Context, fds: list[int], void: Void) -> None:
+    """Let go of what the operating system takes from a process that is no more: of *fds*."""
     files = sqlite.roll_back(context)
     # SQLite closes its own when it lets them go: until then it counts on what they stand for.
-    void.take([fd for fd in sorted(context.descriptors) if _path(fd) not in files])
+    void.take([fd for fd in fds if _path(fd) not in files])
     context.descriptors.clear()
 
 
