@@ -196,7 +196,8 @@ class Host:
         simulation = self._kernel
         now_ns = simulation.world.now_ns
         self.wall_parts = off_ns, drift_ppb, now_ns
-        simulation.port.set_wall(simulation.group)
+        if simulation.group is not None:
+            simulation.port.set_wall(simulation.group)
         label = f"wall clock of {self.name} {what}"
         simulation.trace.add(now_ns, simulation.current.path, "mark", label)
 

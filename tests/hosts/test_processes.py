@@ -437,3 +437,24 @@ def test_a_kill_of_what_is_just_being_started():
 
     report = simclock.explore(scenario, runs=300, strategy="random")
     assert report.failure is None, str(report)
+
+
+def test_a_host_without_a_process_leaves_nothing(logged):
+    with logged() as it:
+        host = it.sim.host("a")
+        host.move_wall(60)
+        it.note((host.wall - it.sim.wall).total_seconds())
+
+    assert it.log == [(0.0, 60.0)]
+
+
+def test_a_process_sets_the_clock_of_its_host(logged):
+    def main(it):
+        before = time.time()
+        simclock.active().host("a").move_wall(60)
+        it.note(time.time() - before)
+
+    with logged() as it:
+        it.sim.host("a").start(main, it).join()
+
+    assert it.log == [(0.0, 60.0)]

@@ -142,7 +142,7 @@ class NativePort:
         """Put in place what a simulated process has of its own, None for the test's."""
         self.contexts.enter(group)
 
-    def set_wall(self, group: Group | None) -> None:
+    def set_wall(self, group: Group) -> None:
         """Let the wall clock be that of the host of *group*, which has changed."""
         self.contexts.set_wall(group)
 

@@ -106,7 +106,7 @@ class Port(Protocol):
     def enter(self, group: Group | None) -> None:
         """Put in place what a simulated process has of its own, None for the test's."""
 
-    def set_wall(self, group: Group | None) -> None:
+    def set_wall(self, group: Group) -> None:
         """Let the wall clock be that of the host of *group*, which has changed."""
 
     def let_go(self, group: Group) -> None:
