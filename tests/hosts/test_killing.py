@@ -497,10 +497,10 @@ def test_ten_thousand_kills_leave_nothing_behind():
         return sorted(os.listdir("/proc/self/fd"))
 
     before, threads = descriptors(), threading.active_count()
-    for _ in range(40):
+    for _ in range(100):
         with simclock.Simulation() as sim:
             process = sim.host("a").start(main, 0)
-            for _ in range(249):
+            for _ in range(99):
                 process.restart()
             process.kill()
             assert not LOCK_OF_A_MODULE.locked()

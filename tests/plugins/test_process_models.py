@@ -102,14 +102,14 @@ def test_a_name_that_is_taken_names_both_plugins(plug_in):
     )
 
 
-def test_a_program_without_multiprocessing_does_not_load_it_for_a_model():
+def test_a_program_without_multiprocessing_does_not_load_it_by_default():
     program = (
         "import sys, simclock\n"
         "before = 'multiprocessing' in sys.modules\n"  # coverage does
-        "with simclock.Simulation(processes='simulated'): pass\n"
+        "with simclock.Simulation(): pass\n"
         "loaded = ('multiprocessing', 'simclock._processes.changes')\n"
-        "print([(name in sys.modules) == before for name in loaded])\n"
+        "print([(name in sys.modules) == before for name in loaded[:1]], loaded[1] in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 
-    assert done.stdout == b"[True, True]\n"
+    assert done.stdout == b"[True] False\n"

@@ -594,3 +594,24 @@ def test_a_whole_suite_has_simulated_processes(pytester):
     )
 
     result.assert_outcomes(passed=4)
+
+
+def test_a_pool_that_imports_multiprocessing_inside(pytester):
+    """`concurrent.futures` does so when its executor is first asked for."""
+    program = pytester.makepyfile(
+        program="""
+        import concurrent.futures
+        import simclock
+
+        def work(number):
+            return number * number
+
+        if __name__ == "__main__":
+            with simclock.Simulation(processes="simulated"):
+                with concurrent.futures.ProcessPoolExecutor(2) as pool:
+                    print(pool.submit(work, 3).result())
+        """
+    )
+    done = pytester.runpython(program)
+
+    assert (done.ret, done.outlines) == (0, ["9"])

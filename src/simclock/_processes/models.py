@@ -44,12 +44,9 @@ class SimulatedProcesses:
     name = "simulated"
 
     def change(self, overlay: Overlay) -> None:
-        """See `ProcessModel.change`. What is not imported costs nothing before it is."""
-        overlay.when_loaded("multiprocessing.context", lambda _: _change(overlay))
+        """See `ProcessModel.change`."""
+        # It imports `multiprocessing`, and whole: to wait for its being imported inside would be to
+        # change a package that is half there.
+        from simclock._processes import changes  # noqa: PLC0415
 
-
-def _change(overlay: Overlay) -> None:
-    # Imports `multiprocessing`, of which a program without it should know nothing.
-    from simclock._processes import changes  # noqa: PLC0415
-
-    changes.change(overlay)
+        changes.change(overlay)
