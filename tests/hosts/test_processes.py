@@ -369,6 +369,10 @@ def test_each_test_of_a_suite_begins_with_its_clocks_and_links(pytester):
         """
         import simclock
 
+        def test_before():
+            simclock.active().host("b")
+            simclock.active().network.heal()
+
         def test_first():
             sim = simclock.active()
             sim.host("a").drift(0.5)
@@ -383,7 +387,7 @@ def test_each_test_of_a_suite_begins_with_its_clocks_and_links(pytester):
             assert sim.network.traits("a", "b").latency == 0
         """
     )
-    pytester.runpytest_subprocess("--simclock", "-p", "no:xdist").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess("--simclock", "-p", "no:xdist").assert_outcomes(passed=3)
 
 
 def test_a_simulation_inside_of_a_process(logged):
