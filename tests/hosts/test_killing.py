@@ -73,8 +73,10 @@ def test_nothing_runs_any_more_and_no_finally_is_seen(logged):
         process = it.sim.host("a").start(waits, it, ready)
         ready.wait()
         time.sleep(5)
-        it.note("threads", len(process.threads) > 8)
+        threads = process.threads
+        it.note("threads", len(threads) > 8)
         process.kill()
+        assert {each.state for each in threads} == {simclock.ThreadState.KILLED}
         it.note("killed", process.exitcode, process.threads, len(it.sim.threads))
         time.sleep(5000)
 

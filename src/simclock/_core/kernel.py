@@ -252,7 +252,7 @@ class Kernel:
         for key in self.port.ended(thread):
             self.scheduler.hint(key)
         if thread.doomed is not None:
-            stopping.let_go(self, thread)
+            stopping.let_go(self, thread)  # pragma: no cover - no tracer is left by then
         if thread in self._strays:
             self._strays.discard(thread)
             return None
@@ -292,7 +292,7 @@ class Kernel:
         if thread.group is not group or not (thread.killed or thread in group.stopped):
             return
         following = self._next(None)
-        if following is not thread:
+        if following is not thread:  # pragma: no branch - it was resumed
             self._hand_over(thread, following)
         self._deliver(thread)
 
@@ -644,7 +644,7 @@ class Kernel:
         self._strays.add(self.current)
         self.current = thread
         if self.group is not thread.group:
-            self._enter(thread.group)
+            self._enter(thread.group)  # pragma: no cover - a stray of another process
 
     def _deliver(self, thread: SimThread) -> None:
         """Raise what *thread* has to be told, and run its signal handlers."""
