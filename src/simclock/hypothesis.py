@@ -35,6 +35,7 @@ from hypothesis.stateful import (
 )
 
 from simclock import Fault, FaultPlan, Simulation, active, run
+from simclock._faults.plans import LATEST, SHAPES, between
 from simclock.searching import Follow, Recorder, noting_unhandled, settings_of
 from simclock.simulation import real_seconds
 
@@ -412,69 +413,85 @@ def fault_plans(
         most: How many there are in a plan at most.
 
     Raises:
-        ValueError: An argument has no meaning.
+        TypeError, ValueError: An argument has no meaning.
     """
-    names, chosen = list(hosts), list(kinds)
+    names, chosen = _names(hosts, "hosts"), _names(kinds, "kinds")
     for kind in chosen:
-        if kind not in _FAULTS:
-            raise ValueError(f"unknown fault: {kind!r}\nchoose of {', '.join(_FAULTS)}")
+        if kind not in SHAPES:
+            raise ValueError(f"unknown fault: {kind!r}\nchoose of {', '.join(SHAPES)}")
     if not chosen or not names:
         raise ValueError(f"no faults can be drawn of {chosen!r} for {names!r}\ngive some of each")
-    if len(names) < 2 and {"partition", "reset", "slow"} & set(chosen):
+    if len(names) < 2 and any(SHAPES[kind].sides > 1 for kind in chosen):
         raise ValueError(f"a fault between hosts needs two: {names!r}\nname another one")
+    _check_seconds("duration", duration, least=0)
+    _check_seconds("lasting", lasting, least=0.001)
+    if type(most) is not int or most < 0:
+        raise ValueError(f"most is no number of faults: {most!r}\ngive a whole one, from 0 on")
     # In milliseconds, so that a plan can be read.
     instants = st.integers(0, round(duration * 1000)).map(_seconds)
     spans = st.integers(1, round(lasting * 1000)).map(_seconds)
-    faults = st.one_of([_FAULTS[kind](kind, names, instants, spans) for kind in chosen])
+    # Instant, span and first host are drawn alike for each kind, used or not: so Hypothesis gets
+    # from one kind to a simpler one with the rest as it is.
+    faults = st.one_of(
+        [
+            st.builds(
+                functools.partial(_fault, kind),
+                instants,
+                spans,
+                st.builds(_target, st.just(names), st.sampled_from(names), _others(kind, names)),
+                st.sampled_from(_NUMBERS.get(kind, [None])),
+            )
+            for kind in chosen
+        ]
+    )
     return st.lists(faults, max_size=most).map(FaultPlan)
+
+
+_NUMBERS: dict[str, list[float | None]] = {
+    "skew": [60.0, -60.0, 0.5, -0.5],
+    "drift": [0.01, -0.01],
+    "slow": [0.1, 1.0],
+}
+
+
+def _names(given: Iterable[str], what: str) -> list[str]:
+    """Return the names in *given*, which is an argument *what*."""
+    names = [given] if isinstance(given, str) else list(given)
+    if isinstance(given, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"{what} are no names: {given!r}\ngive a list of them, as {[*map(str, names)]}"
+        )
+    return names
+
+
+def _check_seconds(name: str, value: Any, least: float) -> None:
+    if not isinstance(value, (int, float)) or not least <= value <= LATEST:
+        raise ValueError(
+            f"{name} is no number of virtual seconds from {least:g} to {LATEST:g}: {value!r}\n"
+            f"give it as {name}=5.0"
+        )
 
 
 def _seconds(milliseconds: int) -> float:
     return milliseconds / 1000
 
 
-def _of_host(kind: str, names: Sequence[str], instants: Any, spans: Any) -> SearchStrategy[Fault]:
-    numbers = {"skew": [60.0, -60.0, 0.5, -0.5], "drift": [0.01, -0.01]}
-    return st.builds(
-        Fault,
-        instants,
-        st.just(kind),
-        st.sampled_from(names),
-        lasts=st.none() if kind == "fire" else spans,
-        by=st.sampled_from(numbers.get(kind, [None])),
-    )
+def _others(kind: str, names: Sequence[str]) -> SearchStrategy[list[str]]:
+    """Draw who else is on the side of the first host; not all."""
+    if SHAPES[kind].sides == 1 or len(names) < 3:
+        return st.just([])
+    return st.lists(st.sampled_from(names), max_size=len(names) - 2, unique=True)
 
 
-def _between(kind: str, names: Sequence[str], instants: Any, spans: Any) -> SearchStrategy[Fault]:
-    # One side of each; not all of them.
-    sides = st.lists(st.sampled_from(names), min_size=1, max_size=len(names) - 1, unique=True).map(
-        functools.partial(_parted, names)
-    )
-    return st.builds(
-        Fault,
-        instants,
-        st.just(kind),
-        sides,
-        lasts=st.none() if kind == "reset" else spans,
-        by=st.sampled_from([0.1, 1.0]) if kind == "slow" else st.none(),
-    )
+def _target(names: Sequence[str], first: str, others: Sequence[str]) -> tuple[str, str]:
+    """Return the target of a fault of one host, and of one between it with others and the rest."""
+    one = dict.fromkeys([first, *others])
+    return first, between(one, [name for name in names if name not in one])
 
 
-def _parted(names: Sequence[str], one: Sequence[str]) -> str:
-    other = [name for name in names if name not in one]
-    return f"{', '.join(one)} | {', '.join(other)}"
-
-
-_FAULTS = {
-    "kill": _of_host,
-    "pause": _of_host,
-    "skew": _of_host,
-    "drift": _of_host,
-    "partition": _between,
-    "reset": _between,
-    "slow": _between,
-    "fire": _of_host,
-}
+def _fault(kind: str, at: float, lasts: float, targets: tuple[str, str], by: float | None) -> Fault:
+    shape = SHAPES[kind]
+    return Fault(at, kind, targets[shape.sides - 1], lasts=lasts if shape.lasts else None, by=by)
 
 
 # ----------------------------------------------------------------------- state machines

@@ -56,7 +56,7 @@ TABLE: dict[str, set[str]] = {
     "harness": {"simulation", "_core", "_boundary"},
     "testing": {"simclock", "flavours", "pytest"},
     "searching": {"_core", "_explore"},
-    "hypothesis": {"simclock", "searching", "simulation", "hypothesis"},
+    "hypothesis": {"simclock", "searching", "simulation", "hypothesis", "_faults"},
 }  # fmt: skip
 
 # The systems are ordinary programs: any distribution, but nothing of the simulator.

@@ -114,11 +114,30 @@ def test_a_schedule_may_have_faults():
         (([],), "no faults can be drawn of ['kill', 'pause'] for []\ngive some of each"),
         ((["a"], []), "no faults can be drawn of [] for ['a']\ngive some of each"),
         ((["a"], ["reset"]), "a fault between hosts needs two: ['a']\nname another one"),
+        (("db",), "hosts are no names: 'db'\ngive a list of them, as ['db']"),
+        (([3],), "hosts are no names: [3]\ngive a list of them, as ['3']"),
+        ((["a"], "kill"), "kinds are no names: 'kill'\ngive a list of them, as ['kill']"),
     ],
 )
 def test_errors(arguments, error):
-    with pytest.raises(ValueError, match="\n") as caught:
+    with pytest.raises((TypeError, ValueError), match="\n") as caught:
         fault_plans(*arguments)
+
+    assert str(caught.value).startswith(error)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"duration": "3"}, "duration is no number of virtual seconds from 0 to 3e+09: '3'\n"),
+        ({"duration": -1}, "duration is no number of virtual seconds from 0 to 3e+09: -1\n"),
+        ({"lasting": 0}, "lasting is no number of virtual seconds from 0.001 to 3e+09: 0\n"),
+        ({"most": 1.5}, "most is no number of faults: 1.5\ngive a whole one, from 0 on"),
+    ],
+)
+def test_errors_of_options(options, error):
+    with pytest.raises(ValueError, match="\n") as caught:
+        fault_plans(["a"], **options)
 
     assert str(caught.value).startswith(error)
 

@@ -10,6 +10,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, assume, find, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
 
 import simclock
 from simclock.hypothesis import Deviations, schedules
@@ -118,8 +119,13 @@ def test_data_and_schedule_are_shrunk_together(scenario, data, minimum):
     both = st.tuples(schedules(), data).map(lambda drawn: (drawn[0], *drawn[1]))
 
     def found(number):
-        schedule, *rest = smallest(both, lambda each: fails(each[0], scenario, *each[1:]), number)
-        return tuple(rest), len(schedule.deviations)
+        # Hypothesis draws constants of the modules that are imported: no seed finds it everywhere.
+        with contextlib.suppress(NoSuchExample):
+            schedule, *rest = smallest(
+                both, lambda each: fails(each[0], scenario, *each[1:]), number
+            )
+            return tuple(rest), len(schedule.deviations)
+        return None
 
     assert any(found(number) == (minimum, 1) for number in range(8))
 
