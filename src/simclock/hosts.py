@@ -18,7 +18,6 @@ import os
 import random
 import re
 import signal
-import sys
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from simclock._core.groups import Group
     from simclock._core.kernel import Kernel
     from simclock._core.threads import SimThread
-    from simclock._core.waits import Foreign
 
 # What a resolver takes for the name of a host.
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
@@ -122,8 +120,8 @@ class Host:
         _in_kernel(self._kernel, network.cut, self._kernel, self)
         alive = [each for each in self.processes if each.is_alive()]
         self._lost += [each for each in alive if each not in self._lost]
-        for each in self._own_last(alive):
-            each.kill()
+        for group in self._living():
+            _in_kernel(self._kernel, posting.send, self._kernel, group, int(signal.SIGKILL))
 
     def restart(self) -> None:
         """Start again what was running when it was killed; kill it first if that was not done.
@@ -138,17 +136,22 @@ class Host:
 
     def pause(self) -> None:
         """Let all its processes stand still."""
-        for each in self._own_last(self.processes):
-            each.pause()
+        for group in self._living():
+            _in_kernel(self._kernel, stopping.pause, self._kernel, group)
 
     def resume(self) -> None:
         """Undo `pause`."""
-        for each in self.processes:
-            each.resume()
+        for group in self._living():
+            _in_kernel(self._kernel, stopping.resume, self._kernel, group)
 
-    def _own_last(self, processes: list[Process]) -> list[Process]:
-        """Return *processes*, that of the calling thread last: it does not come back."""
-        return sorted(processes, key=lambda each: each._group is self._kernel.group)
+    def _living(self) -> list[Group]:
+        """Return its processes, also those of `multiprocessing`.
+
+        That of the calling thread is the last: it does not come back.
+        """
+        mine = [each for each in self._kernel.groups.values() if each.host is self]
+        living = [each for each in mine if not each.ended]
+        return sorted(living, key=lambda each: each is self._kernel.group)
 
     # ------------------------------------------------------------- its wall clock
 
@@ -322,7 +325,7 @@ class Process:
         """Wait until it has ended, at most *timeout* virtual seconds; return whether it has."""
         if timeout is not None:
             _check("a timeout", timeout, FARTHEST)
-        _in_kernel(self._kernel, _wait_for_end, self._kernel, self._known(), timeout)
+        _in_kernel(self._kernel, stopping.join, self._kernel, self._known(), timeout)
         return not self.is_alive()
 
     # ------------------------------------------------------------------- how it runs
@@ -350,7 +353,7 @@ class Process:
         except Unwind:
             raise
         except SystemExit as error:
-            exitcode = _code_of(error)
+            exitcode = posting.code_of(error)
         except BaseException as error:
             if not self._kernel.unwinding:
                 self._error = error
@@ -378,41 +381,6 @@ def _leave(group: Group, exitcode: int) -> None:
 
 def _others(simulation: Kernel, group: Group) -> list[SimThread]:
     return [each for each in group.threads.values() if each is not simulation.current]
-
-
-def _code_of(error: SystemExit) -> int:
-    if error.code is None:
-        return 0
-    if isinstance(error.code, int):
-        return error.code & 0xFF
-    sys.stderr.write(f"{error.code}\n")  # as Python does
-    return 1
-
-
-class _Ended:
-    """The wait for the end of a process."""
-
-    def __init__(self, group: Group) -> None:
-        self._group = group
-        self.key = id(group)
-
-    def free(self) -> bool:
-        return self._group.ended
-
-    def take(self) -> bool:
-        return self._group.ended
-
-    def owner(self) -> SimThread | Foreign | None:
-        return self._group.main
-
-
-def _wait_for_end(simulation: Kernel, group: Group, timeout: float | None) -> None:
-    simulation.checkpoint("join")
-    gate = _Ended(group)
-    if not gate.free():
-        group.at_end.append(lambda: simulation.hint(gate.key))
-        deadline_ns = None if timeout is None else simulation.world.now_ns + to_ns(timeout)
-        simulation.wait("process", gate, deadline_ns)
 
 
 def _in_kernel(simulation: Kernel, function: Callable[..., Any], *args: Any) -> Any:

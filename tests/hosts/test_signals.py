@@ -358,7 +358,7 @@ def test_a_deadlock_tells_which_process_stands_still():
         process.join()
 
     assert "process a/sleep stands still: resume() lets it go on" in str(told.value)
-    assert "root (0), waits for process, owned by a/sleep (0.1)" in str(told.value)
+    assert "root (0), waits for process a/sleep, owned by a/sleep (0.1)" in str(told.value)
 
 
 @pytest.mark.parametrize("strategy", ["random", "pct", "pos", "portfolio"])

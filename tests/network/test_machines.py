@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 
 import pytest
@@ -53,6 +54,23 @@ def test_the_end_of_a_killed_process_arrives_after_what_it_has_sent(logged):
 
     # In flight when it was killed; the end is as long under way.
     assert logged(program) == [(1.0, "accepted"), (1.5, b"hello"), (1.5, "end")]
+
+
+@pytest.mark.parametrize("leave", [lambda: None, lambda: os._exit(0), lambda: sys.exit(3)])
+def test_the_end_of_a_process_that_ends_by_itself_is_as_long_under_way(logged, leave):
+    def serve():
+        listener = socket.create_server(("", 8080))
+        kept.extend([listener, listener.accept()[0]])
+        time.sleep(5)
+        leave()
+
+    def program(sim, log):
+        sim.network.set(latency=1)
+        sim.host("b").start(serve)
+        sim.host("a").start(talk, log).join()
+
+    # Accepted at 2, ended at 7.
+    assert logged(program) == [(8.0, "end")]
 
 
 def test_peers_of_a_machine_without_power_hear_nothing_until_it_boots(logged, power):

@@ -615,3 +615,44 @@ def test_a_pool_that_imports_multiprocessing_inside(pytester):
     done = pytester.runpython(program)
 
     assert (done.ret, done.outlines) == (0, ["9"])
+
+
+# ---------------------------------------------------------------------------------- hosts
+
+
+counted = []
+
+
+def count():
+    for number in range(50, 99):
+        counted.append((simclock.active().elapsed, number))
+        time.sleep(1)
+
+
+def spread():
+    child = multiprocessing.Process(target=count)
+    child.start()
+    child.join()
+
+
+@pytest.mark.parametrize(
+    ("change", "more"),
+    [("kill", []), ("pause", [(5.5, 53), (6.5, 54)])],
+)
+def test_what_happens_to_a_host_happens_to_children_of_its_processes(modelled, change, more):
+    def program():
+        sim = simclock.active()
+        host = sim.host("a")
+        host.start(spread)
+        sim.sleep(2.5)
+        getattr(host, change)()
+        sim.sleep(3)
+        host.resume()
+        sim.sleep(1.5)
+        host.kill()
+        sim.sleep(9)
+
+    counted.clear()
+    modelled(program)
+
+    assert counted == [(0.0, 50), (1.0, 51), (2.0, 52), *more]

@@ -132,11 +132,14 @@ class Contexts:
         if group is not None:
             self._known.refresh(group.context.descriptors)
 
-    def let_go(self, group: Group) -> None:
-        """Let go of what the operating system takes from a process that has ended."""
+    def owned(self, group: Group) -> set[int]:
+        """Return the descriptors that *group* has now."""
         self.look()
-        mine = self._known.unchanged(group.context.descriptors)
-        remains.let_go(group.context, mine, self._void)
+        return set(self._known.unchanged(group.context.descriptors))
+
+    def let_go(self, group: Group, fds: set[int]) -> None:
+        """Let go of what the operating system takes from a process that has ended: of *fds*."""
+        remains.let_go(group.context, sorted(fds), self._void)
 
     def close(self) -> None:
         """Close what dead processes have left open, when the simulation is over."""

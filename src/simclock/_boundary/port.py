@@ -148,10 +148,11 @@ class NativePort:
 
     def let_go(self, group: Group) -> None:
         """Let go of what the operating system takes from a process that has ended."""
+        mine = self.contexts.owned(group)
         if self.outside.network is not None:
-            self.contexts.look()
-            self.outside.network.dies(group.context.descriptors)
-        self.contexts.let_go(group)
+            # It may open some of its own, which would count as the current process'.
+            mine -= self.outside.network.dies(mine)
+        self.contexts.let_go(group, mine)
 
     def mourn(self, unwind: Callable[[], None]) -> None:
         """Call *unwind*, which ends the threads of killed processes, so that nothing is seen."""

@@ -128,6 +128,16 @@ def _check_thread(group: Group) -> None:
         raise ValueError(_WRONG_THREAD)
 
 
+def code_of(exit_: SystemExit) -> int:
+    """Return the exit code of a process that this ends; print what it says, as Python does."""
+    if exit_.code is None:
+        return 0
+    if isinstance(exit_.code, int):
+        return exit_.code & 0xFF
+    sys.stderr.write(f"{exit_.code}\n")
+    return 1
+
+
 def _exit(status: Any) -> None:
     # Never the original: it would end the real process. What this one owns it takes with it.
     stopping.kill(kernel(), own_group(), operator.index(status) & 0xFF, _owns_nothing)

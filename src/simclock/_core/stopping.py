@@ -9,12 +9,16 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from simclock._core.instants import to_ns
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simclock._core.groups import Group
     from simclock._core.kernel import Kernel
     from simclock._core.threads import SimThread
+    from simclock._core.waits import Foreign
+
 # What those have ended with that the end of the simulation has ended: SIGKILL.
 KILLED = -9
 
@@ -172,9 +176,37 @@ def end(kernel: Kernel, group: Group) -> None:
 def _tell_of_end(kernel: Kernel, group: Group) -> None:
     group.ended = True
     kernel.port.let_go(group)
+    kernel.hint(id(group))
     at_end, group.at_end = group.at_end, []
     for tell in at_end:
         tell()
+
+
+class _Ended:
+    """What the wait for the end of a process is for."""
+
+    __slots__ = ("_group", "key")
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self.key = id(group)
+
+    def free(self) -> bool:
+        return self._group.ended
+
+    def take(self) -> bool:
+        return self._group.ended
+
+    def owner(self) -> SimThread | Foreign | None:
+        return self._group.main
+
+
+def join(kernel: Kernel, group: Group, timeout: float | None) -> None:
+    """Wait until *group* has ended, *timeout* seconds at most."""
+    kernel.checkpoint("join")
+    if not group.ended:
+        deadline_ns = None if timeout is None else kernel.world.now_ns + to_ns(max(timeout, 0.0))
+        kernel.wait(f"process {group.name}", _Ended(group), deadline_ns)
 
 
 def wake(kernel: Kernel, group: Group) -> None:

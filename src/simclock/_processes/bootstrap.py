@@ -13,6 +13,7 @@ import traceback
 from multiprocessing import context, process, util
 from typing import TYPE_CHECKING, Any
 
+from simclock._boundary import posting
 from simclock._boundary.active import kernel
 from simclock._boundary.overlays import OrderedSet
 from simclock._processes import finalizers, groups
@@ -97,22 +98,13 @@ def _run(subject: Any) -> int:
     except Unwind:
         raise  # the simulation is over: that is no end of a process
     except SystemExit as exit_:
-        code = _code_of(exit_)
+        code = posting.code_of(exit_)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is told
         sys.stderr.write(f"Process {subject.name}:\n")
         _tell(error)
     _join_threads()
     _util._flush_std_streams()
     return code
-
-
-def _code_of(exit_: SystemExit) -> int:
-    if exit_.code is None:
-        return 0
-    if isinstance(exit_.code, int):
-        return exit_.code & 0xFF
-    sys.stderr.write(f"{exit_.code}\n")
-    return 1
 
 
 def _tell(error: BaseException) -> None:

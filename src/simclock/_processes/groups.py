@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from multiprocessing import context
@@ -13,14 +12,11 @@ from simclock._boundary.active import kernel
 from simclock._boundary.contexts import Context
 from simclock._boundary.threads import FirstThread
 from simclock._core import stopping
-from simclock._core.instants import to_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from simclock._core.groups import Group
-    from simclock._core.threads import SimThread
-    from simclock._core.waits import Foreign
 
 # What says which start method is the default.
 _DEFAULT: Any = context._default_context
@@ -48,10 +44,6 @@ def make(name: str) -> Group:
     """Return a new process, a child of the current one, with a copy of its environment."""
     made: Group = _native.call_kernel(_make, name, os.getpid())
     made.context = Context(os.environ)
-    port: Any = kernel().port
-    at_end(made, functools.partial(kernel().hint, id(made)))
-    # The numbers of what was closed just now may soon be somebody else's.
-    at_end(made, port.contexts.look)
     at_end(made, made.context.at_exit.clear)
     made.context.add(_DEFAULT, "_actual_context", _DEFAULT._actual_context)
     _give_stdin(made)
@@ -124,38 +116,6 @@ def threads(group: Group) -> Iterator[Any]:
             yield each.python_thread
 
 
-class EndGate:
-    """The wait for the end of a process."""
-
-    __slots__ = ("_group", "key")
-
-    def __init__(self, group: Group) -> None:
-        self._group = group
-        self.key = id(group)
-
-    def free(self) -> bool:
-        """Return whether it has ended."""
-        return self._group.ended
-
-    def take(self) -> bool:
-        """Return whether it has ended."""
-        return self._group.ended
-
-    def owner(self) -> SimThread | Foreign | None:
-        """Return its first thread."""
-        return self._group.main
-
-
 def wait(group: Group, timeout: float | None) -> None:
     """Wait for the end of *group*, for *timeout* seconds at most."""
-    _native.call_kernel(_wait, group, timeout)
-
-
-def _wait(group: Group, timeout: float | None) -> None:
-    simulation = kernel()
-    simulation.checkpoint("join")
-    if not group.ended:
-        deadline_ns = None
-        if timeout is not None:
-            deadline_ns = simulation.world.now_ns + to_ns(max(timeout, 0.0))
-        simulation.wait(f"process {group.name}", EndGate(group), deadline_ns)
+    _native.call_kernel(stopping.join, kernel(), group, timeout)

@@ -303,19 +303,22 @@ class Net:
                 kept.append(self.twin(sock.fileno()))
         self.mark(f"{name}: no power")
 
-    def dies(self, descriptors: set[int]) -> None:
+    def dies(self, descriptors: set[int]) -> set[int]:
         """Let the system close the sockets of a process that has ended, but none of the network's.
 
-        *descriptors* are its own, without those that it has through us afterwards.
+        Return those among its *descriptors*.
         """
-        descriptors -= self.descriptors()
-        if self._known.shaped is None:
-            return
-        for fd in sorted(descriptors):
-            with contextlib.suppress(OSError):
-                if stat.S_ISSOCK(os.fstat(fd).st_mode):
-                    with self.twin(fd) as sock:
-                        self.hang_up(sock)
+        kept = descriptors & self.descriptors()
+        if self._known.shaped is not None:
+            for fd in sorted(descriptors - kept):
+                self._hang_up(fd)
+        return kept
+
+    def _hang_up(self, fd: int) -> None:
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                with self.twin(fd) as sock:
+                    self.hang_up(sock)
 
     def descriptors(self) -> set[int]:
         """Return the descriptors that are the network's own."""
