@@ -14,10 +14,12 @@ a global of the program is the same in each.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import random
 import re
 import signal
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +29,11 @@ from simclock._boundary.contexts import Context
 from simclock._boundary.network import state as network
 from simclock._boundary.threads import FirstThread
 from simclock._core import stopping
-from simclock._core.instants import SECOND, delta_to_ns, to_ns
+from simclock._core.instants import FARTHEST, FASTEST, SECOND, delta_to_ns, to_ns
 from simclock.errors import Unwind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from simclock._core.groups import Group
     from simclock._core.kernel import Kernel
@@ -43,9 +45,6 @@ _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*",
 MOST = 254 * 254
 # The monotonic clocks of a process begin with at most as much, in seconds: each start has another.
 LONGEST_UPTIME = 10_000
-# What a host's wall clock may be away from the simulation's, and what it may gain, in seconds each.
-FARTHEST = 1e9
-FASTEST = 0.5
 
 
 class Host:
@@ -65,6 +64,10 @@ class Host:
             raise ValueError(
                 f"this is no name of a host: {name!r}\n"
                 "use letters, digits, hyphens and dots, such as 'db-1'"
+            )
+        if name.lower() == "localhost" or name.rpartition(".")[2].isdigit():
+            raise ValueError(
+                f"a resolver takes this for an address: {name!r}\ngive a name, such as 'db-1'"
             )
         if number > MOST:
             raise ValueError(f"this is one host too many: {name!r}\nuse at most {MOST} hosts")
@@ -96,13 +99,16 @@ class Host:
             kwargs: Keyword arguments.
 
         Raises:
-            TypeError: *function* cannot be called.
+            TypeError: *function* cannot be called, or is a coroutine function, or *environ* is no
+                environment.
         """
         given: object = function
-        if not callable(given):
+        if not callable(given) or inspect.iscoroutinefunction(function):
+            raise TypeError(_cannot_run(function))
+        if environ is not None and not _is_text(environ):
             raise TypeError(
-                f"a process cannot run this: {function!r}\n"
-                "give a function and its arguments, such as host.start(lambda: asyncio.run(main()))"
+                f"this is no environment: {environ!r}\n"
+                "names and values are text, such as environ={'PORT': '8000'}"
             )
         called = name or getattr(function, "__name__", type(function).__name__)
         process = Process(self, f"{self.name}/{called}", lambda: function(*args, **kwargs), environ)
@@ -298,12 +304,12 @@ class Process:
         self.send_signal(signal.SIGTERM)
 
     def send_signal(self, signum: int) -> None:
-        """Send it a signal. One that has ended already does not notice.
+        """Send it a signal; 0 is none. One that has ended already does not notice.
 
         Raises:
             ValueError: There is no such signal.
         """
-        if signum not in signal.valid_signals():
+        if signum and signum not in signal.valid_signals():
             raise ValueError(f"this is no signal: {signum!r}\ngive one such as signal.SIGTERM")
         _in_kernel(self._kernel, posting.send, self._kernel, self._known(), int(signum))
 
@@ -348,7 +354,7 @@ class Process:
             return  # killed before its first thread was there
         exitcode = 1
         try:
-            self._function()
+            _check_result(self._function())
             exitcode = 0
         except Unwind:
             raise
@@ -381,6 +387,24 @@ def _leave(group: Group, exitcode: int) -> None:
 
 def _others(simulation: Kernel, group: Group) -> list[SimThread]:
     return [each for each in group.threads.values() if each is not simulation.current]
+
+
+def _is_text(environ: Any) -> bool:
+    items = environ.items() if isinstance(environ, Mapping) else [(environ, None)]
+    return all(isinstance(each, str) for item in items for each in item)
+
+
+def _cannot_run(given: object) -> str:
+    return (
+        f"a process cannot run this: {given!r}\n"
+        "give a function and its arguments, such as host.start(lambda: asyncio.run(main()))"
+    )
+
+
+def _check_result(result: object) -> None:
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError(_cannot_run(result))
 
 
 def _in_kernel(simulation: Kernel, function: Callable[..., Any], *args: Any) -> Any:

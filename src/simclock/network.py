@@ -36,6 +36,9 @@ class Network:
     Each of these functions may be called in any simulated thread; what they do takes no time.
     """
 
+    # So that ``sim.network.latency = 1`` is an error: that is what `set` is for.
+    __slots__ = ("_call", "_net")
+
     def __init__(self, net: Callable[[], Net], call: Callable[..., Any]) -> None:
         self._net = net
         # Calls a function in the kernel.
@@ -177,7 +180,7 @@ class Network:
         if name.lower() not in known.addresses:
             raise LookupError(
                 f"there is no host {name!r}, only {', '.join(known.hosts.values()) or 'none'}\n"
-                f"make it first: sim.host({name!r})"
+                f"name a host, or make it first with sim.host()"
             )
         return known.hosts[known.real(name)]
 

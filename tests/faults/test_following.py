@@ -216,6 +216,13 @@ def test_whatever_is_planned_all_is_right_in_the_end(plan):  # noqa: C901 - of s
             ),
         ),
         (
+            "at 1 s kill a for 2",
+            (
+                "step 1 of the plan: at 1 s kill a for 2: 'for 2' is not understood\n"
+                "write a fault as 'at 1.25 s kill db-1 for 0.5 s'"
+            ),
+        ),
+        (
             "at 1 s partition a | b, e",
             (
                 "step 1 of the plan: at 1 s partition a | b, e: there is no host 'e', of: a, b, c\n"

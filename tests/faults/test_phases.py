@@ -263,6 +263,9 @@ def test_what_a_fault_raises_is_raised_where_the_block_is_left(simulate):
         def kill(self):
             raise KeyError("no power to cut")
 
+        def restart(self):
+            pass
+
     def scenario(sim):
         with pytest.raises(KeyError, match="no power to cut"), sim.faults.phase(kill=[Broken()]):
             time.sleep(2)

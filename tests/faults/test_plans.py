@@ -108,6 +108,10 @@ def test_any_fault_that_there_is_can_be_written_and_read(at, lasts, by, target):
         ("at 1 s slow a | b by -1", "line 1 of the plan: it has to be slow by more than 0:"),
         ("at 1 s kill a way 2", "line 1 of the plan: a kill has one way:"),
         ("at 1 s kill a for 1 s for 2 s", "line 1 of the plan: the target has words that mean"),
+        ("at 1 s kill a, b", "line 1 of the plan: a kill hits one host or process; write a line"),
+        ("at 1 s partition a | b, a", "line 1 of the plan: a host is named twice:"),
+        ("at 1 s drift a by -5", "line 1 of the plan: it may be 0.5 at most:"),
+        ("at 1 s skew a by 2e9", "line 1 of the plan: it may be 1e+09 at most:"),
         ("at 1 s fire a way 0", "line 1 of the plan: the ways are counted from 1 on:"),
     ],
 )
@@ -141,6 +145,18 @@ def test_a_plan_consists_of_faults(steps, message):
         message,
         "give simclock.Fault objects, or use FaultPlan.parse() for a text",
     ]
+
+
+def test_the_plan_in_a_report_is_read_without_what_is_over_it():
+    report = """
+    faults of the run as it was found: kill 12, pause off
+    faults, as a plan:
+      at 1 s kill a for 0.5 s
+    """
+
+    assert FaultPlan.parse(report) == FaultPlan([Fault(1, "kill", "a", lasts=0.5)])
+    with pytest.raises(ValueError, match=r"^line 4 of the plan: this is no fault: 'kill'"):
+        FaultPlan.parse("\n\nfaults, as a plan:\nkill")
 
 
 def test_a_plan_is_read_from_a_text():

@@ -126,6 +126,33 @@ def test_two_processes_of_one_name_are_only_told_apart_where_one_is_meant():
         host.kill()
 
 
+@pytest.mark.parametrize("kind", ["skew", "drift"])
+def test_a_process_has_no_wall_clock_of_its_own(kind):
+    method = {"skew": "move_wall", "drift": "drift"}[kind]
+    said = (
+        f"'db-1/sleep' has no {method}()\n"
+        "give a host: its processes have no wall clock of their own"
+    )
+    with simclock.Simulation() as sim:
+        process = sim.host("db-1").start(time.sleep, 100)
+        with pytest.raises(TypeError) as of_phase:
+            sim.faults.phase(**{kind: [process]})
+        with pytest.raises(ValueError, match="step 1 of the plan") as of_plan:
+            sim.faults.follow(f"at 1 s {kind} db-1/sleep by 0.1")
+        process.kill()
+
+    assert str(of_phase.value) == f"{kind}: {said}"
+    assert str(of_plan.value).endswith(said)
+
+
+def test_a_name_that_no_plan_can_have_is_refused():
+    with simclock.Simulation() as sim:
+        process = sim.host("db-1").start(time.sleep, 100, name="a, b")
+        with pytest.raises(ValueError, match="a plan cannot name 'db-1/a, b'\ngive a name without"):
+            sim.faults.phase(kill=[process])
+        process.kill()
+
+
 def test_the_same_faults_are_the_same_run():
     def scenario():
         sim = simclock.active()

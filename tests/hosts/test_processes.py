@@ -263,15 +263,59 @@ def test_names_that_no_host_has(name):
         sim.host(name)
 
 
-def test_what_cannot_be_started():
-    async def main():
-        pass
+@pytest.mark.parametrize("name", ["localhost", "LocalHost", "10.0.0.1", "7", "db.1"])
+def test_names_that_are_taken_for_addresses(name):
+    with simclock.Simulation() as sim, pytest.raises(ValueError, match="takes this for an address"):
+        sim.host(name)
 
-    made = main()
-    with simclock.Simulation() as sim, pytest.raises(TypeError, match=r"cannot run this") as told:
-        sim.host("a").start(made)
+
+async def coroutine_function():
+    pass
+
+
+def test_what_cannot_be_started():
+    made = coroutine_function()
+    with simclock.Simulation() as sim:
+        for given in (made, coroutine_function):
+            with pytest.raises(TypeError, match=r"cannot run this") as told:
+                sim.host("a").start(given)
+            assert str(told.value).endswith("such as host.start(lambda: asyncio.run(main()))")
+        assert sim.host("a").processes == []
     made.close()
-    assert str(told.value).endswith("such as host.start(lambda: asyncio.run(main()))")
+
+
+def test_a_coroutine_that_nobody_runs_is_the_error_of_its_process(monkeypatch):
+    def main():
+        return coroutine_function()
+
+    told = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(str(args.exc_value)))
+    with simclock.Simulation() as sim:
+        process = sim.host("a").start(main)
+        process.join()
+        assert process.exitcode == 1
+
+    assert told == [str(process.error)]
+    assert told[0].startswith("a process cannot run this: <coroutine object coroutine_function")
+
+
+@pytest.mark.parametrize("environ", [{"A": 1}, {1: "A"}, "A=1", 3])
+def test_an_environment_is_text(environ):
+    with simclock.Simulation() as sim:
+        with pytest.raises(
+            TypeError, match=r"this is no environment: .*\nnames and values are text"
+        ):
+            sim.host("a").start(time.sleep, 1, environ=environ)
+        sim.sleep(1)
+        assert sim.host("a").processes == []
+
+
+def test_signal_0_only_asks():
+    with simclock.Simulation() as sim:
+        process = sim.host("a").start(time.sleep, 1)
+        process.send_signal(0)
+        assert process.join(2)
+        assert process.exitcode == 0
 
 
 def test_hosts_are_found_again_and_listed():

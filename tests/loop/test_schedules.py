@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import subprocess
 import sys
 import threading
 
@@ -448,3 +449,34 @@ def test_eager_tasks_have_their_first_step_where_they_are_made():
         return await three_tasks()
 
     assert {each[:3] for each in outcomes(main, latency=0, fidelity="chaos")} == {"abc"}
+
+
+FIRST_RUNS = """
+import asyncio, threading
+import simclock
+
+async def main():
+    await asyncio.sleep(1)
+
+def scenario():
+    threads = [threading.Thread(target=lambda: asyncio.run(main())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+# One that each of them may go on at any choice point: a lock more or less would be seen.
+report = simclock.explore(scenario, runs=1, strategy="random")
+first = report.evidence
+second = simclock.explore(scenario, runs=1, strategy="random").evidence
+print(first.points == second.points, first.steps == second.steps)
+print(asyncio.events._event_loop_policy)
+"""
+
+
+def test_the_first_run_of_a_process_is_like_all_others():
+    """Asyncio makes its policy when it is first asked for, under a lock."""
+    command = [sys.executable, "-c", FIRST_RUNS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == ["True True", "None"]

@@ -30,7 +30,7 @@ def sim():
         (
             lambda n: n.set("a", "x", latency=1),
             LookupError,
-            "there is no host 'x', only a, b\nmake",
+            "there is no host 'x', only a, b\nname",
         ),
         (lambda n: n.set("a", 7, latency=1), TypeError, "this is no host: 7\ngive its name"),
         (lambda n: n.set(delay=1), TypeError, "links have no 'delay'\nchoose from latency, jitter"),
@@ -59,7 +59,7 @@ def test_errors_say_what_is_wrong(sim, call, kind, said):
 def test_without_hosts_the_error_says_how_to_make_them():
     with (
         Simulation() as sim,
-        pytest.raises(LookupError, match=r"only none\nmake it first: sim.host"),
+        pytest.raises(LookupError, match=r"only none\nname a host, or make it first"),
     ):
         sim.network.hold("a", "b")
 
@@ -92,3 +92,8 @@ def test_it_belongs_to_threads_of_its_simulation():
     with pytest.raises(RuntimeError, match="this simulation is closed"):
         network.set(latency=1)
     assert isinstance(network, simclock.Network)
+
+
+def test_a_trait_is_no_attribute(sim):
+    with pytest.raises(AttributeError, match="'Network' object has no attribute 'latency'"):
+        sim.network.latency = 1

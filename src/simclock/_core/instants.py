@@ -19,6 +19,10 @@ START_NS = 1000 * SECOND
 # As far as a monotonic clock goes: with the latest epoch added, still a 64-bit number.
 LAST_NS = 3_000_000_000 * SECOND
 
+# What the wall clock of a machine may be away from the simulation's, and what it may gain, in
+# seconds each.
+FARTHEST = 1e9
+FASTEST = 0.5
 
 # Less than this is what float arithmetic leaves: 0.067 * 1e9 is more than 67,000,000, and so is
 # a deadline minus a reading of the clock. It keeps whole nanoseconds whole for about 12 days.

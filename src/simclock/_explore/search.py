@@ -13,6 +13,7 @@ from simclock._explore.report import Failure, Report, worded
 from simclock._explore.shrinking import RUNS as SHRINK
 from simclock._explore.shrinking import shrink
 from simclock._explore.tally import Tally
+from simclock._faults.plans import HEADING
 from simclock.errors import Divergence
 from simclock.simulation import real_seconds
 
@@ -251,7 +252,7 @@ def _faults(found: Played, failed: Played) -> str:
         sites = (f"{name} {each.state}" for name, each in found.faults.sites.items())
         lines.append(f"sites of the run as it was found: {', '.join(sites)}")
     if failed.faults.plan:
-        lines += ["faults, as a plan:", *(f"  {each}" for each in failed.faults.plan)]
+        lines += [HEADING, *(f"  {each}" for each in failed.faults.plan)]
     return "\n".join(lines)
 
 

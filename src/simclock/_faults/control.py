@@ -161,8 +161,8 @@ class Faults:
         )
         different = {id(host): host for each in hosts.values() for host in each}
         targets = Targets(different.values(), self._network(network))
-        targets.check_names()
         names = {kind: [host.name for host in each] for kind, each in hosts.items()}
+        targets.check_kinds(names)
 
         def agenda() -> Chosen:
             chosen = Chosen(names, limits, self._injector)

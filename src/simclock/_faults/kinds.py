@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from simclock._faults.links import Links
-from simclock._faults.plans import SHAPES, FaultPlan
+from simclock._faults.plans import FORM, SHAPES, FaultPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from simclock._faults.plans import Fault
 
     Undo = Callable[[], object]
 
+# What is asked of those that a fault happens to.
+_METHODS = {
+    "kill": ("kill", "restart"),
+    "pause": ("pause", "resume"),
+    "skew": ("move_wall", "set_right"),
+    "drift": ("drift", "set_right"),
+}
+_WHOM = {
+    **dict.fromkeys(("kill", "pause"), "a host or a process"),
+    **dict.fromkeys(("skew", "drift"), "a host: its processes have no wall clock of their own"),
+}
+# The rest of a line of a plan, from what should have been one of these.
+_MEANT = re.compile(r"(?<= )(for|by|way)\b.*")
 # What changes a wall clock.
 CLOCKS = ("skew", "drift")
 ADVICE = "give it in hosts=[...], or mend the plan"
@@ -46,13 +60,23 @@ class Targets:
             if self._hosts.setdefault(name, host) is not host:
                 self._ambiguous.append(name)
 
-    def check_names(self) -> None:
-        """Raise an error if two have the same name."""
+    def check_kinds(self, kinds: Mapping[str, Iterable[str]]) -> None:
+        """Raise an error if the faults of *kinds* cannot happen to those of these names.
+
+        Or if a plan could not tell them apart.
+        """
         for name in self._ambiguous:
             raise ValueError(
                 f"two hosts or processes have one name: {name!r}\n"
                 "give them others: a plan tells them apart by these"
             )
+        for name in self._hosts:
+            if "," in name or "|" in name:
+                raise ValueError(f"a plan cannot name {name!r}\ngive a name without ',' and '|'")
+        for kind, names in kinds.items():
+            problem = self._lacking(kind, names)
+            if problem:
+                raise TypeError(f"{kind}: {problem}")
 
     def check(self, plan: FaultPlan) -> None:
         """Raise an error if *plan* is about what there is not, or what it does not tell apart."""
@@ -65,10 +89,21 @@ class Targets:
         names = [] if step.what == "fire" else [name for side in step.sides for name in side]
         for name in names:
             if name not in self._hosts:
+                misspelt = _MEANT.search(name)
+                if misspelt:
+                    return f"{misspelt[0]!r} is not understood\nwrite a fault as {FORM!r}"
                 known = ", ".join(self._hosts) or "none"
                 return f"there is no host {name!r}, of: {known}\n{ADVICE}"
             if name in self._ambiguous:
                 return f"two hosts or processes are called {name!r}\ngive them other names"
+        return "" if step.what == "fire" else self._lacking(step.what, names)
+
+    def _lacking(self, kind: str, names: Iterable[str]) -> str:
+        """Return what is wrong if one of *names* is none that a fault of this *kind* happens to."""
+        for name in names:
+            for method in _METHODS.get(kind, ()):
+                if not hasattr(self._hosts[name], method):
+                    return f"{name!r} has no {method}()\ngive {_WHOM[kind]}"
         return ""
 
     def machine_of(self, name: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
+from simclock._core import instants
+
 
 class Shape(NamedTuple):
     """What a step of one kind looks like.
@@ -16,18 +18,26 @@ class Shape(NamedTuple):
         sides: 2 if it is about what is between two groups of hosts.
         lasts: Whether it may end by itself.
         by: What its number means, or nothing if it has none.
+        most: How large that may be, with either sign.
     """
 
     sides: int = 1
     lasts: bool = False
     by: str = ""
+    most: float = math.inf
 
 
 SHAPES = {
     "kill": Shape(lasts=True),
     "pause": Shape(lasts=True),
-    "skew": Shape(lasts=True, by="the seconds by which the wall clock is moved"),
-    "drift": Shape(lasts=True, by="how many seconds more a second has by the wall clock"),
+    "skew": Shape(
+        lasts=True, by="the seconds by which the wall clock is moved", most=instants.FARTHEST
+    ),
+    "drift": Shape(
+        lasts=True,
+        by="how many seconds more a second has by the wall clock",
+        most=instants.FASTEST,
+    ),
     "partition": Shape(sides=2, lasts=True),
     "reset": Shape(sides=2),
     "slow": Shape(sides=2, lasts=True, by="the seconds that everything takes longer"),
@@ -35,6 +45,8 @@ SHAPES = {
 }
 # In seconds: as far as the clock of a simulation goes.
 LATEST = 3e9
+# What stands over a plan in a report.
+HEADING = "faults, as a plan:"
 # Of a line of a plan.
 FORM = "at 1.25 s kill db-1 for 0.5 s"
 _NUMBER = r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?"
@@ -160,14 +172,18 @@ class FaultPlan(Sequence[Fault]):
     def parse(cls, text: str) -> FaultPlan:
         """Return the plan that *text* says: a fault on each line; # begins a remark.
 
+        Of a report, what follows the line ``faults, as a plan:``.
+
         Raises:
             ValueError: A line says no fault. It is named.
         """
         if not isinstance(text, str):
             raise TypeError(f"this is no text: {text!r}\ngive a fault on each line, as {FORM!r}")
+        lines = [line.strip() for line in text.splitlines()]
+        begin = lines.index(HEADING) + 1 if HEADING in lines else 0
         found = []
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip() and not line.lstrip().startswith("#"):
+        for number, line in enumerate(lines[begin:], begin + 1):
+            if line and not line.startswith("#"):
                 try:
                     found.append(Fault.parse(line))
                 except ValueError as error:
@@ -246,6 +262,7 @@ def _problem(fault: Fault) -> str:
         (shape.by != "" and not _is_number(fault.by), f"it needs a number, {shape.by}"),
         (not shape.by and fault.by is not None, f"a {fault.what} has no number"),
         (fault.what == "slow" and not _is_positive(fault.by), "it has to be slow by more than 0"),
+        (abs(fault.by or 0) > shape.most, f"it may be {shape.most:g} at most"),
         (type(fault.way) is not int or fault.way < 1, "the ways are counted from 1 on"),
         (fault.what != "fire" and fault.way != 1, f"a {fault.what} has one way"),
     )
@@ -256,6 +273,11 @@ def _problem_of_target(fault: Fault) -> str:
     target: object = fault.target
     if not isinstance(target, str) or not target.strip() or target.splitlines() != [target]:
         return "the target is no name"
+    names = [name for side in fault.sides for name in side]
+    if fault.what != "fire" and SHAPES[fault.what].sides == 1 and len(names) > 1:
+        return f"a {fault.what} hits one host or process; write a line for each"
+    if len(set(names)) < len(names):
+        return "a host is named twice"
     if SHAPES[fault.what].sides > 1 and (
         len(fault.sides) != 2 or not all(name for side in fault.sides for name in side)
     ):

@@ -31,3 +31,6 @@ class Threading:
         overlay.replace(pool.ThreadPoolExecutor, "_counter", overlay.counter("pools", 0))
         # The set of its threads, which it joins in the set's order.
         overlay.replace(pool, "set", OrderedSet)
+        # The first time that a logger is asked for a level it looks under a lock, and keeps it: so
+        # it would be in the first run of a process only.
+        overlay.module("logging").root.manager._clear_cache()
