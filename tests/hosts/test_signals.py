@@ -469,3 +469,112 @@ def test_a_signal_to_a_thread_goes_to_its_process(logged):
         it.note(process.exitcode)
 
     assert it.log == [(0.0, -15)]
+
+
+# -------------------------------------------------------------------------------- timers
+
+
+def test_each_process_has_an_interval_timer_of_its_own(logged):
+    def main(it, name, first, interval):
+        def ring(number, _):
+            it.note(name, signal.Signals(number).name)
+
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, first, interval)
+        time.sleep(2)
+        it.note(name, *signal.getitimer(signal.ITIMER_REAL))
+        time.sleep(1.2)
+
+    with logged() as it:
+        host = it.sim.host("a")
+        host.start(main, it, "one", 1.5, 0)
+        host.start(main, it, "other", 1, 1.25)
+        time.sleep(1)
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        time.sleep(9)
+
+    # They ring no more when their processes have ended.
+    assert it.log == [
+        (1.0, "other", "SIGALRM"),
+        (1.5, "one", "SIGALRM"),
+        (2.0, "one", 0.0, 0.0),
+        (2.0, "other", 0.25, 1.25),
+        (2.25, "other", "SIGALRM"),
+    ]
+
+
+def test_an_alarm_that_nobody_handles_ends_its_process_and_no_other(logged):
+    with logged() as it:
+        host = it.sim.host("a")
+
+        def main():
+            threading.Thread(target=time.sleep, args=(99,)).start()
+            signal.alarm(2)
+            time.sleep(99)
+
+        def deaf():
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)
+            signal.alarm(1)
+            time.sleep(5)
+
+        ended, going_on = host.start(main), host.start(deaf)
+        ended.join()
+        it.note(ended.exitcode, going_on.state)
+        going_on.join()
+        it.note(going_on.exitcode)
+
+    assert it.log == [(2.0, -signal.SIGALRM, "running"), (5.0, 0)]
+
+
+def test_an_alarm_of_a_process_that_stands_still_is_late(logged):
+    def main(it):
+        signal.signal(signal.SIGALRM, lambda *_: it.note("rings"))
+        signal.alarm(1)
+        time.sleep(9)
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(0.5)
+        process.pause()
+        time.sleep(3)
+        process.resume()
+        process.join()
+
+    assert it.log == [(3.5, "rings")]
+
+
+def test_a_process_pauses_until_one_of_its_handlers_was_called(logged):
+    def main(it):
+        signal.signal(signal.SIGUSR1, lambda *_: it.note("handled"))
+        signal.pause()
+        it.note("goes on")
+        signal.signal(signal.SIGALRM, lambda *_: it.note("rings"))
+        signal.alarm(2)
+        signal.pause()
+        it.note("goes on")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(1)
+        # It is not handled.
+        process.send_signal(signal.SIGCONT)
+        time.sleep(1)
+        process.send_signal(signal.SIGUSR1)
+        process.join()
+
+    assert it.log == [(2.0, "handled"), (2.0, "goes on"), (4.0, "rings"), (4.0, "goes on")]
+
+
+def test_a_limit_tells_of_the_timers_of_processes():
+    def main():
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 1, 1)
+        threading.Event().wait()
+
+    with (
+        pytest.raises(simclock.LimitReached, match=r"armed at test_signals\.py:") as told,
+        simclock.Simulation(max_time=30) as sim,
+    ):
+        sim.host("a").start(main).join()
+
+    assert "only a timer runs: this looks like a deadlock" in str(told.value)

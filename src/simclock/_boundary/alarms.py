@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simclock._boundary import _native, signals
+from simclock._boundary import _native, posting, signals
 from simclock._boundary.active import kernel
 from simclock._boundary.gates import Gate
 from simclock._boundary.outside import living_children
@@ -20,6 +20,7 @@ from simclock._core.instants import MICROSECOND, SECOND, plain, to_ns
 from simclock._core.waits import Alarm
 
 if TYPE_CHECKING:
+    from simclock._core.groups import Group
     from simclock._core.kernel import Kernel
 
 _SIGALRM = int(signal.SIGALRM)
@@ -64,16 +65,24 @@ class PendingGate(_SignalWait):
 class HandledGate(_SignalWait):
     """The wait for a handler to be called, which only the main thread does."""
 
-    __slots__ = ("_before", "_is_main")
+    __slots__ = ("_before", "_group", "_is_main")
 
     def __init__(self) -> None:
         super().__init__()
-        self._before = signals.handled
+        self._group = kernel().group
+        self._before = self._handled()
         self._is_main = threading.get_ident() == threading.main_thread().ident
+
+    def _handled(self) -> int:
+        return signals.handled if self._group is None else self._group.context.handled
 
     def free(self) -> bool:
         """Return whether one was called since."""
-        return self._is_main and signals.handled != self._before
+        return self._is_main and self._handled() != self._before
+
+    def outside(self) -> str:
+        """Return the child processes; a simulated one has its signals from the simulation."""
+        return super().outside() if self._group is None else ""
 
 
 def _masks(path: Path, *names: str) -> int:
@@ -131,13 +140,15 @@ def _pause() -> None:
 class IntervalTimer(Alarm):
     """The timer that sends SIGALRM, once or again and again."""
 
-    __slots__ = ("interval_ns",)
+    __slots__ = ("group", "interval_ns")
 
     def __init__(self, simulation: Kernel, delay_ns: int, interval_ns: int) -> None:
         name = f"the timer of signal.setitimer or alarm, armed at {simulation.site()}"
         deadline_ns = simulation.world.now_ns + delay_ns
         super().__init__(name, deadline_ns, functools.partial(_ring, simulation, self))
         self.interval_ns = interval_ns
+        # The simulated process that has armed it.
+        self.group = simulation.group
 
 
 def _ring(simulation: Kernel, timer: IntervalTimer) -> None:
@@ -147,7 +158,9 @@ def _ring(simulation: Kernel, timer: IntervalTimer) -> None:
         timer.deadline_ns += timer.interval_ns
         simulation.scheduler.arm(timer)
     simulation.trace.add(simulation.world.now_ns, "", "mark", "SIGALRM")
-    if signals.is_deferring(_SIGALRM) and not _is_blocked_in_main_thread(_SIGALRM):
+    if timer.group is not None:
+        posting.post(simulation, timer.group, _SIGALRM)
+    elif signals.is_deferring(_SIGALRM) and not _is_blocked_in_main_thread(_SIGALRM):
         # As if it had come just now, whichever thread the system would have chosen for it.
         _native.defer(_SIGALRM)
     else:
@@ -160,19 +173,25 @@ def _is_blocked_in_main_thread(signum: int) -> bool:
 
 def _state(simulation: Kernel) -> tuple[int, int]:
     """Return how long the timer still runs and what its interval is, in nanoseconds."""
-    timer = simulation.itimer
+    timer = _whose(simulation).itimer
     if not isinstance(timer, IntervalTimer) or not timer.armed:
         return 0, 0
     return max(timer.deadline_ns - simulation.world.now_ns, MICROSECOND), timer.interval_ns
 
 
 def _arm(simulation: Kernel, delay_ns: int, interval_ns: int) -> None:
-    if simulation.itimer is not None:
-        simulation.scheduler.disarm(simulation.itimer)
-        simulation.itimer = None
+    mine = _whose(simulation)
+    if mine.itimer is not None:
+        simulation.scheduler.disarm(mine.itimer)
+        mine.itimer = None
     if delay_ns:
-        simulation.itimer = IntervalTimer(simulation, delay_ns, interval_ns)
-        simulation.scheduler.arm(simulation.itimer)
+        mine.itimer = IntervalTimer(simulation, delay_ns, interval_ns)
+        simulation.scheduler.arm(mine.itimer)
+
+
+def _whose(simulation: Kernel) -> Kernel | Group:
+    """Return what has the timer of the current process."""
+    return simulation if simulation.group is None else simulation.group
 
 
 def _timeval_ns(seconds: float) -> int:

@@ -34,6 +34,7 @@ class Context:
         own: What is to be in place while it runs: attributes of objects that all processes use.
         descriptors: Those that its threads have opened.
         handlers: Its signal handlers, by number.
+        handled: How many calls of one have ended.
         wakeup: The descriptor that is told of each signal, or -1.
         databases: Its connections to SQLite databases, by address: what SQLite has for each.
         at_exit: What it has given to ``atexit``.
@@ -46,6 +47,7 @@ class Context:
         self._has_main = self._has_multiprocessing = False
         self.descriptors: set[int] = set()
         self.handlers: dict[int, Any] = {}
+        self.handled = 0
         self.wakeup = -1
         self.databases: dict[int, int] = {}
         self.at_exit: list[Callable[[], object]] = []

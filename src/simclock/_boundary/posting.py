@@ -55,6 +55,18 @@ def send(simulation: Kernel, group: Group, signum: int) -> None:
             stopping.deliver(simulation, group)
 
 
+def post(simulation: Kernel, group: Group, signum: int) -> None:
+    """Let a simulated process have a signal at its next wait or checkpoint: from a timer."""
+    handler = group.context.handlers.get(signum, default(signum))
+    if handler == signal.SIG_IGN:
+        return
+    what = functools.partial(_handle, group, signum, handler)
+    if handler == signal.SIG_DFL:
+        what = functools.partial(_native.call_kernel, _act_by_default, simulation, group, signum)
+    group.pending.append(what)
+    stopping.wake(simulation, group)
+
+
 def default(signum: int) -> Any:
     """Return the handler that Python begins with."""
     return signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
@@ -70,7 +82,10 @@ def _act_by_default(simulation: Kernel, group: Group, signum: int) -> None:
 def _handle(group: Group, signum: int, handler: Any) -> None:
     if group.context.wakeup >= 0:
         os.write(group.context.wakeup, bytes([signum]))
-    handler(signum, _frame())
+    try:
+        handler(signum, _frame())
+    finally:
+        group.context.handled += 1
 
 
 def _frame() -> FrameType | None:

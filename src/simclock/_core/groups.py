@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simclock._core.threads import SimThread
-    from simclock._core.waits import Wait
+    from simclock._core.waits import Alarm, Wait
 
 
 class Group:
@@ -33,6 +33,7 @@ class Group:
         pending: What its main thread has to call at its next wait or checkpoint: its signals.
         exitcode: What it ended with: 0 or more as it said, less than 0 by a signal; None before.
         at_end: What is to be called when it has ended, in the kernel.
+        itimer: Its interval timer, once one was armed.
         context: What the boundary keeps for it.
     """
 
@@ -52,6 +53,7 @@ class Group:
         self.pending: deque[Callable[[], None]] = deque()
         self.exitcode: int | None = None
         self.at_end: list[Callable[[], None]] = []
+        self.itimer: Alarm | None = None
         self.context: Any = None
 
     def enters(self, thread: SimThread) -> None:

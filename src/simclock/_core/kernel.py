@@ -95,7 +95,7 @@ class Kernel:
 
     # What is to hold at each step, if somebody has said so.
     watch: Watch | None = None
-    # The process' interval timer, once one was armed.
+    # The real process' interval timer, once one was armed.
     itimer: Alarm | None = None
     # The simulated process whose environment and clocks are in place.
     group: Group | None = None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from simclock._core.kernel import Kernel
     from simclock._core.threads import SimThread
-    from simclock._core.waits import Wait
+    from simclock._core.waits import Alarm, Wait
 
 PACKAGE = str(Path(__file__).parent.parent)
 STACK_LINES = 6
@@ -131,11 +131,17 @@ def limit(kernel: Kernel, reached: str, option: str) -> str:
     lines = [f"limit reached: {reached}, at {_instant(kernel)}"]
     lines += _looks_like_a_deadlock(kernel)
     lines += _blocked(kernel, kernel.living.values())
-    if kernel.itimer is not None and kernel.itimer.armed:
-        due_ns = kernel.itimer.deadline_ns - kernel.origin_ns
-        lines.append(f"  {kernel.itimer.name}, due at {_relative(due_ns)}")
+    for timer in _armed(kernel):
+        due_ns = timer.deadline_ns - kernel.origin_ns
+        lines.append(f"  {timer.name}, due at {_relative(due_ns)}")
     lines.append(f"end what keeps the clock going, or raise {option}")
     return "\n".join(lines)
+
+
+def _armed(kernel: Kernel) -> list[Alarm]:
+    """Return the interval timers that have yet to ring, those of simulated processes too."""
+    timers = [kernel.itimer, *(group.itimer for group in kernel.groups.values())]
+    return [timer for timer in timers if timer is not None and timer.armed]
 
 
 def _looks_like_a_deadlock(kernel: Kernel) -> list[str]:
@@ -148,7 +154,7 @@ def _looks_like_a_deadlock(kernel: Kernel) -> list[str]:
     if any(owner in running for owner in _owners(root)):
         return []
     names = [thread.name for thread in running]
-    if kernel.itimer is not None and kernel.itimer.armed:
+    if _armed(kernel):
         names.append("a timer")
     if len(names) > NAMES:
         names[NAMES:] = [f"{len(names) - NAMES} more"]

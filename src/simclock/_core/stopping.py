@@ -175,6 +175,8 @@ def end(kernel: Kernel, group: Group) -> None:
 
 def _tell_of_end(kernel: Kernel, group: Group) -> None:
     group.ended = True
+    if group.itimer is not None:
+        kernel.scheduler.disarm(group.itimer)
     kernel.port.let_go(group)
     kernel.hint(id(group))
     at_end, group.at_end = group.at_end, []
