@@ -113,6 +113,26 @@ def test_the_swarm_of_the_run_is_in_the_report():
         assert f"  {line}" in str(report).splitlines()
 
 
+def test_faults_that_a_failure_does_not_need_are_said_to_be_so():
+    def always():
+        buggify("one", enabled=1)
+        buggify("other", enabled=1)
+        raise KeyError
+
+    unneeded = [
+        simclock.explore(always, strategy="random", seed=seed).failure.faults for seed in range(20)
+    ]
+
+    assert set(unneeded) == {"", "no fault is needed"}
+
+
+def test_nothing_is_marked_where_the_cause_is_a_fault():
+    failure = simclock.explore(loses_what_it_has_acknowledged).failure
+
+    assert "the run that fails; lines are of test_finding.py\n" in failure.story
+    assert "*" not in failure.story
+
+
 def test_two_faults_are_needed_and_named():
     def scenario():
         first = buggify("one", enabled=1)

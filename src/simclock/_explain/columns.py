@@ -149,6 +149,7 @@ class _Style:
         shown = {row.moment.who for row in rows if row.moment.place}
         self._columns = [each for each in names if each in shown]
         self._names = names
+        self._legend = "; * marks the likely cause" if marked else ""
         # The file that matters most is not named with each line.
         places = [row.moment.place for row in marked or rows if row.moment.place]
         self._file = collections.Counter(place.file for place in places).most_common(1)[0][0]
@@ -160,7 +161,7 @@ class _Style:
         """Return the lines above the table."""
         names = [self._names[each] for each in self._columns]
         return [
-            f"the run that fails; lines are of {short(self._file)}; * marks the likely cause",
+            f"the run that fails; lines are of {short(self._file)}{self._legend}",
             self._row("step", "time", ["thread"] if self._is_wide else names),
         ]
 

@@ -245,14 +245,15 @@ def _shrunk(found: Played, failed: Played, runs: int) -> str:
 
 def _faults(found: Played, failed: Played) -> str:
     """Return the faults of a run that failed, as a plan, and how it came to have them."""
+    if not failed.faults.plan:
+        return "no fault is needed" if found.faults.plan else ""
     lines = []
     if found.faults.swarm:
         lines.append(f"faults of the run as it was found: {found.faults.swarm}")
     if found.faults.sites:
         sites = (f"{name} {each.state}" for name, each in found.faults.sites.items())
         lines.append(f"sites of the run as it was found: {', '.join(sites)}")
-    if failed.faults.plan:
-        lines += [HEADING, *(f"  {each}" for each in failed.faults.plan)]
+    lines += [HEADING, *(f"  {each}" for each in failed.faults.plan)]
     return "\n".join(lines)
 
 

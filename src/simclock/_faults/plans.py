@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -172,7 +173,7 @@ class FaultPlan(Sequence[Fault]):
     def parse(cls, text: str) -> FaultPlan:
         """Return the plan that *text* says: a fault on each line; # begins a remark.
 
-        Of a report, what follows the line ``faults, as a plan:``.
+        Of a report, what follows the line ``faults, as a plan:``, as far as it is faults.
 
         Raises:
             ValueError: A line says no fault. It is named.
@@ -180,9 +181,11 @@ class FaultPlan(Sequence[Fault]):
         if not isinstance(text, str):
             raise TypeError(f"this is no text: {text!r}\ngive a fault on each line, as {FORM!r}")
         lines = [line.strip() for line in text.splitlines()]
-        begin = lines.index(HEADING) + 1 if HEADING in lines else 0
+        if HEADING in lines:
+            begin = lines.index(HEADING) + 1
+            lines = list(itertools.takewhile(lambda line: line.startswith("at "), lines[begin:]))
         found = []
-        for number, line in enumerate(lines[begin:], begin + 1):
+        for number, line in enumerate(lines, 1):
             if line and not line.startswith("#"):
                 try:
                     found.append(Fault.parse(line))
