@@ -124,7 +124,9 @@ def test_each_bug_is_found_shrunk_and_repeated(bug):
 
     assert failure is not None, str(report)
     assert failure.reproduced == failure.repetitions == 10, failure.difference
-    assert [fault.what for fault in plan_of(failure)] in ([kind], [kind, kind]), str(report)
+    # Few, and all of one kind: how many it is stuck at depends on the schedule that was found.
+    kinds = [fault.what for fault in plan_of(failure)]
+    assert kinds in ([kind] * number for number in (1, 2, 3)), str(report)
     for _ in range(2):
         with pytest.raises(type(failure.error)) as caught:
             simclock.replay(scenario, failure.token)
