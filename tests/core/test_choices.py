@@ -639,3 +639,13 @@ def test_a_busy_wait_ends_where_readings_are_chosen_too(bench):
     # 2 us, 4 us, up to 1 ms each.
     assert readings == 1000 + 18 * 101
     assert b.kernel.world.reads_left == 0
+
+
+# ------------------------------------------------------------------------------ in words
+
+
+def test_a_choice_is_said_in_the_words_of_its_point_or_by_its_number():
+    assert ChoicePoint(EVENTS, 3).said(2) == "events: number 3 of 3 comes first"
+    assert (
+        ChoicePoint("site: disk.full", 2, words=("disk.full fires",)).said(1) == "disk.full fires"
+    )

@@ -237,6 +237,15 @@ def test_runs_that_have_the_same_lines():
     assert lines[-1] == "it passes without the choice at step 0"
 
 
+def test_a_run_that_passes_with_more_choices():
+    choice = Moment(0, 10**12, "1", None, "one runs before two", (), "deviation")
+    passed = Narrative([choice], {"1": "one"})
+
+    lines = story(Narrative([], {"1": "one"}), passed, ValueError()).lines
+
+    assert lines[-1] == "it passes with other choices"
+
+
 # ------------------------------------------------------------------ the table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _signal
+import _thread
 import asyncio
 import atexit
 import os
@@ -456,6 +457,27 @@ def test_what_comes_while_a_handler_waits_is_there_after_it(logged):
         process.join()
 
     assert it.log == [(5.0, True)]
+
+
+def test_a_process_interrupts_itself_and_goes_on_where_it_handles_that(logged):
+    def main(it):
+        signal.signal(signal.SIGUSR1, lambda *_: it.note("handled"))
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        time.sleep(1)
+        try:
+            _thread.interrupt_main()
+            time.sleep(1)
+        except KeyboardInterrupt:
+            it.note("interrupted")
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _thread.interrupt_main(signal.SIGINT)
+        time.sleep(1)
+
+    with logged() as it:
+        it.sim.host("a").start(main, it).join()
+        it.note("over")
+
+    assert it.log == [(0.0, "handled"), (1.0, "interrupted"), (2.0, "over")]
 
 
 def test_a_signal_to_a_thread_goes_to_its_process(logged):

@@ -132,7 +132,8 @@ def test_under_a_partition_each_is_lost_also_what_was_under_way(logged):
     assert logged(cut) == [(0.015, 0), (0.045, 3), (0.055, 4)]
 
 
-def test_the_reply_finds_its_way(logged):
+@pytest.mark.parametrize(("traits", "instant"), [({}, 0.0), ({"latency": 0.5}, 1.0)])
+def test_the_reply_finds_its_way(logged, traits, instant):
     def echo():
         with udp() as sock:
             sock.bind(("", 9999))
@@ -146,12 +147,13 @@ def test_the_reply_finds_its_way(logged):
             log((data, host, port))
 
     def both(sim, log):
-        sim.network.set(latency=0.5)
+        if traits:
+            sim.network.set(**traits)
         b = sim.host("b").start(echo)
         sim.host("a").start(ask, log).join()
         b.join()
 
-    assert logged(both) == [(1.0, (b"HELLO", "127.1.0.1", 9999))]
+    assert logged(both) == [(instant, (b"HELLO", "127.1.0.1", 9999))]
 
 
 def test_errors_are_those_of_the_original(logged, outcome):

@@ -102,10 +102,9 @@ def _identity(fd: int) -> tuple[int, int] | None:
 
 
 def _of_objects() -> set[int]:
-    kinds: tuple[type, ...] = (socket.SocketType, io.FileIO)
-    connection = sys.modules.get("multiprocessing.connection")
-    if connection is not None:
-        kinds += (connection._ConnectionBase,)
+    connection: Any = sys.modules.get("multiprocessing.connection")
+    connections = (connection._ConnectionBase,) if connection else ()
+    kinds = (socket.SocketType, io.FileIO, *connections)
     files: Any = (each for each in gc.get_objects() if isinstance(each, kinds))
     return {each.fileno() for each in files if not getattr(each, "closed", False)}
 
