@@ -19,6 +19,7 @@ import os
 import random
 import re
 import signal
+import traceback
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from simclock._boundary.network import state as network
 from simclock._boundary.threads import FirstThread
 from simclock._core import stopping
 from simclock._core.instants import FARTHEST, FASTEST, SECOND, delta_to_ns, to_ns
-from simclock.errors import Unwind
+from simclock.errors import Stalled, Unwind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,13 +100,13 @@ class Host:
             kwargs: Keyword arguments.
 
         Raises:
-            TypeError: *function* cannot be called, or is a coroutine function, or *environ* is no
-                environment.
+            TypeError: *function* cannot be called, or is a coroutine function or a generator's, or
+                *environ* is no environment.
         """
         given: object = function
-        if not callable(given) or inspect.iscoroutinefunction(function):
+        if not callable(given) or _only_makes_something(function):
             raise TypeError(_cannot_run(function))
-        if environ is not None and not _is_text(environ):
+        if environ is not None and not _is_environment(environ):
             raise TypeError(
                 f"this is no environment: {environ!r}\n"
                 "names and values are text, such as environ={'PORT': '8000'}"
@@ -133,7 +134,13 @@ class Host:
         """Start again what was running when it was killed; kill it first if that was not done.
 
         What is left of old connections is reset.
+
+        Raises:
+            RuntimeError: The caller runs on it, and would be killed.
         """
+        group = self._kernel.group
+        if group is not None and group.host is self:
+            raise RuntimeError(_would_be_killed(self))
         self.kill()
         _in_kernel(self._kernel, network.boot, self._kernel, self)
         lost, self._lost = self._lost, []
@@ -322,7 +329,13 @@ class Process:
         _in_kernel(self._kernel, stopping.resume, self._kernel, self._known())
 
     def restart(self) -> None:
-        """Start it again, with a new pid and clocks that begin anew; kill it first if it runs."""
+        """Start it again, with a new pid and clocks that begin anew; kill it first if it runs.
+
+        Raises:
+            RuntimeError: It is the caller's own, who would be killed.
+        """
+        if self._kernel.group is self._group:
+            raise RuntimeError(_would_be_killed(self))
         self.kill()
         self.join()
         self._begin()
@@ -343,9 +356,10 @@ class Process:
 
     def _new_group(self) -> Group:
         simulation = self._kernel
+        context = Context(self._environ)
         parent = os.getpid() if simulation.group is None else simulation.group.number
         group = simulation.new_group(self.name, parent, self.host, self.host.new_skew_ns())
-        group.context = Context(self._environ)
+        group.context = context
         self._group = group
         return group
 
@@ -375,29 +389,77 @@ class Process:
 def _leave(group: Group, exitcode: int) -> None:
     """Let the process of the calling thread end as Python does: threads, ``atexit``, the rest."""
     simulation = kernels[-1]
+    _whatever_it_raises(functools.partial(_join_threads, simulation, group))
+    while group.context.at_exit:
+        _whatever_it_raises(group.context.at_exit.pop())
+    _native.call_kernel(stopping.finish, simulation, group, exitcode)
+
+
+def _join_threads(simulation: Kernel, group: Group) -> None:
     _native.call_kernel(simulation.port.retire, _others(simulation, group))
     for thread in _others(simulation, group):
         python_thread = thread.python_thread
         if python_thread is not None and not thread.daemon:
             python_thread.join()
-    while group.context.at_exit:
-        group.context.at_exit.pop()()
-    _native.call_kernel(stopping.finish, simulation, group, exitcode)
+
+
+def _whatever_it_raises(function: Callable[[], object]) -> None:
+    """Call *function* at the end of a process, which an error does not keep from it.
+
+    It may be one of a signal's handler, too.
+    """
+    try:
+        function()
+    except (Unwind, Stalled):
+        raise  # the simulation is over
+    except SystemExit:
+        pass
+    except BaseException:  # noqa: BLE001 - it is told, as Python does
+        traceback.print_exc()
 
 
 def _others(simulation: Kernel, group: Group) -> list[SimThread]:
     return [each for each in group.threads.values() if each is not simulation.current]
 
 
-def _is_text(environ: Any) -> bool:
-    items = environ.items() if isinstance(environ, Mapping) else [(environ, None)]
-    return all(isinstance(each, str) for item in items for each in item)
+def _only_makes_something(function: Any) -> bool:
+    """Return whether a call of *function* runs nothing: it is that of a coroutine or generator."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    kinds = (
+        inspect.iscoroutinefunction,
+        inspect.isgeneratorfunction,
+        inspect.isasyncgenfunction,
+    )
+    called = getattr(type(function), "__call__", None)  # noqa: B004 - its kind is asked
+    return any(kind(each) for kind in kinds for each in (function, called))
+
+
+def _is_environment(environ: Any) -> bool:
+    """Return whether the system would take *environ* for a process."""
+    if not isinstance(environ, Mapping):
+        return False
+    texts = [each for item in environ.items() for each in item]
+    if not all(isinstance(each, str) and "\0" not in each for each in texts):
+        return False
+    try:
+        os.fsencode("".join(texts))
+    except UnicodeEncodeError:
+        return False
+    return all(name and "=" not in name for name in environ)
 
 
 def _cannot_run(given: object) -> str:
     return (
         f"a process cannot run this: {given!r}\n"
         "give a function and its arguments, such as host.start(lambda: asyncio.run(main()))"
+    )
+
+
+def _would_be_killed(subject: object) -> str:
+    return (
+        f"this would kill its caller, who starts nothing then: the restart of {subject!r}\n"
+        "call it from the test, or from a process on another host"
     )
 
 

@@ -427,6 +427,8 @@ def fault_plans(
     _check_seconds("lasting", lasting, least=0.001)
     if type(most) is not int or most < 0:
         raise ValueError(f"most is no number of faults: {most!r}\ngive a whole one, from 0 on")
+    for name in names:
+        Fault(0, "fire" if chosen == ["fire"] else "kill", name)  # raises what is wrong with it
     # In milliseconds, so that a plan can be read.
     instants = st.integers(0, round(duration * 1000)).map(_seconds)
     spans = st.integers(1, round(lasting * 1000)).map(_seconds)
@@ -456,16 +458,21 @@ _NUMBERS: dict[str, list[float | None]] = {
 
 def _names(given: Iterable[str], what: str) -> list[str]:
     """Return the names in *given*, which is an argument *what*."""
-    names = [given] if isinstance(given, str) else list(given)
-    if isinstance(given, str) or not all(isinstance(name, str) for name in names):
+    alone = isinstance(given, str) or not hasattr(given, "__iter__")
+    names: list[str] = [str(given)] if alone else list(given)
+    if alone or not all(isinstance(name, str) for name in names):
         raise TypeError(
             f"{what} are no names: {given!r}\ngive a list of them, as {[*map(str, names)]}"
         )
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{what} have {name!r} twice: {names!r}\nname each once")
     return names
 
 
 def _check_seconds(name: str, value: Any, least: float) -> None:
-    if not isinstance(value, (int, float)) or not least <= value <= LATEST:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not least <= value <= LATEST:
         raise ValueError(
             f"{name} is no number of virtual seconds from {least:g} to {LATEST:g}: {value!r}\n"
             f"give it as {name}=5.0"

@@ -116,6 +116,10 @@ def test_a_schedule_may_have_faults():
         ((["a"], ["reset"]), "a fault between hosts needs two: ['a']\nname another one"),
         (("db",), "hosts are no names: 'db'\ngive a list of them, as ['db']"),
         (([3],), "hosts are no names: [3]\ngive a list of them, as ['3']"),
+        ((None,), "hosts are no names: None\ngive a list of them, as ['None']"),
+        ((["a", "b", "a"],), "hosts have 'a' twice: ['a', 'b', 'a']\nname each once"),
+        ((["a,b"],), "a kill hits one host or process; write a line for each: at=0"),
+        ((["a "], ["fire"]), "the target has words that mean something else in a plan: at=0"),
         ((["a"], "kill"), "kinds are no names: 'kill'\ngive a list of them, as ['kill']"),
     ],
 )
@@ -130,6 +134,7 @@ def test_errors(arguments, error):
     ("options", "error"),
     [
         ({"duration": "3"}, "duration is no number of virtual seconds from 0 to 3e+09: '3'\n"),
+        ({"duration": True}, "duration is no number of virtual seconds from 0 to 3e+09: True\n"),
         ({"duration": -1}, "duration is no number of virtual seconds from 0 to 3e+09: -1\n"),
         ({"lasting": 0}, "lasting is no number of virtual seconds from 0.001 to 3e+09: 0\n"),
         ({"most": 1.5}, "most is no number of faults: 1.5\ngive a whole one, from 0 on"),

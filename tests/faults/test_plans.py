@@ -100,7 +100,7 @@ def test_any_fault_that_there_is_can_be_written_and_read(at, lasts, by, target):
         ("kill a", "line 1 of the plan: this is no fault: 'kill a'"),
         ("at 1.2.3 s kill a", "line 1 of the plan: a number is wrong: 'at 1.2.3 s kill a'"),
         ("at -1 s kill a", "line 1 of the plan: the instant is no number from 0 to 3e+09:"),
-        ("at 1 s kill a for 0 s", "line 1 of the plan: it has to last a nanosecond at least:"),
+        ("at 1 s kill a for 0 s", "line 1 of the plan: it has to last a nanosecond at least and"),
         ("at 1 s kill a by 3", "line 1 of the plan: a kill has no number:"),
         ("at 1 s skew a", "line 1 of the plan: it needs a number, the seconds by which the wall"),
         ("at 1 s reset a | b for 1 s", "line 1 of the plan: a reset does not last:"),
@@ -111,6 +111,12 @@ def test_any_fault_that_there_is_can_be_written_and_read(at, lasts, by, target):
         ("at 1 s kill a, b", "line 1 of the plan: a kill hits one host or process; write a line"),
         ("at 1 s partition a | b, a", "line 1 of the plan: a host is named twice:"),
         ("at 1 s drift a by -5", "line 1 of the plan: it may be 0.5 at most:"),
+        (
+            "at 1 s kill a for 1e300 s",
+            "line 1 of the plan: it has to last a nanosecond at least and",
+        ),
+        ("at 1 s slow a | b by 1e10", "line 1 of the plan: it may be 3e+09 at most:"),
+        ("at 1 s partition a, , b, | c", "line 1 of the plan: a partition is between two groups"),
         ("at 1 s skew a by 2e9", "line 1 of the plan: it may be 1e+09 at most:"),
         ("at 1 s fire a way 0", "line 1 of the plan: the ways are counted from 1 on:"),
     ],
@@ -155,8 +161,26 @@ def test_the_plan_in_a_report_is_read_without_what_is_around_it():
       at 2 s pause b
     again: simclock.replay(scenario, 's1')
     """
+    plan = "at 1 s kill a for 0.5 s\nat 2 s pause b"
 
-    assert str(FaultPlan.parse(report)) == "at 1 s kill a for 0.5 s\nat 2 s pause b"
+    assert str(FaultPlan.parse(report)) == plan
+    assert str(FaultPlan.parse(report.replace("      at 2", "\n    # here\nE      at 2"))) == plan
+    marked = "\n".join(f"E   {line}" for line in report.splitlines())
+    assert str(FaultPlan.parse(marked)) == plan
+    with pytest.raises(ValueError, match="line 4 of the plan: unknown fault 'explode'"):
+        FaultPlan.parse(report.replace("kill a", "explode a"))
+
+
+def test_a_site_may_have_any_name():
+    fault = Fault(1, "fire", "load, save, load")
+
+    assert FaultPlan.parse(str(fault)) == FaultPlan([fault])
+
+
+@pytest.mark.parametrize("what", ["skew", "kill"])
+def test_a_number_that_is_none(what):
+    with pytest.raises(ValueError, match=r"it needs a number|a kill has no number"):
+        Fault(1, what, "a", by="x")
 
 
 def test_a_plan_is_read_from_a_text():

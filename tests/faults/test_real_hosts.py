@@ -145,10 +145,21 @@ def test_a_process_has_no_wall_clock_of_its_own(kind):
     assert str(of_plan.value).endswith(said)
 
 
+def test_what_is_between_hosts_is_none_of_a_process():
+    with simclock.Simulation() as sim:
+        process = sim.host("a").start(time.sleep, 100)
+        sim.host("b")
+        with pytest.raises(ValueError, match="'a/sleep' is a process\ngive its host"):
+            sim.faults.follow("at 1 s partition a/sleep | b")
+        with pytest.raises(TypeError, match="slow: 'a/sleep' is a process\ngive its host"):
+            sim.faults.phase(slow=[process, sim.host("b")])
+        process.kill()
+
+
 def test_a_name_that_no_plan_can_have_is_refused():
     with simclock.Simulation() as sim:
         process = sim.host("db-1").start(time.sleep, 100, name="a, b")
-        with pytest.raises(ValueError, match="a plan cannot name 'db-1/a, b'\ngive a name without"):
+        with pytest.raises(ValueError, match="a plan cannot name 'db-1/a, b'\ngive a name of"):
             sim.faults.phase(kill=[process])
         process.kill()
 

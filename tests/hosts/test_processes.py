@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import functools
 import os
 import platform
 import socket
@@ -273,10 +274,20 @@ async def coroutine_function():
     pass
 
 
+class Async:
+    async def __call__(self):
+        pass
+
+
+def generator_function():
+    yield
+
+
 def test_what_cannot_be_started():
     made = coroutine_function()
     with simclock.Simulation() as sim:
-        for given in (made, coroutine_function):
+        called = functools.partial(Async(), 1)
+        for given in (made, coroutine_function, called, Async(), generator_function):
             with pytest.raises(TypeError, match=r"cannot run this") as told:
                 sim.host("a").start(given)
             assert str(told.value).endswith("such as host.start(lambda: asyncio.run(main()))")
@@ -299,7 +310,9 @@ def test_a_coroutine_that_nobody_runs_is_the_error_of_its_process(monkeypatch):
     assert told[0].startswith("a process cannot run this: <coroutine object coroutine_function")
 
 
-@pytest.mark.parametrize("environ", [{"A": 1}, {1: "A"}, "A=1", 3])
+@pytest.mark.parametrize(
+    "environ", [{"A": 1}, {1: "A"}, "A=1", 3, {"A=B": "C"}, {"": "A"}, {"A": "\0"}, {"A": "\ud800"}]
+)
 def test_an_environment_is_text(environ):
     with simclock.Simulation() as sim:
         with pytest.raises(
@@ -308,6 +321,19 @@ def test_an_environment_is_text(environ):
             sim.host("a").start(time.sleep, 1, environ=environ)
         sim.sleep(1)
         assert sim.host("a").processes == []
+
+
+@pytest.mark.parametrize("what", ["host", "process"])
+def test_nobody_restarts_himself(what):
+    def main():
+        with pytest.raises(RuntimeError, match="this would kill its caller, who starts nothing"):
+            (host if what == "host" else host.processes[0]).restart()
+
+    with simclock.Simulation() as sim:
+        host = sim.host("a")
+        process = host.start(main)
+        process.join()
+        assert process.exitcode == 0
 
 
 def test_signal_0_only_asks():

@@ -480,3 +480,20 @@ def test_the_first_run_of_a_process_is_like_all_others():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines() == ["True True", "None"]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="policies are deprecated")
+@pytest.mark.parametrize("is_set", [False, True])
+def test_a_policy_that_is_set_inside_is_gone_with_the_simulation(monkeypatch, is_set):
+    kind = type(asyncio.get_event_loop_policy())
+    before = kind() if is_set else None
+    monkeypatch.setattr(asyncio.events, "_event_loop_policy", before)
+
+    with Simulation():
+        inside = asyncio.get_event_loop_policy()
+        assert inside is before or not is_set
+        other = kind()
+        asyncio.set_event_loop_policy(other)
+        assert asyncio.get_event_loop_policy() is other
+
+    assert asyncio.events._event_loop_policy is before

@@ -656,3 +656,41 @@ def test_what_happens_to_a_host_happens_to_children_of_its_processes(modelled, c
     modelled(program)
 
     assert counted == [(0.0, 50), (1.0, 51), (2.0, 52), *more]
+
+
+# --------------------------------------------------------------------------------- signals
+
+
+def waits_for_a_thread():
+    threading.Thread(target=time.sleep, args=(9,)).start()
+
+
+def test_an_interrupt_at_the_end_of_a_process_ends_it(modelled, capsys):
+    def program():
+        process = multiprocessing.Process(target=waits_for_a_thread)
+        process.start()
+        time.sleep(1)
+        os.kill(process.pid, signal.SIGINT)
+        process.join()
+        return process.exitcode, simclock.active().elapsed
+
+    assert modelled(program)[0] == (1, 1.0)
+    assert "KeyboardInterrupt" in capsys.readouterr().err
+
+
+rung = []
+
+
+def rings():
+    signal.signal(signal.SIGALRM, lambda *_: rung.append(simclock.active().elapsed))
+    signal.setitimer(signal.ITIMER_REAL, 1, 1)
+    signal.pause()
+    time.sleep(1.5)
+
+
+def test_timers_of_processes_that_are_left_at_the_end_ring(modelled):
+    rung.clear()
+
+    modelled(lambda: multiprocessing.Process(target=rings).start())
+
+    assert rung == [1.0, 2.0]

@@ -152,14 +152,14 @@ class IntervalTimer(Alarm):
 
 
 def _ring(simulation: Kernel, timer: IntervalTimer) -> None:
-    if simulation.ending:
+    if simulation.ending and timer.group is None:
         return  # who armed it has gone, and its handler perhaps with it
     if timer.interval_ns:
         timer.deadline_ns += timer.interval_ns
         simulation.scheduler.arm(timer)
     simulation.trace.add(simulation.world.now_ns, "", "mark", "SIGALRM")
     if timer.group is not None:
-        posting.post(simulation, timer.group, _SIGALRM)
+        posting.send(simulation, timer.group, _SIGALRM, later=True)
     elif signals.is_deferring(_SIGALRM) and not _is_blocked_in_main_thread(_SIGALRM):
         # As if it had come just now, whichever thread the system would have chosen for it.
         _native.defer(_SIGALRM)

@@ -39,32 +39,34 @@ _WRONG_THREAD = "signal only works in main thread of the main interpreter"
 _WRONG_HANDLER = "signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable object"
 
 
-def send(simulation: Kernel, group: Group, signum: int) -> None:
-    """Send a signal to a simulated process, as ``os.kill`` does."""
+def send(simulation: Kernel, group: Group, signum: int, *, later: bool = False) -> None:
+    """Send a signal to a simulated process, as ``os.kill`` does.
+
+    Args:
+        simulation: The innermost.
+        group: The process.
+        signum: The signal.
+        later: Whether nothing is to happen before its main thread's next wait or checkpoint: for
+            callers that are no thread, such as timers.
+    """
     if group.ended or not signum:
         return
     if signum == signal.SIGCONT:
         stopping.resume(simulation, group)
-    handler = group.context.handlers.get(signum, default(signum))
-    if signum == signal.SIGKILL or handler == signal.SIG_DFL:
+    handler = _handler(group, signum)
+    if handler == signal.SIG_DFL and not later:
         _act_by_default(simulation, group, signum)
-    elif handler != signal.SIG_IGN:
-        group.pending.append(functools.partial(_handle, group, signum, handler))
+    elif handler != signal.SIG_IGN and not group.doomed:
+        group.pending[signum] = functools.partial(_deliver, simulation, group, signum)
         stopping.wake(simulation, group)
-        if group.main is simulation.current:
+        if group.main is simulation.current and not later:
             stopping.deliver(simulation, group)
 
 
-def post(simulation: Kernel, group: Group, signum: int) -> None:
-    """Let a simulated process have a signal at its next wait or checkpoint: from a timer."""
-    handler = group.context.handlers.get(signum, default(signum))
-    if handler == signal.SIG_IGN:
-        return
-    what = functools.partial(_handle, group, signum, handler)
-    if handler == signal.SIG_DFL:
-        what = functools.partial(_native.call_kernel, _act_by_default, simulation, group, signum)
-    group.pending.append(what)
-    stopping.wake(simulation, group)
+def _handler(group: Group, signum: int) -> Any:
+    if signum == signal.SIGKILL:
+        return signal.SIG_DFL
+    return group.context.handlers.get(signum, default(signum))
 
 
 def default(signum: int) -> Any:
@@ -79,13 +81,27 @@ def _act_by_default(simulation: Kernel, group: Group, signum: int) -> None:
         stopping.kill(simulation, group, -signum, owns_shared)
 
 
-def _handle(group: Group, signum: int, handler: Any) -> None:
-    if group.context.wakeup >= 0:
-        os.write(group.context.wakeup, bytes([signum]))
+def _deliver(simulation: Kernel, group: Group, signum: int) -> None:
+    """In the main thread of *group*, do what is to be done about a signal by now."""
+    handler = _handler(group, signum)
+    if handler == signal.SIG_DFL:
+        _native.call_kernel(_act_by_default, simulation, group, signum)
+    elif handler != signal.SIG_IGN:
+        if group.context.wakeup >= 0:
+            _wake_up(group.context.wakeup, signum)
+        try:
+            handler(signum, _frame())
+        finally:
+            group.context.handled += 1
+
+
+def _wake_up(fd: int, signum: int) -> None:
     try:
-        handler(signum, _frame())
-    finally:
-        group.context.handled += 1
+        os.write(fd, bytes([signum]))
+    except BlockingIOError:
+        pass  # whoever reads it has enough to read
+    except OSError as error:
+        sys.stderr.write(f"the wakeup descriptor cannot be told of a signal: {error}\n")
 
 
 def _frame() -> FrameType | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ class Group:
         ended: Whether it has come to its end, however.
         stopped: Its threads that stand still, each with the wait that it is in, or None.
         doomed: Those for which its kill is put off: they own a lock that other processes use.
-        pending: What its main thread has to call at its next wait or checkpoint: its signals.
+        pending: What its main thread has to call at its next wait or checkpoint, by number: its
+            signals, each of which is there once, however often it has come.
         exitcode: What it ended with: 0 or more as it said, less than 0 by a signal; None before.
         at_end: What is to be called when it has ended, in the kernel.
         itimer: Its interval timer, once one was armed.
@@ -50,7 +50,7 @@ class Group:
         self.awaited = self.paused = self.ended = False
         self.stopped: dict[SimThread, Wait | None] = {}
         self.doomed: set[SimThread] = set()
-        self.pending: deque[Callable[[], None]] = deque()
+        self.pending: dict[int, Callable[[], None]] = {}
         self.exitcode: int | None = None
         self.at_end: list[Callable[[], None]] = []
         self.itimer: Alarm | None = None

@@ -24,6 +24,7 @@ LAST_NS = 3_000_000_000 * SECOND
 FARTHEST = 1e9
 FASTEST = 0.5
 
+
 # Less than this is what float arithmetic leaves: 0.067 * 1e9 is more than 67,000,000, and so is
 # a deadline minus a reading of the clock. It keeps whole nanoseconds whole for about 12 days.
 NOISE_NS = 0.25

@@ -58,13 +58,19 @@ def kill(kernel: Kernel, group: Group, exitcode: int, shared: Callable[[SimThrea
     """
     if not (group.ended or group.doomed):
         group.exitcode = exitcode
-        group.pending.clear()
+        _forget_signals(kernel, group)
         if not _is_put_off(kernel, group, shared):
             _cut_off(kernel, group)
     mine = kernel.current
     if mine.group is group and not mine.killed and not shared(mine):
         bury(kernel, mine)  # who ends itself does not go on, whoever has to
         kernel.stand_aside(group)
+
+
+def _forget_signals(kernel: Kernel, group: Group) -> None:
+    group.pending.clear()
+    if group.itimer is not None:
+        kernel.scheduler.disarm(group.itimer)
 
 
 def _is_put_off(kernel: Kernel, group: Group, shared: Callable[[SimThread], bool]) -> bool:
@@ -124,7 +130,7 @@ def deliver(kernel: Kernel, group: Group) -> None:
         kernel.unlist(wait)
     try:
         while group.pending:
-            kernel.port.call_user(group.pending.popleft())
+            kernel.port.call_user(group.pending.pop(next(iter(group.pending))))
     finally:
         if wait is not None and not thread.killed:
             thread.wait = wait
@@ -159,7 +165,7 @@ def finish(kernel: Kernel, group: Group, exitcode: int) -> None:
     if group.ended or group.doomed:
         return
     group.exitcode = exitcode
-    group.pending.clear()
+    _forget_signals(kernel, group)
     for thread in list(group.threads.values()):
         if thread is not kernel.current:
             bury(kernel, thread)
@@ -175,8 +181,7 @@ def end(kernel: Kernel, group: Group) -> None:
 
 def _tell_of_end(kernel: Kernel, group: Group) -> None:
     group.ended = True
-    if group.itimer is not None:
-        kernel.scheduler.disarm(group.itimer)
+    _forget_signals(kernel, group)
     kernel.port.let_go(group)
     kernel.hint(id(group))
     at_end, group.at_end = group.at_end, []

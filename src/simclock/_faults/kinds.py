@@ -6,12 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from simclock._faults.links import Links
-from simclock._faults.plans import FORM, SHAPES, FaultPlan
+from simclock._faults.plans import FORM, SHAPES, Fault, FaultPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from simclock._faults.plans import Fault
 
     Undo = Callable[[], object]
 
@@ -71,8 +69,12 @@ class Targets:
                 "give them others: a plan tells them apart by these"
             )
         for name in self._hosts:
-            if "," in name or "|" in name:
-                raise ValueError(f"a plan cannot name {name!r}\ngive a name without ',' and '|'")
+            try:
+                Fault(0, "kill", name)
+            except ValueError:
+                raise ValueError(
+                    f"a plan cannot name {name!r}\ngive a name of letters and digits"
+                ) from None
         for kind, names in kinds.items():
             problem = self._lacking(kind, names)
             if problem:
@@ -101,6 +103,8 @@ class Targets:
     def _lacking(self, kind: str, names: Iterable[str]) -> str:
         """Return what is wrong if one of *names* is none that a fault of this *kind* happens to."""
         for name in names:
+            if SHAPES[kind].sides > 1 and self.machine_of(name):
+                return f"{name!r} is a process\ngive its host: what is between hosts is theirs"
             for method in _METHODS.get(kind, ()):
                 if not hasattr(self._hosts[name], method):
                     return f"{name!r} has no {method}()\ngive {_WHOM[kind]}"

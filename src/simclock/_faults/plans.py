@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
 from simclock._core import instants
+
+# In seconds: as far as the clock of a simulation goes.
+LATEST = instants.LAST_NS / instants.SECOND
 
 
 class Shape(NamedTuple):
@@ -41,17 +43,16 @@ SHAPES = {
     ),
     "partition": Shape(sides=2, lasts=True),
     "reset": Shape(sides=2),
-    "slow": Shape(sides=2, lasts=True, by="the seconds that everything takes longer"),
+    "slow": Shape(sides=2, lasts=True, by="the seconds that everything takes longer", most=LATEST),
     "fire": Shape(),
 }
-# In seconds: as far as the clock of a simulation goes.
-LATEST = 3e9
 # What stands over a plan in a report.
 HEADING = "faults, as a plan:"
 # Of a line of a plan.
 FORM = "at 1.25 s kill db-1 for 0.5 s"
 _NUMBER = r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?"
 _LINE = re.compile(rf"at +(?P<at>{_NUMBER}) +s +(?P<what>\S+) +(?P<rest>.+)")
+_MARK = re.compile(r"^E\s+(?=at |#|faults)")
 # What may follow the target, in any order.
 _MORE = re.compile(
     rf"(?P<target>.+) +(?:for +(?P<lasts>{_NUMBER}) +s|by +(?P<by>{_NUMBER})|way +(?P<way>[0-9]+))"
@@ -180,17 +181,19 @@ class FaultPlan(Sequence[Fault]):
         """
         if not isinstance(text, str):
             raise TypeError(f"this is no text: {text!r}\ngive a fault on each line, as {FORM!r}")
-        lines = [line.strip() for line in text.splitlines()]
-        if HEADING in lines:
-            begin = lines.index(HEADING) + 1
-            lines = list(itertools.takewhile(lambda line: line.startswith("at "), lines[begin:]))
+        # Pytest puts an E before each line of an error.
+        lines = [_MARK.sub("", line).strip() for line in text.splitlines()]
+        begin = lines.index(HEADING) + 1 if HEADING in lines else 0
         found = []
         for number, line in enumerate(lines, 1):
-            if line and not line.startswith("#"):
-                try:
-                    found.append(Fault.parse(line))
-                except ValueError as error:
-                    raise ValueError(f"line {number} of the plan: {error}") from None
+            if number <= begin or not line or line.startswith("#"):
+                continue
+            if begin and not _LINE.match(line):
+                break
+            try:
+                found.append(Fault.parse(line))
+            except ValueError as error:
+                raise ValueError(f"line {number} of the plan: {error}") from None
         return cls(found)
 
     @overload
@@ -259,13 +262,17 @@ def _problem(fault: Fault) -> str:
         ),
         (not shape.lasts and fault.lasts is not None, f"a {fault.what} does not last"),
         (
-            fault.lasts is not None and not (_is_number(fault.lasts) and fault.lasts >= 1e-9),
-            "it has to last a nanosecond at least",
+            fault.lasts is not None
+            and not (_is_number(fault.lasts) and 1e-9 <= fault.lasts <= LATEST),
+            f"it has to last a nanosecond at least and {LATEST:g} s at most",
         ),
         (shape.by != "" and not _is_number(fault.by), f"it needs a number, {shape.by}"),
         (not shape.by and fault.by is not None, f"a {fault.what} has no number"),
         (fault.what == "slow" and not _is_positive(fault.by), "it has to be slow by more than 0"),
-        (abs(fault.by or 0) > shape.most, f"it may be {shape.most:g} at most"),
+        (
+            _is_number(fault.by) and abs(fault.by or 0) > shape.most,
+            f"it may be {shape.most:g} at most",
+        ),
         (type(fault.way) is not int or fault.way < 1, "the ways are counted from 1 on"),
         (fault.what != "fire" and fault.way != 1, f"a {fault.what} has one way"),
     )
@@ -277,14 +284,13 @@ def _problem_of_target(fault: Fault) -> str:
     if not isinstance(target, str) or not target.strip() or target.splitlines() != [target]:
         return "the target is no name"
     names = [name for side in fault.sides for name in side]
-    if fault.what != "fire" and SHAPES[fault.what].sides == 1 and len(names) > 1:
+    if SHAPES[fault.what].sides > 1:
+        if len(fault.sides) != 2 or not all(names):
+            return f"a {fault.what} is between two groups of hosts, such as 'db-1 | db-2, db-3'"
+        if len(set(names)) < len(names):
+            return "a host is named twice"
+    elif fault.what != "fire" and len(names) > 1:
         return f"a {fault.what} hits one host or process; write a line for each"
-    if len(set(names)) < len(names):
-        return "a host is named twice"
-    if SHAPES[fault.what].sides > 1 and (
-        len(fault.sides) != 2 or not all(name for side in fault.sides for name in side)
-    ):
-        return f"a {fault.what} is between two groups of hosts, such as 'db-1 | db-2, db-3'"
     if target != target.strip() or _parted(target)[1]:
         return "the target has words that mean something else in a plan"
     return ""

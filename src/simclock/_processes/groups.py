@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from multiprocessing import context
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from simclock._boundary.active import kernel
 from simclock._boundary.contexts import Context
 from simclock._boundary.threads import FirstThread
 from simclock._core import stopping
+from simclock.errors import Stalled, Unwind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -89,7 +91,14 @@ def begin(group: Group, run: Callable[[], int], *, daemon: bool) -> None:
     simulation: Any = kernel()
 
     def main() -> None:
-        _native.call_kernel(stopping.finish, simulation, group, run())
+        exitcode = 1
+        try:
+            exitcode = run()
+        except (Unwind, Stalled):
+            raise  # the simulation is over
+        except BaseException:  # noqa: BLE001 - such as one of a signal's handler; it is told
+            traceback.print_exc()
+        _native.call_kernel(stopping.finish, simulation, group, exitcode)
 
     # A pool whose workers were killed before it was shut down would start others.
     group.awaited = True

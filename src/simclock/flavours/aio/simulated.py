@@ -35,9 +35,9 @@ class Asyncio:
         policy = overlay.module("asyncio.unix_events")._UnixDefaultEventLoopPolicy
         overlay.replace(policy, "_loop_factory", staticmethod(new_event_loop))
         events = overlay.module("asyncio.events")
-        if events._event_loop_policy is None:
-            # It is made when first asked for, under a lock: in the first run of a process only.
-            overlay.replace(events, "_event_loop_policy", policy())
+        # It is made when first asked for, under a lock: in the first run of a process only. What
+        # the program puts in its place is gone with the simulation.
+        overlay.replace(events, "_event_loop_policy", events._event_loop_policy or policy())
         overlay.when_loaded("anyio._backends._asyncio", lambda anyio: _put_anyio(overlay, anyio))
 
     @hookimpl
