@@ -1,0 +1,438 @@
+"""A node: the owner of timers and threads, which start, stop and end together."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from simclock.systems._shared.grids import check_interval
+from simclock.systems.rates.asynchronous import RateExecutor
+from simclock.systems.rates.callbacks import check_async, check_plain, name_of
+from simclock.systems.rates.sleeping import Sleeper
+from simclock.systems.rates.switch import Switch
+from simclock.systems.rates.synchronous import SyncRateExecutor
+from simclock.systems.rates.works import Work, wait_for, wait_for_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+logger = logging.getLogger(__package__)
+
+
+class NodeTimer:
+    """One timer of a node, as `Node.create_timer` returns it. Any thread may use it.
+
+    Attributes:
+        name: What logs call it; also the name of its thread or task.
+        mode: ``"async"`` or ``"sync"``.
+        executor: What runs it: see there for its figures.
+    """
+
+    def __init__(self, node: Node, name: str, executor: RateExecutor | SyncRateExecutor) -> None:
+        self.name = name
+        self.executor = executor
+        self.mode = "async" if isinstance(executor, RateExecutor) else "sync"
+        self._node = node
+
+    def __repr__(self) -> str:
+        return f"<timer {self.name}: {self.executor!r}>"
+
+    @property
+    def running(self) -> bool:
+        """Whether it ticks."""
+        return self.executor.running
+
+    def stop(self) -> None:
+        """Stop it for good: later runs of the node do without it. Idempotent."""
+        self._node._forget(self)
+        self.executor.stop()
+
+
+class Node:
+    """Owns timers and threads, and runs them until it is stopped.
+
+    `run` is for coroutines, `spin` for programs without an event loop; timers
+    in threads and spawned threads work in both. Each of the two returns when
+    the node was stopped and all of it has ended, and may be called again: the
+    timers then start anew, spawned threads do not.
+
+    A stop is orderly: what sleeps is woken and ends at once, a callback that
+    is under way may return. After *join_timeout* seconds coroutines that have
+    not are cancelled, and after as long again what is still there is named in a
+    warning, and left behind. Its threads are daemons, so they do not keep the
+    program from ending.
+
+    A stop is never missed: before the first `run` or `spin`, or after `start`,
+    it is kept for the next one, which then returns at once. After a run has
+    ended there is nothing to stop, except for threads that were spawned since.
+
+    All methods may be called by any thread.
+
+    Args:
+        name: Of the node; names of its timers and threads begin with it.
+        join_timeout: Seconds, see above.
+
+    Raises:
+        ValueError: *join_timeout* is no positive number.
+    """
+
+    def __init__(self, name: str = "node", *, join_timeout: float = 2.0) -> None:
+        check_interval(join_timeout, "join_timeout")
+        self.name = name
+        self.join_timeout = join_timeout
+        # Reentrant, as a signal handler may call `stop`.
+        self._lock = threading.RLock()
+        self._switch = Switch()
+        self._sleeper = Sleeper()
+        self._timers: list[NodeTimer] = []
+        self._works: list[Work] = []
+        # Of what is under way: the event loop of `run`, whether it is `spin`, whether timers start.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._spins = False
+        self._starts = False
+        self._timer_numbers = itertools.count(1)
+        self._thread_numbers = itertools.count(1)
+
+    def __repr__(self) -> str:
+        return f"Node({self.name!r})"
+
+    # ------------------------------------------------------------------ what it owns
+
+    @property
+    def running(self) -> bool:
+        """Whether `run` or `spin` is under way, or to come after `start`, and not stopped."""
+        return self._switch.on
+
+    @property
+    def stop_event(self) -> threading.Event:
+        """The event that `stop` sets. Each run has another one."""
+        return self._switch.asked
+
+    def create_timer(
+        self,
+        period: float,
+        callback: Callable[..., Any],
+        mode: str = "async",
+        *,
+        catch_up: str = "burst",
+        max_backlog: int | None = None,
+    ) -> NodeTimer:
+        """Call *callback* each *period* seconds while the node runs, from now on if it does.
+
+        Args:
+            period: Seconds.
+            callback: Is called without arguments.
+            mode: ``"async"``: a coroutine function, called in the event loop of
+                `run`. ``"sync"``: a plain function, called in a thread of its own.
+            catch_up: See `RateExecutor`.
+            max_backlog: See `RateExecutor`.
+
+        Raises:
+            TypeError: The callback is of the other kind.
+            ValueError: The period is not finite and positive, or another argument
+                has no meaning.
+            RuntimeError: It is for an event loop, and the node spins without one.
+        """
+        check_interval(period, "period")
+        kinds: dict[str, Callable[..., RateExecutor | SyncRateExecutor]]
+        kinds = {"async": RateExecutor, "sync": SyncRateExecutor}
+        if mode not in kinds:
+            raise ValueError(f"this is no mode of a timer: {mode!r}\nuse 'async' or 'sync'")
+        (check_async if mode == "async" else check_plain)(callback)
+        executor = kinds[mode](callback, 1 / period, catch_up=catch_up, max_backlog=max_backlog)
+        # Not the reciprocal of the reciprocal, which may be another number.
+        executor.interval = float(period)
+        with self._lock:
+            if self._spins and mode == "async":
+                raise RuntimeError(_needs_a_loop(self, callback))
+            timer = NodeTimer(self, f"{self.name}-timer-{next(self._timer_numbers)}", executor)
+            self._timers.append(timer)
+            if self._starts:
+                self._begin(timer)
+        return timer
+
+    def spawn_thread(
+        self, target: Callable[..., object], *args: Any, name: str | None = None, **kwargs: Any
+    ) -> threading.Thread:
+        """Start a thread that runs ``target(stop_event, *args, **kwargs)``, and return it.
+
+        It starts at once, whether the node runs or not, and has to return when
+        the event is set. An exception is logged with its traceback and ends
+        only this thread.
+
+        Args:
+            target: What it runs.
+            args: Positional arguments, after the event.
+            name: Of the thread; by default of the node, with a number.
+            kwargs: Keyword arguments.
+
+        Raises:
+            TypeError: *target* cannot be called, or is a coroutine function.
+        """
+        check_plain(target)
+        work = Work(name or f"{self.name}-thread-{next(self._thread_numbers)}")
+        run = functools.partial(target, self.stop_event, *args, **kwargs)
+        return self._start_thread(work, run)
+
+    # ------------------------------------------------------------------------- runs
+
+    def start(self) -> None:
+        """Expect a run: a stop from before is forgotten, one from now on counts.
+
+        This does not run anything. ``with`` and ``async with`` call it.
+        """
+        self._switch.start()
+
+    def stop(self) -> None:
+        """Have everything end, and do not wait for it. Idempotent."""
+        self._switch.stop()
+        with self._lock:
+            timers = self._timers.copy()
+        for each in timers:
+            each.executor.stop()
+        self._sleeper.wake()
+
+    async def run(self) -> None:
+        """Run the timers until `stop` or cancellation, and wait until all has ended.
+
+        If it is cancelled it cancels the callbacks that are under way.
+
+        Raises:
+            AlreadyRunningError: A run is under way; it goes on.
+            asyncio.CancelledError: It was cancelled.
+        """
+        asked = self._switch.begin(self)
+        own = self._add(Work(f"{self.name}.run"))
+        try:
+            self._begin_all(asyncio.get_running_loop())
+            await self._sleeper.sleep(None, unless=asked)
+        except asyncio.CancelledError:
+            self._cancel(self._others(own))
+            raise
+        finally:
+            self._end_all()
+            try:
+                left = await wait_for_async(self._others(own), self.join_timeout)
+                if self._cancel(left):
+                    left = await wait_for_async(left, self.join_timeout)
+                self._report(left)
+            finally:
+                self._over(own)
+
+    def spin(self, timeout: float | None = None) -> None:
+        """Run the timers until `stop`, and wait until all has ended; the calling thread is blocked.
+
+        Args:
+            timeout: Seconds after which it stops by itself; None: never.
+
+        Raises:
+            AlreadyRunningError: A run is under way; it goes on.
+            RuntimeError: A timer is for an event loop.
+        """
+        with self._lock:
+            for each in self._timers:
+                if each.mode == "async":
+                    raise RuntimeError(_needs_a_loop(self, each.executor.func))
+            asked = self._switch.begin(self)
+            self._spins = True
+        own = self._add(Work(f"{self.name}.spin"))
+        try:
+            self._begin_all(None)
+            asked.wait(timeout)
+        finally:
+            self._end_all()
+            try:
+                self._report(wait_for(self._others(own), self.join_timeout))
+            finally:
+                self._over(own)
+
+    # -------------------------------------------------------------------------- end
+
+    async def close(self) -> list[str]:
+        """Stop, wait until all has ended, and return the names of what would not.
+
+        A callback or thread of the node itself only stops: it cannot wait for
+        its own end. The node may be used again afterwards.
+        """
+        self.stop()
+        works = self._works.copy()
+        if any(each.is_caller for each in works):
+            return []
+        return self._report(await wait_for_async(works, self._patience()))
+
+    def close_sync(self) -> list[str]:
+        """Do as `close`, in a program without an event loop, or in another thread than that.
+
+        Raises:
+            RuntimeError: The node runs in the event loop of this thread, which
+                would wait for itself. The node is stopped all the same.
+        """
+        self.stop()
+        works = self._works.copy()
+        if any(each.is_caller for each in works):
+            return []
+        if self._is_in_loop():
+            raise RuntimeError(
+                f"the event loop would wait for itself: {self!r} runs in it\n"
+                "use `await node.close()`, or `async with`"
+            )
+        return self._report(wait_for(works, self._patience()))
+
+    def __enter__(self) -> Node:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close_sync()
+
+    async def __aenter__(self) -> Node:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # --------------------------------------------------------------------- the inside
+
+    def _begin_all(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        with self._lock:
+            self._loop = loop
+            self._starts = True
+            for each in self._timers:
+                self._begin(each)
+
+    def _end_all(self) -> None:
+        self.stop()
+        with self._lock:
+            self._starts = False
+
+    def _over(self, own: Work) -> None:
+        """Say that the run is over; another one may begin."""
+        self._loop = None
+        self._spins = False
+        self._switch.end()
+        self._remove(own)
+
+    def _begin(self, timer: NodeTimer) -> None:
+        """Start a timer; to be called with the lock owned."""
+        if self.stop_event.is_set():
+            return
+        executor = timer.executor
+        # From here on a stop counts, also before the first step of the thread or task.
+        executor.start()
+        work = Work(timer.name)
+        if isinstance(executor, SyncRateExecutor):
+            self._start_thread(work, executor.run)
+        elif self._is_in_loop():
+            self._start_task(self._add(work), executor)
+        else:
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._start_task, work, executor)
+            # Its end takes the lock, so it cannot come before this.
+            self._add(work)
+
+    def _start_task(self, work: Work, executor: RateExecutor) -> None:
+        """In the event loop, start the task of a timer."""
+        work.task = asyncio.get_running_loop().create_task(executor.run(), name=work.name)
+        work.task.add_done_callback(functools.partial(self._task_ended, work))
+
+    def _task_ended(self, work: Work, task: asyncio.Task[None]) -> None:
+        self._remove(work)
+        if task.cancelled():
+            if not self.stop_event.is_set():
+                logger.error(
+                    "%s has ended: it was cancelled, or its callback raised a CancelledError",
+                    work.name,
+                )
+        elif (error := task.exception()) is not None:
+            logger.error("%s has ended", work.name, exc_info=error)
+
+    def _start_thread(self, work: Work, function: Callable[[], object]) -> threading.Thread:
+        def main() -> None:
+            try:
+                function()
+            except Exception:
+                logger.exception("%s has failed", work.name)
+            finally:
+                self._remove(work)
+
+        work.thread = threading.Thread(target=main, name=work.name, daemon=True)
+        self._add(work)
+        try:
+            work.thread.start()
+        except BaseException:
+            work.thread = None  # nobody can join it
+            self._remove(work)
+            raise
+        return work.thread
+
+    def _add(self, work: Work) -> Work:
+        with self._lock:
+            self._works.append(work)
+        return work
+
+    def _remove(self, work: Work) -> None:
+        with self._lock:
+            self._works.remove(work)
+        work.end()
+
+    def _forget(self, timer: NodeTimer) -> None:
+        with self._lock:
+            if timer in self._timers:
+                self._timers.remove(timer)
+
+    def _others(self, own: Work) -> list[Work]:
+        return [each for each in self._works.copy() if each is not own]
+
+    def _cancel(self, works: list[Work]) -> bool:
+        """Cancel those that are tasks; return whether there are any."""
+        tasks = [each.task for each in works if each.task is not None]
+        for each in tasks:
+            each.cancel()
+        return bool(tasks)
+
+    def _patience(self) -> float:
+        """Return how long to wait: with a run under way, longer than that takes to give up."""
+        return self.join_timeout * (3 if self._switch.in_run else 1)
+
+    def _report(self, left: list[Work]) -> list[str]:
+        """Warn of what would not end, once each, and return all names."""
+        names = [each.name for each in left if not each.reported]
+        for each in left:
+            each.reported = True
+        if names:
+            logger.warning(
+                "%r has ended without these, which would not stop in %g s: %s",
+                self,
+                self.join_timeout,
+                ", ".join(names),
+            )
+        return [each.name for each in left]
+
+    def _is_in_loop(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:  # no event loop runs here
+            return False
+
+
+def _needs_a_loop(node: Node, callback: Callable[..., Any]) -> str:
+    return (
+        f"{node!r} spins without an event loop, which a timer needs: {name_of(callback)}\n"
+        "use `await node.run()`, or a plain function with mode='sync'"
+    )
