@@ -14,6 +14,8 @@ from simclock.systems.rates.sleeping import Sleeper
 from simclock.systems.rates.switch import Switch
 
 if TYPE_CHECKING:
+    import threading
+
     from simclock.systems.rates.statistics import RateStatistics
 
 logger = logging.getLogger(__package__)
@@ -32,9 +34,10 @@ class BaseAsyncExecutor(ABC):
     An executor has one run at a time, and may be run again after it. `run` is a
     coroutine of one event loop; all else may be called by any thread.
 
-    A stop is never missed. Before the first run, or after `start`, it is kept:
-    the next `run` returns without a call of *func*, once. After a run has ended
-    there is nothing to stop: without `start`, a stop changes nothing then.
+    A stop is never missed. Before the first run, and between a call of `run` or
+    `start` and the first step of the loop, it is kept: that run returns without
+    a call of *func*, the next one is not concerned. After a run has ended there
+    is nothing to stop, and a stop changes nothing.
 
     Cancellation ends a run in one way, wherever it lands, in *func* or between
     two calls: `run` raises the `asyncio.CancelledError`. So does a
@@ -71,10 +74,9 @@ class BaseAsyncExecutor(ABC):
         return self._switch.on
 
     def start(self) -> None:
-        """Expect a run: from now on a `stop` counts, one from before is forgotten.
+        """Expect a run: a `stop` that was kept is forgotten, one from now on is kept.
 
-        This does not run anything. `run` calls it; call it before a task or a
-        thread is given the run, if a stop may come before its first step.
+        This does not run anything, and `run` calls it.
         """
         self._switch.start()
 
@@ -83,14 +85,23 @@ class BaseAsyncExecutor(ABC):
         self._switch.stop()
         self._sleeper.wake()
 
-    async def run(self, *args: Any, **kwargs: Any) -> None:
+    # Not `async def`, which would not notice a call before the first step of the coroutine.
+    def run(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, None]:
         """Call ``func(*args, **kwargs)`` again and again, until `stop` or cancellation.
+
+        A coroutine: nothing runs until it is awaited or made a task. A `stop`
+        counts from the call on.
 
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
             asyncio.CancelledError: The run was cancelled.
         """
-        asked = self._switch.begin(self)
+        return self._run(self._switch.expect(), args, kwargs)
+
+    async def _run(
+        self, asked: threading.Event, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._switch.begin(asked, self)
         try:
             self.start()
             if not asked.is_set():

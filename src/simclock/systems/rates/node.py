@@ -18,7 +18,7 @@ from simclock.systems.rates.synchronous import SyncRateExecutor
 from simclock.systems.rates.works import Work, wait_for, wait_for_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from types import TracebackType
 
 logger = logging.getLogger(__package__)
@@ -67,9 +67,9 @@ class Node:
     warning, and left behind. Its threads are daemons, so they do not keep the
     program from ending.
 
-    A stop is never missed: before the first `run` or `spin`, or after `start`,
-    it is kept for the next one, which then returns at once. After a run has
-    ended there is nothing to stop, except for threads that were spawned since.
+    A stop is never missed: before the first run, and after a call of `run` or
+    `start`, it is kept for that run, which then returns at once. After a run
+    has ended there is nothing to stop, but for threads that were spawned since.
 
     All methods may be called by any thread.
 
@@ -89,6 +89,7 @@ class Node:
         self._lock = threading.RLock()
         self._switch = Switch()
         self._sleeper = Sleeper()
+        self._stop_event = threading.Event()
         self._timers: list[NodeTimer] = []
         self._works: list[Work] = []
         # Of what is under way: the event loop of `run`, whether it is `spin`, whether timers start.
@@ -110,8 +111,8 @@ class Node:
 
     @property
     def stop_event(self) -> threading.Event:
-        """The event that `stop` sets. Each run has another one."""
-        return self._switch.asked
+        """The event that `stop` sets, for the threads there are; later ones have another."""
+        return self._stop_event
 
     def create_timer(
         self,
@@ -182,7 +183,7 @@ class Node:
     # ------------------------------------------------------------------------- runs
 
     def start(self) -> None:
-        """Expect a run: a stop from before is forgotten, one from now on counts.
+        """Expect a run: a stop that was kept is forgotten, one from now on is kept.
 
         This does not run anything. ``with`` and ``async with`` call it.
         """
@@ -193,20 +194,28 @@ class Node:
         self._switch.stop()
         with self._lock:
             timers = self._timers.copy()
+            self._stop_event.set()
+            if not self._switch.in_run:
+                self._stop_event = threading.Event()
         for each in timers:
             each.executor.stop()
         self._sleeper.wake()
 
-    async def run(self) -> None:
+    def run(self) -> Coroutine[Any, Any, None]:
         """Run the timers until `stop` or cancellation, and wait until all has ended.
 
-        If it is cancelled it cancels the callbacks that are under way.
+        A coroutine: nothing runs until it is awaited or made a task. A `stop`
+        counts from the call on. Cancelled, it cancels the callbacks that are
+        under way.
 
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
             asyncio.CancelledError: It was cancelled.
         """
-        asked = self._switch.begin(self)
+        return self._run(self._switch.expect())
+
+    async def _run(self, asked: threading.Event) -> None:
+        self._switch.begin(asked, self)
         own = self._add(Work(f"{self.name}.run"))
         try:
             self._begin_all(asyncio.get_running_loop())
@@ -238,7 +247,8 @@ class Node:
             for each in self._timers:
                 if each.mode == "async":
                     raise RuntimeError(_needs_a_loop(self, each.executor.func))
-            asked = self._switch.begin(self)
+            asked = self._switch.expect()
+            self._switch.begin(asked, self)
             self._spins = True
         own = self._add(Work(f"{self.name}.spin"))
         try:
@@ -325,12 +335,14 @@ class Node:
         """Say that the run is over; another one may begin."""
         self._loop = None
         self._spins = False
-        self._switch.end()
+        with self._lock:
+            self._switch.end()
+            self._stop_event = threading.Event()
         self._remove(own)
 
     def _begin(self, timer: NodeTimer) -> None:
         """Start a timer; to be called with the lock owned."""
-        if self.stop_event.is_set():
+        if self._switch.asked.is_set():
             return
         executor = timer.executor
         # From here on a stop counts, also before the first step of the thread or task.

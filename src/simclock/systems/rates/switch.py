@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import threading
+import weakref
 
 
 class AlreadyRunningError(RuntimeError):
@@ -17,23 +18,23 @@ class AlreadyRunningError(RuntimeError):
 
 
 class _Phase(enum.Enum):
-    FRESH = "never started"
+    FRESH = "no run was asked for yet"
     STARTED = "told that a run will come"
     RUNNING = "in a run"
-    ENDED = "its run has ended"
+    IDLE = "no run is under way"
 
 
 class Switch:
     """Knows whether something is to run. All methods may be called by any thread.
 
-    A stop is for the run that is under way, or else for the next one, if one is
-    to come: before the first run, and after `start`. That run ends before it
-    has done anything, and the one after it is not concerned. After a run has
-    ended there is nothing to stop, until `start`.
+    A stop is for the run that is under way, and for those that were asked for
+    (`expect`) and have not begun: these end before they have done anything. If
+    none was asked for yet, or after `start`, it is kept for the next one.
+    Otherwise there is nothing to stop.
 
     Attributes:
-        asked: Set when the run is to end. Each run has another event, so what an
-            earlier run has left still sees its own.
+        asked: Of the run that is under way: set when it is to end. Otherwise set
+            if a stop is kept.
     """
 
     def __init__(self) -> None:
@@ -42,6 +43,8 @@ class Switch:
         self._lock = threading.RLock()
         self._phase = _Phase.FRESH
         self.asked = threading.Event()
+        # Weak: a coroutine that was cancelled before its first step just goes, and its event too.
+        self._expected: weakref.WeakSet[threading.Event] = weakref.WeakSet()
 
     @property
     def on(self) -> bool:
@@ -54,25 +57,40 @@ class Switch:
         return self._phase is _Phase.RUNNING
 
     def start(self) -> None:
-        """Expect a run: a stop from before is forgotten, one from now on counts.
+        """Expect a run: a stop that was kept is forgotten, one from now on is kept.
 
         Nothing changes while a run is under way; one that is to end does so.
         """
         with self._lock:
             if self._phase is not _Phase.RUNNING:
-                if self.asked.is_set():
-                    self.asked = threading.Event()
+                self.asked = threading.Event()
                 self._phase = _Phase.STARTED
 
     def stop(self) -> None:
         """Have the run end; idempotent."""
         with self._lock:
-            self.asked.set()
-            if self._phase is _Phase.ENDED:
-                self.asked = threading.Event()
+            for each in list(self._expected):
+                each.set()
+            if self._phase is not _Phase.IDLE:
+                self.asked.set()
 
-    def begin(self, what: object) -> threading.Event:
-        """Begin a run of *what*, and return its event, which may be set already.
+    def expect(self) -> threading.Event:
+        """Return the event of a new run, for `begin`; a stop counts from now on.
+
+        It is set already if a stop was kept, which is not kept any longer then.
+        """
+        with self._lock:
+            expected = threading.Event()
+            self._expected.add(expected)
+            if self._phase is _Phase.FRESH:
+                self._phase = _Phase.IDLE
+            if self.asked.is_set() and self._phase is not _Phase.RUNNING:
+                expected.set()
+                self.asked = threading.Event()
+            return expected
+
+    def begin(self, expected: threading.Event, what: object) -> None:
+        """Begin a run of *what* that was expected.
 
         Raises:
             AlreadyRunningError: A run is under way.
@@ -80,11 +98,11 @@ class Switch:
         with self._lock:
             if self._phase is _Phase.RUNNING:
                 raise AlreadyRunningError(what)
+            self.asked = expected
             self._phase = _Phase.RUNNING
-            return self.asked
 
     def end(self) -> None:
         """End the run."""
         with self._lock:
-            self._phase = _Phase.ENDED
+            self._phase = _Phase.IDLE
             self.asked = threading.Event()

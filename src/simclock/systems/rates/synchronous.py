@@ -71,10 +71,11 @@ class SyncRateExecutor:
         return self._rate.statistics()
 
     def start(self) -> None:
-        """Expect a run: from now on a `stop` counts, one from before is forgotten.
+        """Expect a run: a `stop` that was kept is forgotten, one from now on is kept.
 
-        This does not run anything. `run` calls it; call it before a thread is
-        given the run, if a stop may come before its first step.
+        This does not run anything, and `run` calls it. When an executor is run
+        again, call it before a thread is given the run: a stop that comes before
+        the thread's first step would be taken for one of the run before.
         """
         self._switch.start()
 
@@ -88,7 +89,8 @@ class SyncRateExecutor:
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
         """
-        asked = self._switch.begin(self)
+        asked = self._switch.expect()
+        self._switch.begin(asked, self)
         try:
             self.start()
             pacer = self._rate.pacer(repr(self), self.interval)

@@ -1,0 +1,117 @@
+"""A simulation with a log, and executors of both kinds that are driven in the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+import simclock
+from simclock.systems.rates import RateExecutor, SyncRateExecutor
+
+
+class Logged:
+    """A simulation, and what was noted in it with the instant."""
+
+    def __init__(self, **options):
+        self.sim = simclock.Simulation(**options)
+        self.log = []
+
+    def note(self, *what):
+        self.log.append((round(self.sim.elapsed, 9), *what))
+
+    def times(self):
+        """Return when something was noted, without what."""
+        return [instant for instant, *_ in self.log]
+
+    def run(self, coroutine):
+        return asyncio.run(coroutine)
+
+    def __enter__(self):
+        self.sim.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        return self.sim.__exit__(*error)
+
+
+class InLoop:
+    """An executor of coroutines, in an event loop in a thread of its own."""
+
+    name = "async"
+
+    def __init__(self, func, rate_hz, **options):
+        async def called(*args, **kwargs):
+            func(*args, **kwargs)
+
+        self.executor = RateExecutor(called, rate_hz, **options)
+        self.outcome = None
+
+    def begin(self, *args, **kwargs):
+        self._thread = threading.Thread(target=self._main, args=(args, kwargs))
+        self._thread.start()
+
+    def _main(self, args, kwargs):
+        try:
+            asyncio.run(self.executor.run(*args, **kwargs))
+        except BaseException as error:
+            self.outcome = type(error).__name__
+        else:
+            self.outcome = "returned"
+
+    def join(self):
+        self._thread.join()
+
+
+class InThread(InLoop):
+    """An executor of plain functions, in a thread."""
+
+    name = "sync"
+
+    def __init__(self, func, rate_hz, **options):
+        self.executor = SyncRateExecutor(func, rate_hz, **options)
+        self.outcome = None
+
+    def _main(self, args, kwargs):
+        try:
+            self.executor.run(*args, **kwargs)
+        except BaseException as error:
+            self.outcome = type(error).__name__
+        else:
+            self.outcome = "returned"
+
+
+@pytest.fixture
+def logged():
+    return Logged
+
+
+@pytest.fixture(params=[InLoop, InThread], ids=lambda kind: kind.name)
+def driven(request):
+    """Return the class of an executor that is driven from outside: `begin`, `executor`, `join`."""
+    return request.param
+
+
+@pytest.fixture
+def ticks(logged, driven):
+    """Return a function that runs an executor for some time and returns when it has ticked."""
+
+    def run(rate_hz, seconds, work=lambda number: None, **options):
+        with logged() as it:
+            numbers = iter(range(10**9))
+
+            def tick():
+                it.note("tick")
+                work(next(numbers))
+
+            one = driven(tick, rate_hz, **options)
+            one.begin()
+            time.sleep(seconds)
+            one.executor.stop()
+            one.join()
+            it.note("ended")
+        return it, one.executor
+
+    return run
