@@ -191,7 +191,7 @@ def test_r7_who_sleeps_does_not_wake_up_in_vain(logged, driven, monkeypatch):
 
 def test_r8_a_second_run_is_refused_and_the_first_goes_on(logged, driven):
     with logged() as it:
-        one = driven(lambda who: it.note(who), 10)
+        one = driven(it.note, 10)
         one.begin("first")
         time.sleep(0.15)
         first, one.outcome = one._thread, None

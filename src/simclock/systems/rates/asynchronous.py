@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from simclock.systems.rates.callbacks import check_callable, name_of
+from simclock.systems.rates.callbacks import check_callable, name_of, returns_coroutine
 from simclock.systems.rates.pacing import Rate
 from simclock.systems.rates.sleeping import Sleeper
 from simclock.systems.rates.switch import Switch
@@ -86,6 +86,7 @@ class BaseAsyncExecutor(ABC):
         self._sleeper.wake()
 
     # Not `async def`, which would not notice a call before the first step of the coroutine.
+    @returns_coroutine
     def run(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, None]:
         """Call ``func(*args, **kwargs)`` again and again, until `stop` or cancellation.
 
@@ -194,16 +195,22 @@ class RateExecutor(BaseAsyncExecutor):
 
     async def _run_impl(self, *args: Any, **kwargs: Any) -> None:
         pacer = self._rate.pacer(repr(self), self.interval)
+        has_yielded = True
         while self.running:
             remaining = pacer.remaining()
             if remaining > 0:
                 await self._pause(remaining)
-                continue
-            pacer.begin()
-            try:
-                await self.func(*args, **kwargs)
-            except Exception:
-                logger.exception("the callback of %r has failed", self)
-                pacer.failed()
-            if pacer.end():
+                has_yielded = True
+            elif not has_yielded:
+                # Behind. Without this a callback that never waits would keep the loop for itself.
                 await asyncio.sleep(0)
+                has_yielded = True
+            else:
+                pacer.begin()
+                try:
+                    await self.func(*args, **kwargs)
+                except Exception:
+                    logger.exception("the callback of %r has failed", self)
+                    pacer.failed()
+                pacer.end()
+                has_yielded = False

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+if sys.version_info >= (3, 12):
+    returns_coroutine = inspect.markcoroutinefunction
+else:
+
+    def returns_coroutine(function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return *function*; older Pythons cannot be told that it is a coroutine function."""
+        return function
 
 
 def name_of(callback: Any) -> str:

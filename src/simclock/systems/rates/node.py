@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.grids import check_interval
 from simclock.systems.rates.asynchronous import RateExecutor
-from simclock.systems.rates.callbacks import check_async, check_plain, name_of
+from simclock.systems.rates.callbacks import (
+    check_async,
+    check_plain,
+    name_of,
+    returns_coroutine,
+)
 from simclock.systems.rates.sleeping import Sleeper
 from simclock.systems.rates.switch import Switch
 from simclock.systems.rates.synchronous import SyncRateExecutor
@@ -201,6 +206,7 @@ class Node:
             each.executor.stop()
         self._sleeper.wake()
 
+    @returns_coroutine
     def run(self) -> Coroutine[Any, Any, None]:
         """Run the timers until `stop` or cancellation, and wait until all has ended.
 

@@ -44,12 +44,10 @@ class Pacer:
         """Count an exception of the callback. Its tick is over, as any other."""
         self._counters.failures += 1
 
-    def end(self) -> bool:
-        """Count what has become of the tick; return whether the next one is late already."""
-        is_late = self._grid.release(time.perf_counter_ns())
-        self._counters.overruns += is_late
+    def end(self) -> None:
+        """Count what has become of the tick."""
+        self._counters.overruns += self._grid.release(time.perf_counter_ns())
         self._counters.dropped = self._grid.dropped
-        return is_late
 
 
 class Rate:
