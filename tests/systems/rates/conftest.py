@@ -115,3 +115,28 @@ def ticks(logged, driven):
         return it, one.executor
 
     return run
+
+
+@pytest.fixture(scope="session")
+def execute():
+    """Return a function that runs an executor, and returns when it has called, and its figures."""
+
+    def run(kind, rate, stop, work, **options):
+        called = []
+
+        def tick():
+            number = len(called)
+            called.append(time.perf_counter_ns() - origin)
+            work(number)
+
+        with simclock.Simulation():
+            origin = time.perf_counter_ns()
+            # Only the callback sleeps, so the loop begins in the first instant.
+            one = (InLoop if kind == "async" else InThread)(tick, rate, **options)
+            one.begin()
+            time.sleep(stop / 1e9)
+            one.executor.stop()
+            one.join()
+        return called, one.executor.statistics()
+
+    return run

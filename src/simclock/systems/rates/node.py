@@ -232,10 +232,9 @@ class Node:
         finally:
             self._end_all()
             try:
-                left = await wait_for_async(self._others(own), self.join_timeout)
-                if self._cancel(left):
-                    left = await wait_for_async(left, self.join_timeout)
-                self._report(left)
+                # Its loop may be gone when a coroutine is closed: then nothing can be awaited.
+                if self._is_in_loop():
+                    self._report(await self._settle(own))
             finally:
                 self._over(own)
 
@@ -331,6 +330,13 @@ class Node:
             self._starts = True
             for each in self._timers:
                 self._begin(each)
+
+    async def _settle(self, own: Work) -> list[Work]:
+        """Wait for all but *own*, cancel what does not end, and return what is left."""
+        left = await wait_for_async(self._others(own), self.join_timeout)
+        if self._cancel(left):
+            left = await wait_for_async(left, self.join_timeout)
+        return left
 
     def _end_all(self) -> None:
         self.stop()
