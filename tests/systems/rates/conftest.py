@@ -16,7 +16,8 @@ class Logged:
     """A simulation, and what was noted in it with the instant."""
 
     def __init__(self, **options):
-        self.sim = simclock.Simulation(**options)
+        # So that a loop that never ends is an error, and no hang.
+        self.sim = simclock.Simulation(max_time=3600, **options)
         self.log = []
 
     def note(self, *what):

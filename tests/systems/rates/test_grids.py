@@ -14,7 +14,9 @@ from simclock.systems._shared.grids import Grid
 POLICIES = st.sampled_from(
     [("burst", None), ("burst", 1), ("burst", 3), ("skip", None), ("coalesce", None)]
 )
-RATES = st.sampled_from([0.5, 1, 3, 7, 10, 60, 1000 / 3]) | st.floats(0.5, 300)
+# So slow, and stalls so short, that nobody catches up 300 ticks at once: a simulation takes a thread
+# that reads the clock a thousand times in one instant for one that waits for time to pass.
+RATES = st.sampled_from([0.5, 1, 3, 7, 10, 60, 1000 / 11]) | st.floats(0.5, 100)
 
 
 def test_the_example_of_each_policy():
@@ -43,6 +45,13 @@ def test_the_example_of_each_policy():
     assert ticks("coalesce") == ([
         (100, 0, 100), (145, 4, 140), (150, 5, 150), (160, 6, 160), (170, 7, 170), (180, 8, 180), (190, 9, 190),
     ], 3)  # fmt: skip
+
+
+def test_the_latest_tick_is_not_early_where_floats_are_coarse():
+    # The quotient of these two is a float that is too large.
+    grid = Grid(0, 1e-9, "coalesce")
+
+    assert grid.take(10**18 - 1).instant <= 10**18 - 1
 
 
 @given(
@@ -118,7 +127,7 @@ def model(rate, stalls, stop, catch_up, bound):
 @settings(max_examples=60)
 @given(
     rate=RATES,
-    stalls=st.lists(st.just(0) | st.integers(0, 1500), max_size=12),
+    stalls=st.lists(st.just(0) | st.integers(0, 200), max_size=12),
     fails=st.sets(st.integers(0, 11)),
     stop=st.integers(0, 3000),
     policy=POLICIES,

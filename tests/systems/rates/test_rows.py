@@ -225,7 +225,7 @@ def test_r8_also_while_the_first_is_ending(logged):
             AlreadyRunningError,
             match=r"^it is running already: RateExecutor\(.*slow, 10\)\nstop it and wait",
         ):
-            await executor.run()
+            await asyncio.wait_for(executor.run(), 10)
         await first
         it.note("ended")
 

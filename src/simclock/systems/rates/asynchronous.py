@@ -194,9 +194,10 @@ class RateExecutor(BaseAsyncExecutor):
         return self._rate.statistics()
 
     async def _run_impl(self, *args: Any, **kwargs: Any) -> None:
+        asked = self._switch.asked
         pacer = self._rate.pacer(repr(self), self.interval)
         has_yielded = True
-        while self.running:
+        while not asked.is_set():
             remaining = pacer.remaining()
             if remaining > 0:
                 await self._pause(remaining)
