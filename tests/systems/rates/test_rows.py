@@ -56,7 +56,7 @@ def test_r1_catching_up_can_be_bounded_skipped_or_made_one(ticks, caplog):
     assert executor.statistics().dropped == 90
     assert skipped.statistics().dropped == made_one.statistics().dropped == 99
     assert [record.getMessage() for record in caplog.records] == [
-        f"{executor!r} is too late: 90 ticks dropped"
+        f"{executor!r} is too late, ticks dropped: 90"
     ]
 
 
@@ -137,6 +137,15 @@ def test_r5_cancellation_ends_the_loop_in_one_way_wherever_it_lands(logged):
         it.run(main())
 
     assert [rest for _, *rest in it.log] == [[True, False]] * 6
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.5])
+def test_r5_wait_for_a_run_is_a_timeout(logged, seconds):
+    async def waits():
+        await asyncio.sleep(0.05)
+
+    with logged() as it, pytest.raises(asyncio.TimeoutError):
+        it.run(asyncio.wait_for(RateExecutor(waits, 1).run(), seconds))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout came with 3.11")

@@ -38,7 +38,7 @@ class Pacer:
         dropped = self._grid.dropped - self._counters.dropped
         self._counters.dropped = self._grid.dropped
         if dropped and self._is_bounded:
-            logger.warning("%s is too late: %d ticks dropped", self._name, dropped)
+            logger.warning("%s is too late, ticks dropped: %d", self._name, dropped)
 
     def failed(self) -> None:
         """Count an exception of the callback. Its tick is over, as any other."""
