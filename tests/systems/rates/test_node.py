@@ -484,8 +484,10 @@ def test_a_run_whose_loop_was_closed_keeps_nobody_waiting(logged):
         task = loop.create_task(node.run())
         loop.run_until_complete(asyncio.sleep(0.5))
         loop.close()
+        with pytest.raises(RuntimeError, match="Event loop is closed"):
+            node.create_timer(1, tick)
         it.note(sorted(node.close_sync()))
-        for each in [task, *(work.task for work in node._works if work.task)]:
+        for each in [task, *(work.task for work in node._works.others() if work.task)]:
             each._log_destroy_pending = False
             each.get_coro().close()
         it.note(node.running, node.close_sync())

@@ -18,10 +18,11 @@ from simclock.systems.rates.asynchronous import (
     BaseAsyncExecutor,
     RateExecutor,
 )
-from simclock.systems.rates.node import Node, NodeTimer
+from simclock.systems.rates.node import Node
 from simclock.systems.rates.statistics import RateStatistics
 from simclock.systems.rates.switch import AlreadyRunningError
 from simclock.systems.rates.synchronous import SyncRateExecutor
+from simclock.systems.rates.timers import NodeTimer
 
 __all__ = [
     "AlreadyRunningError",

@@ -10,52 +10,20 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.grids import check_interval
-from simclock.systems.rates.asynchronous import RateExecutor
-from simclock.systems.rates.callbacks import (
-    check_async,
-    check_plain,
-    name_of,
-    returns_coroutine,
-)
+from simclock.systems.rates.callbacks import check_plain, name_of, returns_coroutine
 from simclock.systems.rates.sleeping import Sleeper
 from simclock.systems.rates.switch import Switch
 from simclock.systems.rates.synchronous import SyncRateExecutor
-from simclock.systems.rates.works import Work, wait_for, wait_for_async
+from simclock.systems.rates.timers import NodeTimer, executor_of
+from simclock.systems.rates.works import Work, Works, cancel, wait_for, wait_for_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import TracebackType
 
+    from simclock.systems.rates.asynchronous import RateExecutor
+
 logger = logging.getLogger(__package__)
-
-
-class NodeTimer:
-    """One timer of a node, as `Node.create_timer` returns it. Any thread may use it.
-
-    Attributes:
-        name: What logs call it; also the name of its thread or task.
-        mode: ``"async"`` or ``"sync"``.
-        executor: What runs it: see there for its figures.
-    """
-
-    def __init__(self, node: Node, name: str, executor: RateExecutor | SyncRateExecutor) -> None:
-        self.name = name
-        self.executor = executor
-        self.mode = "async" if isinstance(executor, RateExecutor) else "sync"
-        self._node = node
-
-    def __repr__(self) -> str:
-        return f"<timer {self.name}: {self.executor!r}>"
-
-    @property
-    def running(self) -> bool:
-        """Whether it ticks."""
-        return self.executor.running
-
-    def stop(self) -> None:
-        """Stop it for good: later runs of the node do without it. Idempotent."""
-        self._node._forget(self)
-        self.executor.stop()
 
 
 class Node:
@@ -96,7 +64,7 @@ class Node:
         self._sleeper = Sleeper()
         self._stop_event = threading.Event()
         self._timers: list[NodeTimer] = []
-        self._works: list[Work] = []
+        self._works = Works()
         # Of what is under way: the event loop of `run`, whether it is `spin`, whether timers start.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._spins = False
@@ -144,19 +112,13 @@ class Node:
                 has no meaning.
             RuntimeError: It is for an event loop, and the node spins without one.
         """
-        check_interval(period, "period")
-        kinds: dict[str, Callable[..., RateExecutor | SyncRateExecutor]]
-        kinds = {"async": RateExecutor, "sync": SyncRateExecutor}
-        if mode not in kinds:
-            raise ValueError(f"this is no mode of a timer: {mode!r}\nuse 'async' or 'sync'")
-        (check_async if mode == "async" else check_plain)(callback)
-        executor = kinds[mode](callback, 1 / period, catch_up=catch_up, max_backlog=max_backlog)
-        # Not the reciprocal of the reciprocal, which may be another number.
-        executor.interval = float(period)
+        executor = executor_of(period, callback, mode, catch_up=catch_up, max_backlog=max_backlog)
         with self._lock:
             if self._spins and mode == "async":
                 raise RuntimeError(_needs_a_loop(self, callback))
-            timer = NodeTimer(self, f"{self.name}-timer-{next(self._timer_numbers)}", executor)
+            timer = NodeTimer(
+                f"{self.name}-timer-{next(self._timer_numbers)}", executor, self._forget
+            )
             self._timers.append(timer)
             if self._starts:
                 self._begin(timer)
@@ -183,7 +145,7 @@ class Node:
         check_plain(target)
         work = Work(name or f"{self.name}-thread-{next(self._thread_numbers)}")
         run = functools.partial(target, self.stop_event, *args, **kwargs)
-        return self._start_thread(work, run)
+        return self._works.start_thread(work, run)
 
     # ------------------------------------------------------------------------- runs
 
@@ -222,12 +184,12 @@ class Node:
 
     async def _run(self, asked: threading.Event) -> None:
         self._switch.begin(asked, self)
-        own = self._add(Work(f"{self.name}.run"))
+        own = self._works.add(Work(f"{self.name}.run"))
         try:
             self._begin_all(asyncio.get_running_loop())
             await self._sleeper.sleep(None, unless=asked)
         except asyncio.CancelledError:
-            self._cancel(self._others(own))
+            cancel(self._works.others(own))
             raise
         finally:
             self._end_all()
@@ -255,14 +217,14 @@ class Node:
             asked = self._switch.expect()
             self._switch.begin(asked, self)
             self._spins = True
-        own = self._add(Work(f"{self.name}.spin"))
+        own = self._works.add(Work(f"{self.name}.spin"))
         try:
             self._begin_all(None)
             asked.wait(timeout)
         finally:
             self._end_all()
             try:
-                self._report(wait_for(self._others(own), self.join_timeout))
+                self._report(wait_for(self._works.others(own), self.join_timeout))
             finally:
                 self._over(own)
 
@@ -272,10 +234,11 @@ class Node:
         """Stop, wait until all has ended, and return the names of what would not.
 
         A callback or thread of the node itself only stops: it cannot wait for
-        its own end. The node may be used again afterwards.
+        its own end. The node may be used again afterwards; as with any `stop`,
+        one that has never run is to be told so by `start`.
         """
         self.stop()
-        works = self._works.copy()
+        works = self._works.others()
         if any(each.is_caller for each in works):
             return []
         return self._report(await wait_for_async(works, self._patience()))
@@ -288,7 +251,7 @@ class Node:
                 would wait for itself. The node is stopped all the same.
         """
         self.stop()
-        works = self._works.copy()
+        works = self._works.others()
         if any(each.is_caller for each in works):
             return []
         if self._is_in_loop():
@@ -333,8 +296,8 @@ class Node:
 
     async def _settle(self, own: Work) -> list[Work]:
         """Wait for all but *own*, cancel what does not end, and return what is left."""
-        left = await wait_for_async(self._others(own), self.join_timeout)
-        if self._cancel(left):
+        left = await wait_for_async(self._works.others(own), self.join_timeout)
+        if cancel(left):
             left = await wait_for_async(left, self.join_timeout)
         return left
 
@@ -350,7 +313,7 @@ class Node:
         with self._lock:
             self._switch.end()
             self._stop_event = threading.Event()
-        self._remove(own)
+        self._works.remove(own)
 
     def _begin(self, timer: NodeTimer) -> None:
         """Start a timer; to be called with the lock owned."""
@@ -361,14 +324,17 @@ class Node:
         executor.start()
         work = Work(timer.name)
         if isinstance(executor, SyncRateExecutor):
-            self._start_thread(work, executor.run)
+            self._works.start_thread(work, executor.run)
         elif self._is_in_loop():
-            self._start_task(self._add(work), executor)
+            self._start_task(self._works.add(work), executor)
         else:
             assert self._loop is not None
-            self._loop.call_soon_threadsafe(self._start_task, work, executor)
-            # Its end takes the lock, so it cannot come before this.
-            self._add(work)
+            self._works.add(work)
+            try:
+                self._loop.call_soon_threadsafe(self._start_task, work, executor)
+            except RuntimeError:  # the loop was closed before the run had ended
+                self._works.remove(work)
+                raise
 
     def _start_task(self, work: Work, executor: RateExecutor) -> None:
         """In the event loop, start the task of a timer."""
@@ -376,7 +342,7 @@ class Node:
         work.task.add_done_callback(functools.partial(self._task_ended, work))
 
     def _task_ended(self, work: Work, task: asyncio.Task[None]) -> None:
-        self._remove(work)
+        self._works.remove(work)
         if task.cancelled():
             if not self.stop_event.is_set():
                 logger.error(
@@ -386,49 +352,10 @@ class Node:
         elif (error := task.exception()) is not None:
             logger.error("%s has ended", work.name, exc_info=error)
 
-    def _start_thread(self, work: Work, function: Callable[[], object]) -> threading.Thread:
-        def main() -> None:
-            try:
-                function()
-            except Exception:
-                logger.exception("%s has failed", work.name)
-            finally:
-                self._remove(work)
-
-        work.thread = threading.Thread(target=main, name=work.name, daemon=True)
-        self._add(work)
-        try:
-            work.thread.start()
-        except BaseException:
-            work.thread = None  # nobody can join it
-            self._remove(work)
-            raise
-        return work.thread
-
-    def _add(self, work: Work) -> Work:
-        with self._lock:
-            self._works.append(work)
-        return work
-
-    def _remove(self, work: Work) -> None:
-        with self._lock:
-            self._works.remove(work)
-        work.end()
-
     def _forget(self, timer: NodeTimer) -> None:
         with self._lock:
             if timer in self._timers:
                 self._timers.remove(timer)
-
-    def _others(self, own: Work) -> list[Work]:
-        return [each for each in self._works.copy() if each is not own]
-
-    def _cancel(self, works: list[Work]) -> bool:
-        """Cancel those that are tasks; return whether there are any."""
-        tasks = [each.task for each in works if each.task is not None]
-        for each in tasks:
-            each.cancel()
-        return bool(tasks)
 
     def _patience(self) -> float:
         """Return how long to wait: with a run under way, longer than that takes to give up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from simclock.systems.rates.sleeping import Sleeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+logger = logging.getLogger(__package__)
 
 
 class Work:
@@ -68,6 +71,60 @@ class Work:
         """Wait for what a thread does after its work: next to nothing."""
         if self.thread is not None:
             self.thread.join()
+
+
+class Works:
+    """What is under way in a node. All methods may be called by any thread."""
+
+    def __init__(self) -> None:
+        # Reentrant, as a signal handler may look wherever its thread is.
+        self._lock = threading.RLock()
+        self._works: list[Work] = []
+
+    def add(self, work: Work) -> Work:
+        """Note that *work* begins."""
+        with self._lock:
+            self._works.append(work)
+        return work
+
+    def remove(self, work: Work) -> None:
+        """Note that it has ended, and tell those who wait for it."""
+        with self._lock:
+            self._works.remove(work)
+        work.end()
+
+    def others(self, own: Work | None = None) -> list[Work]:
+        """Return all but *own*."""
+        return [each for each in self._works.copy() if each is not own]
+
+    def start_thread(self, work: Work, function: Callable[[], object]) -> threading.Thread:
+        """Run *function* in a thread that is *work*; log what it raises."""
+
+        def main() -> None:
+            try:
+                function()
+            except Exception:
+                logger.exception("%s has failed", work.name)
+            finally:
+                self.remove(work)
+
+        work.thread = threading.Thread(target=main, name=work.name, daemon=True)
+        self.add(work)
+        try:
+            work.thread.start()
+        except BaseException:
+            work.thread = None  # nobody can join it
+            self.remove(work)
+            raise
+        return work.thread
+
+
+def cancel(works: Iterable[Work]) -> bool:
+    """Cancel those that are tasks; return whether there are any."""
+    tasks = [each.task for each in works if each.task is not None]
+    for each in tasks:
+        each.cancel()
+    return bool(tasks)
 
 
 def wait_for(works: Iterable[Work], seconds: float) -> list[Work]:
