@@ -149,6 +149,22 @@ def test_a_node_that_is_stopped_while_it_starts_and_gets_a_timer():
     search(scenario)
 
 
+def test_a_node_that_spins_and_is_closed_and_spins_again():
+    def scenario():
+        node = Node()
+        node.create_timer(PERIOD, lambda: None, "sync")
+        for _ in range(2):
+            node.start()
+            threads = started(node.spin, lambda: node.spawn_thread(lambda stop: stop.wait(1)))
+            node.close_sync()
+            ended_in_time(threads)
+            assert not node.running
+        time.sleep(1)
+        assert node.close_sync() == []
+
+    search(scenario)
+
+
 def test_nothing_of_a_node_runs_after_close():
     def scenario():
         closed = False

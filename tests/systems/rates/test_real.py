@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 import time
 
@@ -106,3 +108,27 @@ def test_a_node_twice():
         asyncio.run(node.run())
         assert {"async", "sync", True} == set(called)
     assert node.close_sync() == []
+
+
+def test_an_interrupt_ends_what_spins():
+    node = Node()
+    node.create_timer(60, lambda: None, "sync")
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        node.spin(AT_ONCE)
+
+    assert node.close_sync() == []
+
+
+def test_a_signal_handler_may_stop_a_node():
+    async def tick():
+        pass
+
+    node = Node()
+    node.create_timer(60, tick)
+    before = signal.signal(signal.SIGUSR1, lambda *_: node.stop())
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        asyncio.run(asyncio.wait_for(node.run(), AT_ONCE))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
