@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_simclock.worlds import World, Worlds
     from simclock import Simulation
+    from simclock.systems.rates import Node
 
 # The simulation that a test is run in, while it is.
 simulation_of = pytest.StashKey["Simulation"]()
@@ -45,6 +46,20 @@ def sim(request: pytest.FixtureRequest) -> Simulation:
         "mark it with @pytest.mark.simclock, or take sim as an argument of the test",
         pytrace=False,
     )
+
+
+@pytest.fixture
+def sim_node(sim: Simulation) -> Generator[Node, None, None]:
+    """Return a `Node` of ``simclock.systems.rates`` in the test's simulation.
+
+    It is closed at the end, whatever the test leaves running in it.
+    """
+    from simclock.systems.rates import Node
+
+    assert sim is not None  # which makes the test simulated
+    node = Node("sim_node")
+    yield node
+    node.close_sync()
 
 
 class _Kept(NamedTuple):

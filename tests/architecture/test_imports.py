@@ -86,7 +86,7 @@ SPECIFIES = "hookspecs"
 NOT_IN_THE_KERNEL = {"asyncio", "multiprocessing", "socket", "ssl", "subprocess", "unittest"}
 
 # Modules whose only job is to re-export.
-FACES = ("simclock", "simclock.lowlevel", "simclock.searching")
+FACES = ("simclock", "simclock.lowlevel", "simclock.searching", "simclock.systems.rates")
 
 CLOCKS = {
     "time": {

@@ -746,7 +746,7 @@ def without_ours(lines):
             pass
         elif not re.match("simclock: |plugins: |  test_suite.py::", line):
             section = False
-            kept.append(VARIES.sub("N", line.replace(" sim,", "")))
+            kept.append(VARIES.sub("N", re.sub(r" sim(_\w+)?,", "", line)))
     return kept
 
 

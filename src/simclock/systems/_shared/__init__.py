@@ -1,0 +1,1 @@
+"""What several systems are made of. Private: each system is used through its own package."""

@@ -1,0 +1,62 @@
+"""Which kind of function a callback is."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+if sys.version_info >= (3, 12):
+    returns_coroutine = inspect.markcoroutinefunction
+else:
+
+    def returns_coroutine(function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return *function*; older Pythons cannot be told that it is a coroutine function."""
+        return function
+
+
+def name_of(callback: Any) -> str:
+    """Return what messages call *callback*."""
+    return str(getattr(callback, "__qualname__", None) or repr(callback))
+
+
+def is_async(callback: Any) -> bool:
+    """Return whether *callback* is a coroutine function, a partial one or an object that is one."""
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
+        getattr(callback, "__call__", None)  # noqa: B004 - its kind is asked, not whether it is there
+    )
+
+
+def check_callable(callback: object) -> None:
+    """Raise a `TypeError` unless *callback* can be called."""
+    if not callable(callback):
+        raise TypeError(
+            f"this cannot be called: {callback!r}\n"
+            "give the function itself, not what it returns: func, and not func()"
+        )
+
+
+def check_plain(callback: object) -> None:
+    """Raise a `TypeError` unless *callback* can be called without being awaited."""
+    check_callable(callback)
+    if is_async(callback):
+        raise TypeError(
+            f"this is a coroutine function, which nobody would await: {name_of(callback)}\n"
+            "give a plain function, or use RateExecutor, or a timer with mode='async'"
+        )
+
+
+def check_async(callback: object) -> None:
+    """Raise a `TypeError` unless *callback* is a coroutine function."""
+    check_callable(callback)
+    if not is_async(callback):
+        raise TypeError(
+            f"this is no coroutine function: {name_of(callback)}\n"
+            "define it with `async def`, or use a timer with mode='sync'"
+        )

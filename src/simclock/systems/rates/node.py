@@ -1,0 +1,389 @@
+"""A node: the owner of timers and threads, which start, stop and end together."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from simclock.systems._shared.grids import check_interval
+from simclock.systems.rates.callbacks import check_plain, name_of, returns_coroutine
+from simclock.systems.rates.sleeping import Sleeper
+from simclock.systems.rates.switch import Switch
+from simclock.systems.rates.synchronous import SyncRateExecutor
+from simclock.systems.rates.timers import NodeTimer, executor_of
+from simclock.systems.rates.works import Work, Works, cancel, wait_for, wait_for_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+
+    from simclock.systems.rates.asynchronous import RateExecutor
+
+logger = logging.getLogger(__package__)
+
+
+class Node:
+    """Owns timers and threads, and runs them until it is stopped.
+
+    `run` is for coroutines, `spin` for programs without an event loop; timers
+    in threads and spawned threads work in both. Each of the two returns when
+    the node was stopped and all of it has ended, and may be called again: the
+    timers then start anew, spawned threads do not.
+
+    A stop is orderly: what sleeps is woken and ends at once, a callback that
+    is under way may return. After *join_timeout* seconds coroutines that have
+    not are cancelled, and after as long again what is still there is named in a
+    warning, and left behind. Its threads are daemons, so they do not keep the
+    program from ending.
+
+    A stop is never missed: before the first run, and after a call of `run` or
+    `start`, it is kept for that run, which then returns at once. After a run
+    has ended there is nothing to stop, but for threads that were spawned since.
+
+    All methods may be called by any thread.
+
+    Args:
+        name: Of the node; names of its timers and threads begin with it.
+        join_timeout: Seconds, see above.
+
+    Raises:
+        ValueError: *join_timeout* is no positive number.
+    """
+
+    def __init__(self, name: str = "node", *, join_timeout: float = 2.0) -> None:
+        check_interval(join_timeout, "join_timeout")
+        self.name = name
+        self.join_timeout = join_timeout
+        # Reentrant, as a signal handler may call `stop`.
+        self._lock = threading.RLock()
+        self._switch = Switch()
+        self._sleeper = Sleeper()
+        self._stop_event = threading.Event()
+        self._timers: list[NodeTimer] = []
+        self._works = Works()
+        # Of what is under way: the event loop of `run`, whether it is `spin`, whether timers start.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._spins = False
+        self._starts = False
+        self._timer_numbers = itertools.count(1)
+        self._thread_numbers = itertools.count(1)
+
+    def __repr__(self) -> str:
+        return f"Node({self.name!r})"
+
+    # ------------------------------------------------------------------ what it owns
+
+    @property
+    def running(self) -> bool:
+        """Whether `run` or `spin` is under way, or to come after `start`, and not stopped."""
+        return self._switch.on
+
+    @property
+    def stop_event(self) -> threading.Event:
+        """The event that `stop` sets, for the threads there are; later ones have another."""
+        return self._stop_event
+
+    def create_timer(
+        self,
+        period: float,
+        callback: Callable[..., Any],
+        mode: str = "async",
+        *,
+        catch_up: str = "burst",
+        max_backlog: int | None = None,
+    ) -> NodeTimer:
+        """Call *callback* each *period* seconds while the node runs, from now on if it does.
+
+        Args:
+            period: Seconds.
+            callback: Is called without arguments.
+            mode: ``"async"``: a coroutine function, called in the event loop of
+                `run`. ``"sync"``: a plain function, called in a thread of its own.
+            catch_up: See `RateExecutor`.
+            max_backlog: See `RateExecutor`.
+
+        Raises:
+            TypeError: The callback is of the other kind.
+            ValueError: The period is not finite and positive, or another argument
+                has no meaning.
+            RuntimeError: It is for an event loop, and the node spins without one.
+        """
+        executor = executor_of(period, callback, mode, catch_up=catch_up, max_backlog=max_backlog)
+        with self._lock:
+            if self._spins and mode == "async":
+                raise RuntimeError(_needs_a_loop(self, callback))
+            timer = NodeTimer(
+                f"{self.name}-timer-{next(self._timer_numbers)}", executor, self._forget
+            )
+            self._timers.append(timer)
+            if self._starts:
+                self._begin(timer)
+        return timer
+
+    def spawn_thread(
+        self, target: Callable[..., object], *args: Any, name: str | None = None, **kwargs: Any
+    ) -> threading.Thread:
+        """Start a thread that runs ``target(stop_event, *args, **kwargs)``, and return it.
+
+        It starts at once, whether the node runs or not, and has to return when
+        the event is set. An exception is logged with its traceback and ends
+        only this thread.
+
+        Args:
+            target: What it runs.
+            args: Positional arguments, after the event.
+            name: Of the thread; by default of the node, with a number.
+            kwargs: Keyword arguments.
+
+        Raises:
+            TypeError: *target* cannot be called, or is a coroutine function.
+        """
+        check_plain(target)
+        work = Work(name or f"{self.name}-thread-{next(self._thread_numbers)}")
+        run = functools.partial(target, self.stop_event, *args, **kwargs)
+        return self._works.start_thread(work, run)
+
+    # ------------------------------------------------------------------------- runs
+
+    def start(self) -> None:
+        """Expect a run: a stop that was kept is forgotten, one from now on is kept.
+
+        This does not run anything. ``with`` and ``async with`` call it.
+        """
+        self._switch.start()
+
+    def stop(self) -> None:
+        """Have everything end, and do not wait for it. Idempotent."""
+        self._switch.stop()
+        with self._lock:
+            timers = self._timers.copy()
+            self._stop_event.set()
+            if not self._switch.in_run:
+                self._stop_event = threading.Event()
+        for each in timers:
+            each.executor.stop()
+        self._sleeper.wake()
+
+    @returns_coroutine
+    def run(self) -> Coroutine[Any, Any, None]:
+        """Run the timers until `stop` or cancellation, and wait until all has ended.
+
+        A coroutine: nothing runs until it is awaited or made a task. A `stop`
+        counts from the call on. Cancelled, it cancels the callbacks that are
+        under way.
+
+        Raises:
+            AlreadyRunningError: A run is under way; it goes on.
+            asyncio.CancelledError: It was cancelled.
+        """
+        return self._run(self._switch.expect())
+
+    async def _run(self, asked: threading.Event) -> None:
+        self._switch.begin(asked, self)
+        own = self._works.add(Work(f"{self.name}.run"))
+        try:
+            self._begin_all(asyncio.get_running_loop())
+            await self._sleeper.sleep(None, unless=asked)
+        except asyncio.CancelledError:
+            cancel(self._works.others(own))
+            raise
+        finally:
+            self._end_all()
+            try:
+                # Its loop may be gone when a coroutine is closed: then nothing can be awaited.
+                if self._is_in_loop():
+                    self._report(await self._settle(own))
+            finally:
+                self._over(own)
+
+    def spin(self, timeout: float | None = None) -> None:
+        """Run the timers until `stop`, and wait until all has ended; the calling thread is blocked.
+
+        Args:
+            timeout: Seconds after which it stops by itself; None: never.
+
+        Raises:
+            AlreadyRunningError: A run is under way; it goes on.
+            RuntimeError: A timer is for an event loop.
+        """
+        with self._lock:
+            for each in self._timers:
+                if each.mode == "async":
+                    raise RuntimeError(_needs_a_loop(self, each.executor.func))
+            asked = self._switch.expect()
+            self._switch.begin(asked, self)
+            self._spins = True
+        own = self._works.add(Work(f"{self.name}.spin"))
+        try:
+            self._begin_all(None)
+            asked.wait(timeout)
+        finally:
+            self._end_all()
+            try:
+                self._report(wait_for(self._works.others(own), self.join_timeout))
+            finally:
+                self._over(own)
+
+    # -------------------------------------------------------------------------- end
+
+    async def close(self) -> list[str]:
+        """Stop, wait until all has ended, and return the names of what would not.
+
+        A callback or thread of the node itself only stops: it cannot wait for
+        its own end. The node may be used again afterwards; as with any `stop`,
+        one that has never run is to be told so by `start`.
+        """
+        self.stop()
+        works = self._works.others()
+        if any(each.is_caller for each in works):
+            return []
+        return self._report(await wait_for_async(works, self._patience()))
+
+    def close_sync(self) -> list[str]:
+        """Do as `close`, in a program without an event loop, or in another thread than that.
+
+        Raises:
+            RuntimeError: The node runs in the event loop of this thread, which
+                would wait for itself. The node is stopped all the same.
+        """
+        self.stop()
+        works = self._works.others()
+        if any(each.is_caller for each in works):
+            return []
+        if self._is_in_loop():
+            raise RuntimeError(
+                f"the event loop would wait for itself: {self!r} runs in it\n"
+                "use `await node.close()`, or `async with`"
+            )
+        return self._report(wait_for(works, self._patience()))
+
+    def __enter__(self) -> Node:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close_sync()
+
+    async def __aenter__(self) -> Node:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # --------------------------------------------------------------------- the inside
+
+    def _begin_all(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        with self._lock:
+            self._loop = loop
+            self._starts = True
+            for each in self._timers:
+                self._begin(each)
+
+    async def _settle(self, own: Work) -> list[Work]:
+        """Wait for all but *own*, cancel what does not end, and return what is left."""
+        left = await wait_for_async(self._works.others(own), self.join_timeout)
+        if cancel(left):
+            left = await wait_for_async(left, self.join_timeout)
+        return left
+
+    def _end_all(self) -> None:
+        self.stop()
+        with self._lock:
+            self._starts = False
+
+    def _over(self, own: Work) -> None:
+        """Say that the run is over; another one may begin."""
+        self._loop = None
+        self._spins = False
+        with self._lock:
+            self._switch.end()
+            self._stop_event = threading.Event()
+        self._works.remove(own)
+
+    def _begin(self, timer: NodeTimer) -> None:
+        """Start a timer; to be called with the lock owned."""
+        if self._switch.asked.is_set():
+            return
+        executor = timer.executor
+        # From here on a stop counts, also before the first step of the thread or task.
+        executor.start()
+        work = Work(timer.name)
+        if isinstance(executor, SyncRateExecutor):
+            self._works.start_thread(work, executor.run)
+        elif self._is_in_loop():
+            self._start_task(self._works.add(work), executor)
+        else:
+            assert self._loop is not None
+            self._works.add(work)
+            try:
+                self._loop.call_soon_threadsafe(self._start_task, work, executor)
+            except RuntimeError:  # the loop was closed before the run had ended
+                self._works.remove(work)
+                raise
+
+    def _start_task(self, work: Work, executor: RateExecutor) -> None:
+        """In the event loop, start the task of a timer."""
+        work.task = asyncio.get_running_loop().create_task(executor.run(), name=work.name)
+        work.task.add_done_callback(functools.partial(self._task_ended, work))
+
+    def _task_ended(self, work: Work, task: asyncio.Task[None]) -> None:
+        self._works.remove(work)
+        if task.cancelled():
+            if not self.stop_event.is_set():
+                logger.error(
+                    "%s has ended: it was cancelled, or its callback raised a CancelledError",
+                    work.name,
+                )
+        elif (error := task.exception()) is not None:
+            logger.error("%s has ended", work.name, exc_info=error)
+
+    def _forget(self, timer: NodeTimer) -> None:
+        with self._lock:
+            if timer in self._timers:
+                self._timers.remove(timer)
+
+    def _patience(self) -> float:
+        """Return how long to wait: with a run under way, longer than that takes to give up."""
+        return self.join_timeout * (3 if self._switch.in_run else 1)
+
+    def _report(self, left: list[Work]) -> list[str]:
+        """Warn of what would not end, once each, and return all names."""
+        names = [each.name for each in left if not each.reported]
+        for each in left:
+            each.reported = True
+        if names:
+            logger.warning(
+                "%r has ended without these, which would not stop in %g s: %s",
+                self,
+                self.join_timeout,
+                ", ".join(names),
+            )
+        return [each.name for each in left]
+
+    def _is_in_loop(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:  # no event loop runs here
+            return False
+
+
+def _needs_a_loop(node: Node, callback: Callable[..., Any]) -> str:
+    return (
+        f"{node!r} spins without an event loop, which a timer needs: {name_of(callback)}\n"
+        "use `await node.run()`, or a plain function with mode='sync'"
+    )

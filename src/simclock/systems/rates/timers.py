@@ -1,0 +1,63 @@
+"""The timers of a node: which executor runs one, and the handle of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simclock.systems._shared.grids import check_interval
+from simclock.systems.rates.asynchronous import RateExecutor
+from simclock.systems.rates.callbacks import check_async, check_plain
+from simclock.systems.rates.synchronous import SyncRateExecutor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class NodeTimer:
+    """One timer of a node, as `Node.create_timer` returns it. Any thread may use it.
+
+    Attributes:
+        name: What logs call it; also the name of its thread or task.
+        mode: ``"async"`` or ``"sync"``.
+        executor: What runs it: see there for its figures.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        executor: RateExecutor | SyncRateExecutor,
+        forget: Callable[[NodeTimer], None],
+    ) -> None:
+        self.name = name
+        self.executor = executor
+        self.mode = "async" if isinstance(executor, RateExecutor) else "sync"
+        self._forget = forget
+
+    def __repr__(self) -> str:
+        return f"<timer {self.name}: {self.executor!r}>"
+
+    @property
+    def running(self) -> bool:
+        """Whether it ticks."""
+        return self.executor.running
+
+    def stop(self) -> None:
+        """Stop it for good: later runs of the node do without it. Idempotent."""
+        self._forget(self)
+        self.executor.stop()
+
+
+def executor_of(
+    period: float, callback: Callable[..., Any], mode: str, **options: Any
+) -> RateExecutor | SyncRateExecutor:
+    """Return the executor that calls *callback* each *period* seconds; see `Node.create_timer`."""
+    check_interval(period, "period")
+    kinds: dict[str, Callable[..., RateExecutor | SyncRateExecutor]]
+    kinds = {"async": RateExecutor, "sync": SyncRateExecutor}
+    if mode not in kinds:
+        raise ValueError(f"this is no mode of a timer: {mode!r}\nuse 'async' or 'sync'")
+    (check_async if mode == "async" else check_plain)(callback)
+    executor = kinds[mode](callback, 1 / period, **options)
+    # Not the reciprocal of the reciprocal, which may be another number.
+    executor.interval = float(period)
+    return executor
