@@ -29,10 +29,10 @@ _next_number = itertools.count(1).__next__
 # nobody keeps the instance.
 _units: weakref.WeakValueDictionary[int, ServiceUnit] = weakref.WeakValueDictionary()
 # In the order of their `accept`.
-_accepting: list[Host] = []
+_accepting: list[Starter] = []
 
 
-class Host(Protocol):
+class Starter(Protocol):
     """What starts services: a runner, while it accepts."""
 
     def start_unit(self, unit: ServiceUnit, payload: Callable[[], Any]) -> None:
@@ -171,7 +171,7 @@ class ServiceUnit:
         """Return whether a run is under way."""
         return self._state in {State.STARTING, State.RUNNING, State.STOPPING}
 
-    def start(self, runner: Host) -> bool:
+    def start(self, runner: Starter) -> bool:
         """Run the service in *runner* now, also if it was cancelled before.
 
         Returns:
@@ -209,20 +209,20 @@ class ServiceUnit:
                 return
             self.is_announced = True
             _units[_next_number()] = self
-            hosts = list(_accepting)
-        for host in hosts:
-            self.offer(host)
+            starters = list(_accepting)
+        for starter in starters:
+            self.offer(starter)
 
-    def offer(self, host: Host) -> None:
-        """Start the service in *host* unless it runs or was cancelled; for runners."""
+    def offer(self, starter: Starter) -> None:
+        """Start the service in *starter* unless it runs or was cancelled; for runners."""
         try:
-            self._start(host, also_cancelled=False)
+            self._start(starter, also_cancelled=False)
         except NotRunning:
             pass  # its next run is offered it again
         except Exception as error:  # noqa: BLE001 - who made the instance did not start it
-            host.unit_failed(self, error)
+            starter.unit_failed(self, error)
 
-    def _start(self, host: Host, *, also_cancelled: bool) -> bool:
+    def _start(self, starter: Starter, *, also_cancelled: bool) -> bool:
         service = self._service()
         with _lock:
             out = self._is_cancelled and not also_cancelled
@@ -231,7 +231,7 @@ class ServiceUnit:
             before, self._state = self._state, State.STARTING
             self._is_cancelled = False
         try:
-            host.start_unit(self, service.run)
+            starter.start_unit(self, service.run)
         except BaseException:
             with _lock:
                 self._state = before
@@ -254,17 +254,17 @@ class ServiceUnit:
             self._state = State.FAILED if failed else State.STOPPED
 
 
-def join(host: Host) -> None:
-    """Offer *host* all services that there are, and will be until it leaves."""
+def join(starter: Starter) -> None:
+    """Offer *starter* all services that there are, and will be until it leaves."""
     with _lock:
-        _accepting.append(host)
+        _accepting.append(starter)
         units = list(_units.values())
     for unit in units:
-        unit.offer(host)
+        unit.offer(starter)
 
 
-def leave(host: Host) -> None:
-    """Offer *host* no more services. Idempotent."""
+def leave(starter: Starter) -> None:
+    """Offer *starter* no more services. Idempotent."""
     with _lock:
-        if host in _accepting:
-            _accepting.remove(host)
+        if starter in _accepting:
+            _accepting.remove(starter)
