@@ -295,9 +295,7 @@ def test_c8_a_stop_takes_no_time_that_payloads_do_not(sim, accepting):
     assert sim.elapsed == 1.0
 
 
-def test_c9_a_coroutine_that_refuses_to_be_cancelled_does_not_hold_up_the_stop(
-    sim, log, accepting
-):
+def test_c9_a_coroutine_that_refuses_to_be_cancelled_does_not_hold_up_the_stop(sim, log, accepting):
     async def stubborn():
         while not go_on:
             with contextlib.suppress(asyncio.CancelledError):
@@ -353,7 +351,9 @@ def test_c10_what_is_adopted_while_it_stops_is_refused_for_all_flavours(
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_c11_execute_before_the_start_says_what_to_do(flavour):
     with pytest.raises(NotRunning) as caught:
-        ServiceRunner().execute(payload_of(flavour, lambda: None), flavour=flavours.get(flavour).name)
+        ServiceRunner().execute(
+            payload_of(flavour, lambda: None), flavour=flavours.get(flavour).name
+        )
 
     assert str(caught.value) == (
         "the runner is new: it runs nothing yet\n"
