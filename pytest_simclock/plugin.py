@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_simclock import folders, options
 from pytest_simclock.collecting import pytest_collection_finish
-from pytest_simclock.fixtures import sim
+from pytest_simclock.fixtures import sim, sim_runtime
 from pytest_simclock.options import pytest_configure_node
 from pytest_simclock.reporting import Reporting
 
@@ -19,6 +19,7 @@ __all__ = [
     "pytest_configure",
     "pytest_configure_node",
     "sim",
+    "sim_runtime",
 ]
 
 
