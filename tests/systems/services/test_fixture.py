@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from simclock.systems.services import ServiceRunner, State, stop_token
+from simclock.systems.services import ServiceRunner, State
 
 
 def test_it_accepts_in_simulated_time(sim_runtime, sim, log):

@@ -115,7 +115,7 @@ def test_bad_input_is_refused_and_disturbs_nothing(sim, accepting, run):
             call(print, flavour="curio")
         with pytest.raises(TypeError, match="no payload of flavour 'asyncio': 7\n"):
             call(7, flavour=asyncio)
-        with pytest.raises(TypeError, match="no payload of flavour 'threading': .*coroutine_fun"):
+        with pytest.raises(TypeError, match=r"no payload of flavour 'threading': .*coroutine_fun"):
             call(coroutine_function, flavour=threading)
         with pytest.raises(TypeError, match="no payload of flavour 'threading'"):
             call(coroutine_function, 1, flavour=threading)
@@ -187,13 +187,9 @@ def test_who_executes_is_told_when_the_runner_ends_the_payload(sim, log, accepti
         time.sleep(1)
     thread.join()
 
-    assert log == [
-        (
-            1.0,
-            f"sleeper.<locals>.payload ({flavour}) was ended before it was done: the runner has "
-            "stopped\nexecute it while the runner accepts",
-        )
-    ]
+    name = f"sleeper.<locals>.payload ({flavour})"
+    said = f"{name} was ended before it was done: the runner has stopped"
+    assert log == [(1.0, f"{said}\nexecute it while the runner accepts")]
 
 
 def test_who_executes_does_not_wait_for_what_is_abandoned(sim, log, accepting):
@@ -204,7 +200,7 @@ def test_who_executes_does_not_wait_for_what_is_abandoned(sim, log, accepting):
         return "too late"
 
     def caller():
-        with pytest.raises(NotRunning, match="stubborn .* was ended before it was done"):
+        with pytest.raises(NotRunning, match=r"stubborn .* was ended before it was done"):
             runner.execute(stubborn, flavour=asyncio)
         log("told")
 
@@ -305,7 +301,7 @@ def test_failures_may_be_taken_apart_by_their_type(sim):
     runner = ServiceRunner()
     runner.adopt(fails, KeyError("one"), flavour=threading)
     runner.adopt(fails, OSError("two"), flavour=threading)
-    with pytest.raises(BackgroundFailure, match="background tasks failed: .*fails.*, ") as caught:
+    with pytest.raises(BackgroundFailure, match=r"background tasks failed: .*fails.*, ") as caught:
         runner.accept()
 
     matching, rest = caught.value.split(KeyError)
@@ -548,7 +544,7 @@ def test_coroutines_never_run_beside_those_that_were_abandoned(sim, log, accepti
         runner.execute(sleeper("trio", 1), flavour=trio)
         go_on.append(True)
         time.sleep(5)
-        runner.adopt(payload, flavour=asyncio)
+        runner.execute(payload, flavour=asyncio)
 
     assert str(caught.value).splitlines()[0] == (
         "coroutines of flavour 'asyncio' that an earlier run has abandoned still run"

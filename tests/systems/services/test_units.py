@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import gc
 import threading
 import time
 import types
@@ -12,6 +11,7 @@ import types
 import pytest
 import trio
 
+from simclock import flavours
 from simclock.systems.services import (
     BackgroundFailure,
     ServiceRunner,
@@ -19,8 +19,8 @@ from simclock.systems.services import (
     State,
     service,
     stop_token,
+    units,
 )
-from simclock.systems.services import units
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_what_cannot_be_a_service_is_refused():
         threads(7)
     with pytest.raises(TypeError, match="WithoutRun has no method run\ngive it one"):
         threads(WithoutRun)
-    with pytest.raises(TypeError, match="no payload of flavour 'threading': .*Coroutine.run"):
+    with pytest.raises(TypeError, match=r"no payload of flavour 'threading': .*Coroutine.run"):
         threads(Coroutine)
     for each in Slots, NoWeakReferences:
         with pytest.raises(TypeError, match=f"{each.__name__} have no __dict__ or no __weakref__"):
@@ -104,6 +104,16 @@ def test_arguments_of_the_constructor_are_the_class_own_matter():
 
         def run(self): ...
 
+    class SubOfNew(New):
+        pass
+
+    @service(flavour=threading)
+    class Decorated(New):
+        def __new__(cls, value, other):
+            made = super().__new__(cls, value)
+            made.other = other
+            return made
+
     @service(flavour=threading)
     class Neither:
         def run(self): ...
@@ -115,7 +125,14 @@ def test_arguments_of_the_constructor_are_the_class_own_matter():
 
         def run(self): ...
 
-    assert New(3).value == 3
+    class Undecorated(Neither):
+        def __new__(cls, value):
+            made = super().__new__(cls)
+            made.value = value
+            return made
+
+    assert New(3).value == SubOfNew(3).value == Undecorated(3).value == 3
+    assert (Decorated(3, 4).value, Decorated(3, 4).other) == (3, 4)
     assert isinstance(Neither().__service_unit__, ServiceUnit)
     assert Frozen(3).value == 3
     with pytest.raises(TypeError, match="argument"):
@@ -148,6 +165,7 @@ def test_an_instance_that_is_made_twice_is_one_service(sim, log, accepting):
     with accepting():
         assert Singleton() is Singleton()
         time.sleep(1)
+    del Singleton.made  # the class is garbage when it is collected, and not before
 
     assert log == [(0.0, "runs")]
 
@@ -217,13 +235,25 @@ def test_an_instance_whose_making_fails_never_runs(sim, log, accepting):
     assert kept
 
 
-def test_a_running_service_keeps_its_instance_and_no_longer(sim, accepting, beat):
+@pytest.mark.parametrize("flavour", ["asyncio", "threading", "trio"])
+def test_a_running_service_keeps_its_instance_and_no_longer(sim, accepting, flavour):
+    """Not even until garbage is collected: it would be run again, or not, as chance has it."""
+
+    async def coroutine(self):
+        await flavours.get(flavour).sleep(1e6)
+
+    def function(self):
+        stop_token().wait()
+
+    @service(flavour=flavour)
+    class Keeps:
+        run = function if flavour == "threading" else coroutine
+
     with accepting():
-        unit = beat().__service_unit__
-        gc.collect()
+        unit = Keeps().__service_unit__
+        time.sleep(1)
         assert unit.running
         assert unit._service() is not None
-    gc.collect()
 
     assert unit._service() is None
     assert not unit.start(ServiceRunner())
@@ -255,12 +285,13 @@ def test_a_service_is_run_by_the_runner_that_accepted_first(sim, log, accepting)
             log("ends")
 
     made = Where()
-    with accepting(), accepting() as second:
-        second.shutdown()
+    with accepting():
         time.sleep(1)
+        with accepting():
+            time.sleep(1)
         log("the second has ended")
 
-    assert log == [(1.0, "the second has ended"), (1.0, "ends")]
+    assert log == [(2.0, "the second has ended"), (2.0, "ends")]
     assert made
 
 
@@ -280,17 +311,15 @@ def test_a_service_that_is_made_while_the_runner_stops_is_run_next_time(sim, log
     assert log == [(1.0, "stopped"), (1.0, "late begins"), (2.0, "late ends")]
 
 
-def test_a_service_that_cannot_be_started_ends_the_runner(sim, accepting, monkeypatch, beat):
+def test_a_service_that_cannot_be_started_ends_the_runner(sim, monkeypatch, beat):
     made = beat()
     monkeypatch.setattr(
         "simclock.flavours.threading.Threading.start", lambda _: {}["no such library"]
     )
-    accept = accepting()
-    with accept:
-        accept.thread.join()
+    with pytest.raises(BackgroundFailure) as caught:
+        ServiceRunner().accept()
 
-    assert isinstance(accept.error, BackgroundFailure)
-    assert [repr(error) for error in accept.error.exceptions] == ["KeyError('no such library')"]
+    assert [repr(error) for error in caught.value.exceptions] == ["KeyError('no such library')"]
     assert made.__service_unit__.state is State.NEW
 
 

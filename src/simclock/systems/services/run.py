@@ -91,8 +91,7 @@ class Run:
                 raise
             raise self._aborted(work) from None
         except BaseException:
-            if work.future is not None:
-                work.future.cancel()  # if it is the caller who is interrupted
+            work.ask()  # if it is the caller who is interrupted
             raise
         finally:
             with self._lock:
@@ -162,6 +161,7 @@ class Run:
                 work.unit.ended(failed=error is not None)
             if error is not None:
                 self.failed(work.name, error)
+        work.future = None  # it has the work: together they would keep the payload, and a service
         # Last: when all have ended, the run has.
         self._forget(work)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Class = TypeVar("Class", bound=type)
 
 ATTRIBUTE = "__service_unit__"
+FLAVOUR = "__service_flavour__"
 # Owned for a few lines at a time, in which nothing of a runner or a flavour is called.
 _lock = threading.RLock()  # a signal may come while it is owned
 _next_number = itertools.count(1).__next__
@@ -91,26 +92,25 @@ def _check_class(cls: Any, kind: Flavour) -> None:
 
 
 def _make_units(cls: Any, kind: Flavour) -> None:
+    # Of a class and its bases the one that is decorated last has its say.
+    setattr(cls, FLAVOUR, kind.name)
     original = cls.__new__
+    if hasattr(original, "takes_arguments"):
+        return  # one of these, of a base
 
     @functools.wraps(original)
     def make(of: Any, *args: Any, **kwargs: Any) -> Any:
-        # As type.__call__ has it, who has no __new__ of its own is given the class only.
-        plain = original is object.__new__
-        instance = original(of) if plain else original(of, *args, **kwargs)
-        if isinstance(instance, cls) and not _is_made(instance):
+        # As type.__call__ has it: who has no __new__ of its own is given the class only.
+        instance = original(of, *args, **kwargs) if make.takes_arguments else original(of)  # type: ignore[attr-defined]
+        if isinstance(instance, cls) and ATTRIBUTE not in vars(instance):
             _announce_after_init(type(instance))
+            unit = ServiceUnit(instance, getattr(instance, FLAVOUR))
             # Not by setattr: the class may be a frozen dataclass.
-            object.__setattr__(instance, ATTRIBUTE, ServiceUnit(instance, kind.name))
+            object.__setattr__(instance, ATTRIBUTE, unit)
         return instance
 
+    make.takes_arguments = original is not object.__new__  # type: ignore[attr-defined]
     cls.__new__ = make
-
-
-def _is_made(instance: Any) -> bool:
-    """Return whether an instance is there again, as a singleton is."""
-    unit = vars(instance).get(ATTRIBUTE)
-    return unit is not None and unit.is_announced
 
 
 def _announce_after_init(cls: Any) -> None:
@@ -125,7 +125,10 @@ def _announce_after_init(cls: Any) -> None:
 
     @functools.wraps(original)
     def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
+        if original is object.__init__ and getattr(cls.__new__, "takes_arguments", True):
+            original(self)  # as type.__call__ has it, again
+        else:
+            original(self, *args, **kwargs)
         if type(self) is cls:
             getattr(self, ATTRIBUTE).announce()
 
@@ -156,7 +159,7 @@ class ServiceUnit:
         # Invariant: not set unless a run is under way.
         self._work: Work | None = None
         self._is_cancelled = False
-        self.is_announced = False
+        self._is_announced = False
 
     def __repr__(self) -> str:
         return f"<unit of {self._name} ({self.flavour}): {self._state.value}>"
@@ -205,9 +208,9 @@ class ServiceUnit:
     def announce(self) -> None:
         """Let the service be started, now and by whoever accepts later; for `service`."""
         with _lock:
-            if self.is_announced:
+            if self._is_announced:
                 return
-            self.is_announced = True
+            self._is_announced = True
             _units[_next_number()] = self
             starters = list(_accepting)
         for starter in starters:

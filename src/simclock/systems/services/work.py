@@ -32,7 +32,7 @@ class Work:
     Attributes:
         thread: The one that runs a payload which is a plain function and was
             adopted, once it has begun.
-        future: From the runner, once that has the payload.
+        future: From the runner, while that has the payload.
         outcome: What the caller is to get who waits for a coroutine.
     """
 
@@ -64,8 +64,9 @@ class Work:
         """Ask the payload to end. It is asked again if this is called again."""
         if self._stop is not None:
             self._stop.set()
-        if self.future is not None:
-            self.future.cancel()
+        future = self.future  # once it has ended, there is none
+        if future is not None:
+            future.cancel()
 
     def payload(self) -> Callable[[], Any]:
         """Return what to give to a runner: the payload, which knows that it is this work."""
