@@ -1,12 +1,27 @@
-"""A runner that accepts while a test does something else."""
+"""A runner that accepts while a test does something else; and no service outlives its test."""
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
 
-from simclock.systems.services import ServiceRunner
+from simclock.systems.services import ServiceRunner, units
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown():
+    """Let no test run the services of another: any runner would, and a class is garbage for long.
+
+    A hook and not a fixture: that would be torn down in the simulation of its test, in which no
+    garbage is collected.
+    """
+    result = yield
+    if units._units:
+        gc.collect()
+    assert not list(units._units.values()), "services were left"
+    return result
 
 
 class Accepting:

@@ -115,10 +115,17 @@ def test_runtime_adopt(sim, log):
         time.sleep(1)
         log((args, kwargs))
 
-    threading.Timer(2, runtime.shutdown).start()
-    assert runtime.adopt(payload, 1, 2, flavour=threading, three=3) is None
-    log("not blocked")
+    def caller():
+        runtime.running.wait()
+        assert runtime.adopt(payload, 1, 2, flavour=threading, three=3) is None
+        log("not blocked")
+        time.sleep(2)
+        runtime.shutdown()
+
+    thread = threading.Thread(target=caller)
+    thread.start()
     runtime.accept()
+    thread.join()
 
     assert log == [(0.0, "not blocked"), (1.0, ((1, 2), {"three": 3}))]
 
