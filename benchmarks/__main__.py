@@ -7,7 +7,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from benchmarks import fast_paths, opening, plugin, scale, schedules, switching
+from benchmarks import fast_paths, opening, plugin, scale, schedules, services, switching
 
 SUBJECTS = {
     "switching": switching.run,
@@ -16,6 +16,7 @@ SUBJECTS = {
     "scale": scale.run,
     "plugin": plugin.run,
     "schedules": schedules.run,
+    "services": services.run,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -57,7 +58,7 @@ class Watched:
 
 @settings(max_examples=60)
 @given(actions, st.lists(st.tuples(instants, actions), min_size=1, max_size=2))
-def test_lifecycle(before, runs):
+def test_lifecycle(before, runs):  # noqa: C901 - what may be done is one story
     """Coroutines of a flavour take turns; nothing runs when `shutdown` has returned."""
     with simclock.Simulation():
         watched, runner, made, callers = Watched(), ServiceRunner(), [], []
@@ -70,10 +71,8 @@ def test_lifecycle(before, runs):
                 for each in made[-1:]:
                     each.__service_unit__.cancel()
             else:
-                try:
+                with contextlib.suppress(NotRunning):
                     getattr(runner, action)(run, flavour=flavour)
-                except NotRunning:
-                    pass
 
         for each in before:
             if each[0] != "execute":
