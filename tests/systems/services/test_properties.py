@@ -58,7 +58,7 @@ class Watched:
 
 @settings(max_examples=60)
 @given(actions, st.lists(st.tuples(instants, actions), min_size=1, max_size=2))
-def test_lifecycle(before, runs):  # noqa: C901 - what may be done is one story
+def test_lifecycle(before, runs):
     """Coroutines of a flavour take turns; nothing runs when `shutdown` has returned."""
     with simclock.Simulation():
         watched, runner, made, callers = Watched(), ServiceRunner(), [], []

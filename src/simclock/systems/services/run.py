@@ -240,11 +240,11 @@ class Run:
         began = time.monotonic()
         escalate([Step(self._ask_all, grace)], self._wait)
         abandoned = [name for runner in self._runners.values() for name in self._close(runner)]
+        deadline = time.monotonic() + LAST_CHANCE
         for work in asked:
             # Its payload has ended, so the thread is about to.
             if work not in self._works and work.thread is not None:
-                work.thread.join(LAST_CHANCE)
-        self._abandon()
+                work.thread.join(max(deadline - time.monotonic(), 0))
         self.report = StopReport(time.monotonic() - began, tuple(abandoned))
         if abandoned:
             log.warning("payloads would not stop and are abandoned: %s", ", ".join(abandoned))
@@ -283,13 +283,14 @@ class Run:
             return self._names(name) or [f"tasks that payloads have started ({name})"]
         return []
 
-    def _abandon(self) -> None:
-        """Let nobody wait for what would not stop."""
+    def end(self) -> None:
+        """Let nobody wait for what would not stop, and run nothing more. Does not wait."""
         with self._lock:
             self._is_over = True
             for work in self._works:
                 if work.outcome is not None and not work.outcome.done():
                     work.outcome.set_exception(self._aborted(work))
+            self.ended.set()
 
     def _aborted(self, work: Work) -> NotRunning:
         return NotRunning(

@@ -195,7 +195,7 @@ class ServiceRunner:
         with self._lock:
             self.running.clear()
             self._lifecycle.end(failed=bool(run.failures))
-            run.ended.set()
+            run.end()
 
     def shutdown(self) -> StopReport | None:
         """End `accept`, and wait until it has ended. Idempotent.
@@ -230,7 +230,8 @@ class ServiceRunner:
 
     def unit_failed(self, unit: ServiceUnit, error: Exception) -> None:
         """Terminate because *unit* could not be started; for `ServiceUnit.offer`."""
-        self._running_run().failed(repr(unit), error)
+        assert self._run is not None, "it is offered services while it accepts"
+        self._run.failed(repr(unit), error)
 
 
 def _work(

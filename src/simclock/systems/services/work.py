@@ -52,47 +52,41 @@ class Work:
         self.thread: threading.Thread | None = None
         self.future: PayloadFuture | None = None
         self.outcome: Future[Any] | None = None
-        # A function can only be asked.
-        self._stop = None if flavour.is_async else threading.Event()
+        self._stop = threading.Event()
 
     @property
     def stop(self) -> threading.Event | None:
         """Return what tells a function to end; coroutines are cancelled and have none."""
-        return self._stop
+        return None if self.flavour.is_async else self._stop
 
     def ask(self) -> None:
         """Ask the payload to end. It is asked again if this is called again."""
-        if self._stop is not None:
-            self._stop.set()
+        self._stop.set()
         future = self.future  # once it has ended, there is none
         if future is not None:
             future.cancel()
 
     def payload(self) -> Callable[[], Any]:
         """Return what to give to a runner: the payload, which knows that it is this work."""
-        run = self._coroutine if self.flavour.is_async else self._function
 
-        def named() -> Any:
-            return run()
+        async def coroutine() -> Any:
+            # Never reset: the task has a context of its own, which ends with it.
+            _current.set(self)
+            return await awaited(self._payload)
 
-        named.__qualname__ = name_of(self._payload)
-        return named
+        def function() -> Any:
+            if not self.is_executed:
+                self.thread = threading.current_thread()
+            before = _current.set(self)
+            try:
+                with stopped_by(self._stop):
+                    return self._payload()
+            finally:
+                _current.reset(before)
 
-    async def _coroutine(self) -> Any:
-        # Never reset: the task has a context of its own, which ends with it.
-        _current.set(self)
-        return await awaited(self._payload)
-
-    def _function(self) -> Any:
-        if not self.is_executed:
-            self.thread = threading.current_thread()
-        before = _current.set(self)
-        try:
-            assert self._stop is not None
-            with stopped_by(self._stop):
-                return self._payload()
-        finally:
-            _current.reset(before)
+        run = coroutine if self.flavour.is_async else function
+        run.__qualname__ = name_of(self._payload)
+        return run
 
 
 def current() -> Work | None:
