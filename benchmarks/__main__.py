@@ -7,7 +7,16 @@ import os
 import platform
 from importlib.metadata import version
 
-from benchmarks import fast_paths, opening, plugin, rates, scale, schedules, switching
+from benchmarks import (
+    fast_paths,
+    opening,
+    plugin,
+    rates,
+    scale,
+    schedules,
+    services,
+    switching,
+)
 
 SUBJECTS = {
     "switching": switching.run,
@@ -17,6 +26,7 @@ SUBJECTS = {
     "plugin": plugin.run,
     "schedules": schedules.run,
     "rates": rates.run,
+    "services": services.run,
 }
 
 

@@ -18,11 +18,12 @@ from pytest_simclock.neighbours import keeps_loop, kept_loops
 from pytest_simclock.options import mode
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from pytest_simclock.worlds import World, Worlds
     from simclock import Simulation
     from simclock.systems.rates import Node
+    from simclock.systems.services import ServiceRunner
 
 # The simulation that a test is run in, while it is.
 simulation_of = pytest.StashKey["Simulation"]()
@@ -49,17 +50,46 @@ def sim(request: pytest.FixtureRequest) -> Simulation:
 
 
 @pytest.fixture
-def sim_node(sim: Simulation) -> Generator[Node, None, None]:
+def sim_node(sim: Simulation) -> Iterator[Node]:
     """Return a `Node` of ``simclock.systems.rates`` in the test's simulation.
 
     It is closed at the end, whatever the test leaves running in it.
     """
+    del sim  # it makes the test simulated
     from simclock.systems.rates import Node
 
-    assert sim is not None  # which makes the test simulated
     node = Node("sim_node")
     yield node
     node.close_sync()
+
+
+@pytest.fixture
+def sim_runtime(sim: Simulation) -> Iterator[ServiceRunner]:
+    """Return a ``simclock.systems.services.ServiceRunner`` that accepts in a simulated thread.
+
+    It is shut down after the test, whatever that leaves in it. If payloads
+    have failed by then, the test errs with their `BackgroundFailure`.
+    """
+    del sim  # it makes the test simulated
+    from simclock.systems.services import BackgroundFailure, ServiceRunner
+
+    runner = ServiceRunner()
+    failures: list[BackgroundFailure] = []
+
+    def accept() -> None:
+        try:
+            runner.accept()
+        except BackgroundFailure as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=accept, name="sim_runtime")
+    thread.start()
+    runner.running.wait()
+    yield runner
+    runner.shutdown()
+    thread.join()
+    for failure in failures:
+        raise failure
 
 
 class _Kept(NamedTuple):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_simclock import folders, options
 from pytest_simclock.collecting import pytest_collection_finish
-from pytest_simclock.fixtures import sim, sim_node
+from pytest_simclock.fixtures import sim, sim_node, sim_runtime
 from pytest_simclock.options import pytest_configure_node
 from pytest_simclock.reporting import Reporting
 
@@ -20,6 +20,7 @@ __all__ = [
     "pytest_configure_node",
     "sim",
     "sim_node",
+    "sim_runtime",
 ]
 
 

@@ -50,9 +50,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "unclean(reason): the test leaves the process changed, and why it has to"
     )
-    config.addinivalue_line(
-        "markers", "real: the test takes real time, and tolerates a busy machine"
-    )
     # Descriptor 2 is captured while a test runs but not yet while plugins are configured.
     config.stash[_terminal] = os.dup(2)
     if tracer := threading.gettrace():

@@ -135,19 +135,7 @@ class Runner(ABC):
 
     def check(self, payload: Any) -> None:
         """Raise TypeError if *payload* is none of this flavour."""
-        if inspect.iscoroutine(payload):
-            payload.close()
-        elif callable(payload):
-            called = getattr(payload, "__call__", None)  # noqa: B004 - of an object
-            is_async = any(map(inspect.iscoroutinefunction, (payload, called)))
-            # A plain function may return an awaitable; a coroutine function does nothing else.
-            if self.flavour.is_async or not is_async:
-                return
-        kind = "a coroutine function" if self.flavour.is_async else "a plain function"
-        raise TypeError(
-            f"this is no payload of flavour {self.flavour.name!r}: {payload!r}\n"
-            f"give {kind} that takes no arguments, not yet called"
-        )
+        check_payload(self.flavour, payload)
 
     def __enter__(self) -> Runner:
         return self
@@ -159,6 +147,23 @@ class Runner(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def check_payload(flavour: Flavour, payload: Any) -> None:
+    """Raise TypeError if *payload* is none of a flavour, before there is a runner."""
+    if inspect.iscoroutine(payload):
+        payload.close()
+    elif callable(payload):
+        called = getattr(payload, "__call__", None)  # noqa: B004 - of an object
+        is_async = any(map(inspect.iscoroutinefunction, (payload, called)))
+        # A plain function may return an awaitable; a coroutine function does nothing else.
+        if flavour.is_async or not is_async:
+            return
+    kind = "a coroutine function" if flavour.is_async else "a plain function"
+    raise TypeError(
+        f"this is no payload of flavour {flavour.name!r}: {payload!r}\n"
+        f"give {kind} that takes no arguments, not yet called"
+    )
 
 
 async def awaited(payload: Callable[[], Any]) -> Any:

@@ -1,0 +1,123 @@
+"""Configurations of the daemon: files that make its services."""
+
+from __future__ import annotations
+
+import importlib
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+from simclock.systems.services.units import ATTRIBUTE
+
+_KEYS = {"class", "args", "kwargs"}
+
+
+class ConfigurationError(Exception):
+    """A configuration has no meaning.
+
+    Attributes:
+        what: Is wrong, and what to do.
+        where: In which file, and which part of it.
+    """
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(f"{where}: {what}")
+        self.what = what
+        self.where = where
+
+
+def load(file: str) -> list[Any]:
+    """Make the services of a configuration; return what keeps them alive.
+
+    A file ``.py`` is run, under the name ``"__services__"``. A file ``.toml``
+    has a table ``[[services]]`` for each: ``class = "module:Class"``, and its
+    ``args`` and ``kwargs`` if it takes any.
+
+    Raises:
+        ConfigurationError: It cannot be read, or what it says cannot be done;
+            what the file's own code raises is the cause.
+    """
+    path = Path(file)
+    readers = {".py": _run, ".toml": _read}
+    if path.suffix not in readers:
+        raise ConfigurationError(
+            f"unknown kind of configuration: {path.suffix!r}\ngive a file .py or .toml", file
+        )
+    if not path.is_file():
+        raise ConfigurationError("there is no such file\ngive the path of one", file)
+    return readers[path.suffix](path)
+
+
+def _run(path: Path) -> list[Any]:
+    try:
+        return [runpy.run_path(str(path), run_name="__services__")]
+    except Exception as error:
+        raise ConfigurationError(f"{type(error).__name__}: {error}", str(path)) from error
+
+
+def _read(path: Path) -> list[Any]:
+    tables = _parsed(path).get("services")
+    if not isinstance(tables, list) or not tables:
+        raise ConfigurationError(
+            "it names no services\nwrite a table [[services]] for each", str(path)
+        )
+    return [_made(table, f"{path}, service {n}") for n, table in enumerate(tables, start=1)]
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    toml = _toml()
+    try:
+        parsed: dict[str, Any] = toml.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigurationError(f"it is no TOML: {error}", str(path)) from error
+    return parsed
+
+
+def _toml() -> Any:
+    try:
+        return importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    except ImportError as error:
+        raise ConfigurationError(
+            "this Python cannot read TOML\ninstall tomli, or give a file .py", "configuration"
+        ) from error
+
+
+def _made(table: Any, where: str) -> Any:
+    """Return the service that a table describes."""
+    if not isinstance(table, dict) or not table.keys() <= _KEYS or "class" not in table:
+        raise ConfigurationError(
+            f'not a service: {table!r}\nwrite class = "module:Class", args = [], kwargs = {{}}',
+            where,
+        )
+    args, kwargs = table.get("args", []), table.get("kwargs", {})
+    if not isinstance(args, list) or not isinstance(kwargs, dict):
+        raise ConfigurationError(
+            f"args is no list or kwargs no table: {args!r}, {kwargs!r}\n"
+            "give args = [] and kwargs = {}",
+            where,
+        )
+    made_by = _class(table["class"], where)
+    try:
+        instance = made_by(*args, **kwargs)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{table['class']} cannot be made: {type(error).__name__}: {error}", where
+        ) from error
+    if not hasattr(instance, ATTRIBUTE):
+        raise ConfigurationError(
+            f"{table['class']} is no service\ndecorate the class with @service(flavour=...)", where
+        )
+    return instance
+
+
+def _class(name: Any, where: str) -> Any:
+    module, _, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if not module or not attribute:
+        raise ConfigurationError(f"no name of a class: {name!r}\nwrite 'module:Class'", where)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{name!r} cannot be found: {type(error).__name__}: {error}", where
+        ) from error
