@@ -24,10 +24,11 @@ BEATS = """
             self.name, self.interval = name, interval
 
         def run(self):
-            print(self.name, "begins", flush=True)
+            # In one piece: there may be two at once.
+            sys.stdout.write(f"{self.name} begins\\n")
             while not stop_token().wait(self.interval):
                 pass
-            print(self.name, "ends", flush=True)
+            sys.stdout.write(f"{self.name} ends\\n")
 
     @service(flavour=asyncio)
     class Fails:

@@ -14,6 +14,7 @@ import trio
 from simclock import flavours
 from simclock.systems.services import (
     BackgroundFailure,
+    NotRunning,
     ServiceRunner,
     ServiceUnit,
     State,
@@ -351,6 +352,23 @@ def test_a_service_that_was_cancelled_is_not_run_until_it_is_started(sim, log, a
         time.sleep(1)
 
     assert log == [(2.0, "it was left out"), (2.0, "beat begins"), (3.0, "beat ends")]
+
+
+def test_a_service_that_is_offered_to_who_accepts_no_more_waits_for_the_next():
+    class Over:
+        def start_unit(self, unit, payload):
+            raise NotRunning("over")
+
+    @service(flavour=threading)
+    class Quiet:
+        def run(self):
+            pass
+
+    quiet = Quiet()
+    unit = quiet.__service_unit__
+    unit.offer(Over())
+
+    assert unit.state is State.NEW
 
 
 def test_a_service_that_is_cancelled_while_it_is_started_ends(sim, log, accepting):

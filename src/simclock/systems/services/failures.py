@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-if sys.version_info >= (3, 11):
+if sys.version_info >= (3, 11):  # pragma: no cover - one of both is run on each Python
     from builtins import ExceptionGroup
 else:
     from exceptiongroup import ExceptionGroup
