@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("simclock.systems.services")
 # Seconds that payloads have after they were asked for the second time, for each flavour.
 LAST_CHANCE = 1.0
+# A letter for the thread that accepts: it is woken, and Python runs the handlers that are due.
+_LOOK = 0
 
 
 class Run:
@@ -46,6 +48,8 @@ class Run:
         # What may wake the thread that accepts. Not an event: a handler of a signal that comes
         # while that thread is about to wait for one would wait for its lock.
         self._mail: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        # How many have come out of the mail.
+        self._signals = 0
         self._runners: dict[str, Runner] = {}
         # Those that have not ended, in the order of their coming.
         self._works: dict[Work, None] = {}
@@ -212,12 +216,30 @@ class Run:
                 self._mail.put(None)
 
     def on_signal(self, number: int) -> None:
-        """Do the same in a handler; the second one cuts short what the first has begun."""
+        """Do the same for a signal, in its handler; a second one cuts the grace period short."""
         self._mail.put(number)
+
+    def wake(self) -> None:
+        """Wake the thread that accepts, for handlers of signals. It waits on if there are none."""
+        self._mail.put(_LOOK)
+
+    def note_stop(self) -> None:
+        """Let the thread that accepts end the run, which was asked to stop.
+
+        For handlers of signals: no lock is waited for.
+        """
+        self._mail.put(None)
 
     def wait_for_stop(self) -> None:
         """Wait until somebody asks for the end."""
-        self._mail.get()
+        while self._next_letter() == _LOOK:
+            pass
+
+    def _next_letter(self, timeout: float | None = None) -> int | None:
+        letter = self._mail.get(timeout=timeout)
+        if letter:
+            self._signals += 1
+        return letter
 
     def is_inside(self) -> bool:
         """Return whether the run cannot end while the caller waits."""
@@ -257,14 +279,12 @@ class Run:
 
     def _wait(self, seconds: float) -> list[str]:
         deadline = time.monotonic() + seconds
-        while left := self._names():
-            remaining = deadline - time.monotonic()
+        # With a second signal somebody does not want to wait. The first may have begun all this.
+        while (left := self._names()) and self._signals < 2:
             try:
-                letter = self._mail.get(timeout=max(remaining, 0))
+                self._next_letter(max(deadline - time.monotonic(), 0))
             except queue.Empty:
                 break
-            if letter is not None:
-                break  # a signal: somebody does not want to wait
         return left
 
     def _names(self, flavour: str | None = None) -> list[str]:

@@ -13,6 +13,7 @@ from simclock.systems._shared.lifecycle import Lifecycle, State, StopReport
 from simclock.systems._shared.signals import on_signals
 from simclock.systems.services import units
 from simclock.systems.services.failures import BackgroundFailure, NotRunning
+from simclock.systems.services.interrupted import interrupts_a_call
 from simclock.systems.services.run import Run
 from simclock.systems.services.work import Work
 
@@ -151,11 +152,13 @@ class ServiceRunner:
             BackgroundFailure: Payloads have failed: with all their errors.
             RuntimeError: The runner accepts already.
         """
-        with self._lock:
-            self._lifecycle.start()
-            run = self._run = Run(self._lifecycle, self._lock, self._left)
-        with on_signals(run.on_signal):
+        run = Run(self._lifecycle, self._lock, self._left)
+        # First: until the handlers are ours, SIGINT raises KeyboardInterrupt wherever we are.
+        with on_signals(run.on_signal, run.wake):
             try:
+                with self._lock:
+                    self._lifecycle.start()
+                    self._run = run
                 self._accept(run)
             finally:
                 self._end(run)
@@ -193,6 +196,8 @@ class ServiceRunner:
 
     def _end(self, run: Run) -> None:
         with self._lock:
+            if self._run is not run:
+                return  # it has not begun: another one goes on
             self.running.clear()
             self._lifecycle.end(failed=bool(run.failures))
             run.end()
@@ -206,8 +211,11 @@ class ServiceRunner:
         Returns:
             How the stop went. None if there is nothing to wait for; and for
             callers on whom the end itself waits, which are not made to wait:
-            payloads, and handlers of signals in the thread that accepts.
+            payloads, and handlers of signals that interrupt the thread that
+            accepts, or a call of a runner, a service's unit or ``logging``.
         """
+        if interrupts_a_call(self.running):
+            return self._shut_down_without_locks()
         with self._lock:
             run = self._run
             if not self._lifecycle.stop() or run is None:
@@ -217,6 +225,20 @@ class ServiceRunner:
                 return None
         run.ended.wait()
         return run.report
+
+    def _shut_down_without_locks(self) -> StopReport | None:
+        """Ask for the end in a handler whose thread may own what others wait for.
+
+        It may own the lock of the units, say, for which the owner of ours waits.
+        The lifecycle's is none of these: who owns it waits for nothing.
+        """
+        if not self._lifecycle.stop():
+            return self.report
+        # Not read before: it is of the run that was asked, unless that one is only about to
+        # start, which looks by itself.
+        if (run := self._run) is not None:
+            run.note_stop()
+        return None
 
     # ------------------------------------------------------------------ for services
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from simclock.flavours import check_payload, get
 from simclock.systems._shared.lifecycle import State
 from simclock.systems.services.failures import NotRunning
+from simclock.systems.services.interrupted import calls_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +100,7 @@ def _make_units(cls: Any, kind: Flavour) -> None:
         return  # one of these, of a base
 
     @functools.wraps(original)
+    @calls_out
     def make(of: Any, *args: Any, **kwargs: Any) -> Any:
         # As type.__call__ has it: who has no __new__ of its own is given the class only.
         instance = original(of, *args, **kwargs) if make.takes_arguments else original(of)  # type: ignore[attr-defined]
@@ -124,6 +126,7 @@ def _announce_after_init(cls: Any) -> None:
         return
 
     @functools.wraps(original)
+    @calls_out
     def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
         if original is object.__init__ and getattr(cls.__new__, "takes_arguments", True):
             original(self)  # as type.__call__ has it, again
@@ -226,15 +229,15 @@ class ServiceUnit:
             starter.unit_failed(self, error)
 
     def _start(self, starter: Starter, *, also_cancelled: bool) -> bool:
-        service = self._service()
+        instance = self._service()
         with _lock:
             out = self._is_cancelled and not also_cancelled
-            if service is None or self.running or out:
+            if instance is None or self.running or out:
                 return False
             before, self._state = self._state, State.STARTING
             self._is_cancelled = False
         try:
-            starter.start_unit(self, service.run)
+            starter.start_unit(self, instance.run)
         except BaseException:
             with _lock:
                 self._state = before

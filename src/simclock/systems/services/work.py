@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from simclock.flavours import awaited, name_of, stopped_by
+from simclock.systems.services.interrupted import calls_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,7 @@ class Work:
             _current.set(self)
             return await awaited(self._payload)
 
+        @calls_out
         def function() -> Any:
             if not self.is_executed:
                 self.thread = threading.current_thread()
