@@ -8,6 +8,7 @@ import functools
 import gc
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -22,6 +23,7 @@ from simclock import flavours
 from simclock.systems.services import (
     BackgroundFailure,
     NotRunning,
+    PayloadCancelled,
     PayloadExit,
     ServiceRunner,
     State,
@@ -60,6 +62,16 @@ def sleeping_service():
 
 
 # ------------------------------------------------------------------------------ adopt, execute
+
+
+def test_between_two_runs_nothing_is_adopted(sim):
+    runner = ServiceRunner()
+    runner.shutdown()
+    runner.accept()
+
+    said = "the runner is stopped: it takes no payloads\nadopt them while its accept() runs; only"
+    with pytest.raises(NotRunning, match=re.escape(said)):
+        runner.adopt(print, flavour=threading)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -145,10 +157,23 @@ def test_bad_input_is_refused_before_the_start_too(run):
         getattr(ServiceRunner(), run)(7, flavour=asyncio)
 
 
-@pytest.mark.parametrize("grace", [-1, float("inf"), float("nan")])
+@pytest.mark.parametrize("grace", [-1, float("inf"), float("nan"), 1.1e9, "10", None, [1]])
 def test_grace_is_a_number_of_seconds(grace):
-    with pytest.raises(ValueError, match=f"grace must be finite and not negative: {grace!r}"):
+    said = f"grace must be a number of seconds from 0 to 1e9: {grace!r}\n"
+    with pytest.raises(ValueError, match=re.escape(said)):
         ServiceRunner(grace=grace)
+
+
+def test_the_longest_grace_can_be_waited_for(accepting):
+    async def payload():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+
+    with accepting(grace=1e9) as runner:
+        runner.adopt(payload, flavour=asyncio)
+        assert runner.shutdown().abandoned == ()
 
 
 def test_a_function_is_executed_in_the_calling_thread(sim, accepting):
@@ -303,6 +328,70 @@ def test_what_is_for_main_threads_is_a_failure_like_others(sim, accepting, flavo
     assert str(error).endswith(
         f"({flavour}) raised {raised!r}\nto end the daemon, let it call shutdown() of the runner"
     )
+
+
+async def cancelled_by_what_it_awaits():
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(1, future.cancel)
+    await future
+
+
+def test_a_coroutine_that_is_cancelled_without_the_runner_is_a_failure(sim):
+    runner = ServiceRunner()
+    runner.adopt(cancelled_by_what_it_awaits, flavour=asyncio)
+    with pytest.raises(BackgroundFailure) as caught:
+        runner.accept()
+    (error,) = caught.value.exceptions
+
+    assert sim.elapsed == 1.0
+    assert type(error) is PayloadCancelled
+    assert str(error) == (
+        "cancelled_by_what_it_awaits (asyncio) was cancelled, and nobody has asked the runner for "
+        "that\nlet it handle that what it awaits is cancelled; to end a service, use its unit's "
+        "cancel()"
+    )
+
+
+def test_what_had_failed_is_not_kept(sim, monkeypatch):
+    monkeypatch.setattr(run.log, "disabled", True)  # pytest keeps what is logged
+
+    class Thing: ...
+
+    def program():
+        thing = Thing()
+
+        def payload():
+            raise LookupError(thing)
+
+        runner.adopt(payload, flavour=threading)
+        with pytest.raises(BackgroundFailure):
+            runner.accept()
+        return weakref.ref(thing)
+
+    runner = ServiceRunner()
+    kept = program()
+    gc.collect()
+
+    assert kept() is None
+
+
+def test_runners_of_all_flavours_are_closed_if_one_of_them_fails_at_that(sim, monkeypatch):
+    def close(self, runner):
+        closed.append(runner.flavour.name)
+        if len(closed) == 1:
+            raise LookupError("of the flavour")
+        return real(self, runner)
+
+    real, closed = run.Run._close, []
+    monkeypatch.setattr(run.Run, "_close", close)
+    runner = ServiceRunner()
+    for flavour in "trio", "asyncio":
+        runner.adopt(sleeper(flavour), flavour=flavour)
+    threading.Timer(1, runner.shutdown).start()
+    with pytest.raises(LookupError, match="of the flavour"):
+        runner.accept()
+
+    assert closed == ["trio", "asyncio"]
 
 
 def test_failures_may_be_taken_apart_by_their_type(sim):

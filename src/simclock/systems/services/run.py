@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import queue
@@ -11,7 +12,12 @@ from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.lifecycle import Lifecycle, State, Step, StopReport, escalate
-from simclock.systems.services.failures import NotRunning, OrphanedReturn, PayloadExit
+from simclock.systems.services.failures import (
+    NotRunning,
+    OrphanedReturn,
+    PayloadCancelled,
+    PayloadExit,
+)
 from simclock.systems.services.work import current
 
 if TYPE_CHECKING:
@@ -131,7 +137,7 @@ class Run:
         if not self._is_running():
             raise NotRunning(
                 f"the runner is {self._lifecycle.state.value}: it takes no payloads\n"
-                "adopt them before its accept(), or while that runs"
+                "adopt them while its accept() runs; only before the first one are they kept for it"
             )
         name = flavour.name
         if name not in self._runners:
@@ -183,7 +189,9 @@ class Run:
 
     def _failure_of(self, work: Work, future: PayloadFuture) -> Exception | None:
         if future.cancelled():
-            return None
+            # Once the run stops, its runners cancel by themselves.
+            asked = work.is_asked or self._is_stopping
+            return None if asked else PayloadCancelled(work.name)
         error = future.exception()
         if error is None:
             value = future.result()
@@ -205,6 +213,11 @@ class Run:
             if not self._is_over:
                 self.failures.append((name, error))
         self.ask_to_stop()
+
+    def hand_over_failures(self) -> list[tuple[str, Exception]]:
+        """Return the failures, with their names, and keep none: their frames have the services."""
+        failures, self.failures = self.failures, []
+        return failures
 
     # ------------------------------------------------------------------------- its end
 
@@ -261,7 +274,7 @@ class Run:
             asked = list(self._works)
         began = time.monotonic()
         escalate([Step(self._ask_all, grace)], self._wait)
-        abandoned = [name for runner in self._runners.values() for name in self._close(runner)]
+        abandoned = self._close_all()
         deadline = time.monotonic() + LAST_CHANCE
         for work in asked:
             # Its payload has ended, so the thread is about to.
@@ -291,6 +304,14 @@ class Run:
         with self._lock:
             works = list(self._works)
         return [work.name for work in works if flavour in {None, work.flavour.name}]
+
+    def _close_all(self) -> list[str]:
+        """Close all runners, also if one of them fails at that; return who is left."""
+        abandoned: list[str] = []
+        with contextlib.ExitStack() as closing:
+            for runner in reversed(self._runners.values()):  # the stack begins with its last one
+                closing.callback(lambda each: abandoned.extend(self._close(each)), runner)
+        return abandoned
 
     def _close(self, runner: Runner) -> list[str]:
         """Close a runner, which asks again who has not ended; return who is left."""

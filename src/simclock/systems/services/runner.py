@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import functools
-import math
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 
     from simclock.flavours import Runner
     from simclock.systems.services.units import ServiceUnit
+
+# Seconds. Python's waits know no time that is much longer.
+LONGEST_GRACE = 1e9
 
 
 class ServiceRunner:
@@ -44,15 +46,12 @@ class ServiceRunner:
         running: Set while it accepts.
 
     Raises:
-        ValueError: *grace* is no finite number of seconds.
+        ValueError: *grace* is no number of seconds from 0 to 1e9.
     """
 
     def __init__(self, accept_delay: float = 1.0, *, grace: float = 10.0) -> None:
         del accept_delay
-        if not 0 <= grace < math.inf:
-            raise ValueError(
-                f"grace must be finite and not negative: {grace!r}\ngive seconds such as 10.0"
-            )
+        _check_grace(grace)
         self.running = threading.Event()
         self._grace = grace
         self._lock = threading.RLock()  # a signal may come while it is owned
@@ -162,10 +161,10 @@ class ServiceRunner:
                 self._accept(run)
             finally:
                 self._end(run)
-        if run.failures:
-            names = ", ".join(name for name, _ in run.failures)
+        if failures := run.hand_over_failures():
+            names = ", ".join(name for name, _ in failures)
             raise BackgroundFailure(
-                f"background tasks failed: {names}", [error for _, error in run.failures]
+                f"background tasks failed: {names}", [error for _, error in failures]
             )
 
     def _accept(self, run: Run) -> None:
@@ -240,6 +239,10 @@ class ServiceRunner:
             run.note_stop()
         return None
 
+    def has_payloads(self) -> bool:
+        """Return whether it keeps payloads for its next `accept`; for the command line."""
+        return bool(self._queue)
+
     # ------------------------------------------------------------------ for services
 
     def start_unit(self, unit: ServiceUnit, payload: Callable[[], Any]) -> None:
@@ -254,6 +257,13 @@ class ServiceRunner:
         """Terminate because *unit* could not be started; for `ServiceUnit.offer`."""
         assert self._run is not None, "it is offered services while it accepts"
         self._run.failed(repr(unit), error)
+
+
+def _check_grace(grace: object) -> None:
+    if not isinstance(grace, (int, float)) or not 0 <= grace <= LONGEST_GRACE:
+        raise ValueError(
+            f"grace must be a number of seconds from 0 to 1e9: {grace!r}\ngive seconds such as 10.0"
+        )
 
 
 def _work(

@@ -60,6 +60,11 @@ class Work:
         """Return what tells a function to end; coroutines are cancelled and have none."""
         return None if self.flavour.is_async else self._stop
 
+    @property
+    def is_asked(self) -> bool:
+        """Return whether it was asked to end."""
+        return self._stop.is_set()
+
     def ask(self) -> None:
         """Ask the payload to end. It is asked again if this is called again."""
         self._stop.set()
