@@ -20,6 +20,7 @@ import trio
 
 import simclock
 from simclock import flavours
+from simclock.systems._shared import lifecycle
 from simclock.systems.services import (
     BackgroundFailure,
     NotRunning,
@@ -723,6 +724,22 @@ def test_a_handler_that_interrupts_the_end_of_accept_has_the_report(sim, log, mo
         runner.accept()
 
     assert log == [(0.0, (0.0, ()))]
+
+
+def test_a_handler_that_interrupts_the_first_start_is_heard(sim, log, monkeypatch):
+    start = lifecycle.Lifecycle.start
+
+    def started(*args):
+        start(*args)
+        signal.raise_signal(signal.SIGUSR1)
+
+    runner = ServiceRunner()
+    monkeypatch.setattr(lifecycle.Lifecycle, "start", started)
+    with handling(lambda *_: log(runner.shutdown())):
+        runner.accept()
+
+    assert log == [(0.0, None)]
+    assert runner.report == (0.0, ())
 
 
 def test_other_handlers_and_calls_in_the_main_thread_wait(sim, log, accepting):
