@@ -47,6 +47,10 @@ BEATS = """
             runtime.shutdown()
             threading.Event().wait()
 
+    class Exits:
+        def __init__(self):
+            raise SystemExit("no")
+
     class Plain:
         def __init__(self, value=0):
             if value:
@@ -160,6 +164,23 @@ def test_a_wrong_configuration_is_refused(write):
     assert 'config.py", line 1, in <module>' in err
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("import beats\nbeats.Beat()\n", 2),
+        ("import beats\n", 2),
+        ("from beats import runtime\nruntime.adopt(runtime.shutdown, flavour='threading')\n", 0),
+        ("raise SystemExit(7)\n", 7),
+    ],
+)
+def test_a_configuration_that_makes_no_service_is_refused(write, text, code):
+    returncode, _, err = run(write(text))
+
+    assert returncode == code, err
+    said = "configuration error: config.py: it made no service that is still there\nmake instances"
+    assert (said in err) is (code == 2)
+
+
 # ------------------------------------------------------------- what a configuration may get wrong
 
 
@@ -185,16 +206,18 @@ SERVICE = "[[services]]\n"
         ("config.toml", f"{SERVICE}class = 'beats:Plain'\nargs = [3]", "config.toml, service 1: beats:Plain cannot be made: ValueError: 3"),
         ("config.toml", f"{SERVICE}class = 'beats:Beat'\nargs = 3", "config.toml, service 1: args is no list or kwargs no table: 3, {}\n"),
         ("config.toml", f"{SERVICE}class = 'beats:Beat'\nkwargs = 3", "config.toml, service 1: args is no list or kwargs no table: [], 3\n"),
+        ("config.py", "raise SystemExit('no station')", "config.py: SystemExit: no station"),
+        ("config.toml", f"{SERVICE}class = 'beats:Exits'", "config.toml, service 1: beats:Exits cannot be made: SystemExit: no"),
+        (f"{'long' * 100}.py", None, f"{'long' * 100}.py: it cannot be read: OSError: [Errno 36] File name too long"),
         ("missing.py", None, "missing.py: there is no such file\ngive the path of one"),
     ],
 )  # fmt: skip
 def test_a_configuration_that_is_wrong_is_named(write, monkeypatch, name, text, message):
     if name.endswith("toml"):
         pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
-    path = write("", name)
-    if text is None:
-        path.unlink()
-    else:
+    path = write("")
+    if text is not None:
+        path = write("", name)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     monkeypatch.chdir(path.parent)
     monkeypatch.syspath_prepend(str(path.parent))
@@ -205,6 +228,19 @@ def test_a_configuration_that_is_wrong_is_named(write, monkeypatch, name, text, 
 
     assert str(caught.value).startswith(message)
     assert str(caught.value) == f"{caught.value.where}: {caught.value.what}"
+
+
+def test_a_file_that_cannot_be_read_is_named(write, monkeypatch):
+    pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    path = write("", "config.toml")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    # By itself it would be readable to root.
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    with pytest.raises(configuration.ConfigurationError, match=r"it cannot be read: .*denied"):
+        configuration.load(os.fspath(path))
 
 
 def test_toml_needs_a_reader(write, monkeypatch):

@@ -8,6 +8,7 @@ import functools
 import gc
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -19,15 +20,20 @@ import trio
 
 import simclock
 from simclock import flavours
+from simclock.systems._shared import lifecycle
 from simclock.systems.services import (
     BackgroundFailure,
     NotRunning,
+    PayloadCancelled,
     PayloadExit,
     ServiceRunner,
     State,
     StopToken,
+    run,
     runtime,
+    service,
     stop_token,
+    units,
 )
 
 FLAVOURS = ["asyncio", "threading", "trio"]
@@ -47,7 +53,26 @@ def sleeper(flavour, seconds=1e6):
     return payload
 
 
+def sleeping_service():
+    @service(flavour=threading)
+    class Sleeps:
+        def run(self):
+            stop_token().wait()
+
+    return Sleeps()
+
+
 # ------------------------------------------------------------------------------ adopt, execute
+
+
+def test_between_two_runs_nothing_is_adopted(sim):
+    runner = ServiceRunner()
+    runner.shutdown()
+    runner.accept()
+
+    said = "the runner is stopped: it takes no payloads\nadopt them while its accept() runs; only"
+    with pytest.raises(NotRunning, match=re.escape(said)):
+        runner.adopt(print, flavour=threading)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -133,10 +158,23 @@ def test_bad_input_is_refused_before_the_start_too(run):
         getattr(ServiceRunner(), run)(7, flavour=asyncio)
 
 
-@pytest.mark.parametrize("grace", [-1, float("inf"), float("nan")])
+@pytest.mark.parametrize("grace", [-1, float("inf"), float("nan"), 1.1e9, "10", None, [1]])
 def test_grace_is_a_number_of_seconds(grace):
-    with pytest.raises(ValueError, match=f"grace must be finite and not negative: {grace!r}"):
+    said = f"grace must be a number of seconds from 0 to 1e9: {grace!r}\n"
+    with pytest.raises(ValueError, match=re.escape(said)):
         ServiceRunner(grace=grace)
+
+
+def test_the_longest_grace_can_be_waited_for(accepting):
+    async def payload():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+
+    with accepting(grace=1e9) as runner:
+        runner.adopt(payload, flavour=asyncio)
+        assert runner.shutdown().abandoned == ()
 
 
 def test_a_function_is_executed_in_the_calling_thread(sim, accepting):
@@ -291,6 +329,70 @@ def test_what_is_for_main_threads_is_a_failure_like_others(sim, accepting, flavo
     assert str(error).endswith(
         f"({flavour}) raised {raised!r}\nto end the daemon, let it call shutdown() of the runner"
     )
+
+
+async def cancelled_by_what_it_awaits():
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(1, future.cancel)
+    await future
+
+
+def test_a_coroutine_that_is_cancelled_without_the_runner_is_a_failure(sim):
+    runner = ServiceRunner()
+    runner.adopt(cancelled_by_what_it_awaits, flavour=asyncio)
+    with pytest.raises(BackgroundFailure) as caught:
+        runner.accept()
+    (error,) = caught.value.exceptions
+
+    assert sim.elapsed == 1.0
+    assert type(error) is PayloadCancelled
+    assert str(error) == (
+        "cancelled_by_what_it_awaits (asyncio) was cancelled, and nobody has asked the runner for "
+        "that\nlet it handle that what it awaits is cancelled; to end a service, use its unit's "
+        "cancel()"
+    )
+
+
+def test_what_had_failed_is_not_kept(sim, monkeypatch):
+    monkeypatch.setattr(run.log, "disabled", True)  # pytest keeps what is logged
+
+    class Thing: ...
+
+    def program():
+        thing = Thing()
+
+        def payload():
+            raise LookupError(thing)
+
+        runner.adopt(payload, flavour=threading)
+        with pytest.raises(BackgroundFailure):
+            runner.accept()
+        return weakref.ref(thing)
+
+    runner = ServiceRunner()
+    kept = program()
+    gc.collect()
+
+    assert kept() is None
+
+
+def test_runners_of_all_flavours_are_closed_if_one_of_them_fails_at_that(sim, monkeypatch):
+    def close(self, runner):
+        closed.append(runner.flavour.name)
+        if len(closed) == 1:
+            raise LookupError("of the flavour")
+        return real(self, runner)
+
+    real, closed = run.Run._close, []
+    monkeypatch.setattr(run.Run, "_close", close)
+    runner = ServiceRunner()
+    for flavour in "trio", "asyncio":
+        runner.adopt(sleeper(flavour), flavour=flavour)
+    threading.Timer(1, runner.shutdown).start()
+    with pytest.raises(LookupError, match="of the flavour"):
+        runner.accept()
+
+    assert closed == ["trio", "asyncio"]
 
 
 def test_failures_may_be_taken_apart_by_their_type(sim):
@@ -478,6 +580,215 @@ def test_a_second_signal_cuts_the_grace_period_short(sim, log):
 
     assert runner.report.seconds == 3.0
     assert len(runner.report.abandoned) == 1
+
+
+@contextlib.contextmanager
+def handling(handler, number=signal.SIGUSR1):
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def interrupt(after):
+    """Return *after*, before which a signal comes."""
+
+    def interrupted(*args, **kwargs):
+        signal.raise_signal(signal.SIGUSR1)
+        return after(*args, **kwargs)
+
+    return interrupted
+
+
+def test_two_signals_before_the_stop_begins_leave_no_grace(sim, monkeypatch):
+    runner = ServiceRunner(grace=1000)
+    go_on = threading.Event()
+    runner.adopt(go_on.wait, flavour=threading)
+
+    def two():
+        for number in signal.SIGINT, signal.SIGTERM:
+            signal.raise_signal(number)
+
+    with handling(lambda *_: two()):
+        monkeypatch.setattr("simclock.systems.services.units.join", interrupt(lambda _: None))
+        runner.accept()
+    go_on.set()
+
+    assert runner.report.seconds == 1.0
+
+
+def test_the_first_signal_after_a_shutdown_leaves_the_grace(sim):
+    runner = ServiceRunner(grace=10)
+    go_on = threading.Event()
+    runner.adopt(go_on.wait, flavour=threading)
+    threading.Timer(1, runner.shutdown).start()
+    threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+    runner.accept()
+    go_on.set()
+
+    assert runner.report.seconds == 11.0
+
+
+@pytest.mark.usefixtures("sim")
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(ServiceRunner, "_running_run"), (run.Run, "_runner"), (units.ServiceUnit, "began")],
+)
+def test_a_handler_that_interrupts_a_call_does_not_wait(log, accepting, monkeypatch, owner, name):
+    """The accepting thread cannot end before that call goes on, which owns its lock."""
+
+    @service(flavour=threading)
+    class Waits:
+        def run(self):
+            stop_token().wait()
+
+    it = accepting()
+    with it as runner, handling(lambda *_: log(runner.shutdown())):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, interrupt(getattr(owner, name)))
+            if owner is units.ServiceUnit:
+                assert Waits()
+            else:
+                with contextlib.suppress(NotRunning):
+                    runner.adopt(stop_token, flavour=threading)
+        it.thread.join()
+
+    assert log[0] == (0.0, None)
+
+
+def test_a_handler_that_interrupts_who_owns_the_lock_of_the_units_does_not_wait(
+    sim, log, accepting
+):
+    """Nor for the runner's lock: its owner waits for that of the units, in `Run.take`."""
+    made = sleeping_service()
+
+    class Asks:
+        def __init__(self, work):
+            self.ask_it = work.ask
+
+        def ask(self):
+            with units._lock:
+                time.sleep(1)
+                signal.raise_signal(signal.SIGUSR1)
+            self.ask_it()
+
+    def takes():
+        with runner._lock, units._lock:
+            pass
+
+    with accepting() as runner, handling(lambda *_: log(runner.shutdown())):
+        time.sleep(1)
+        made.__service_unit__._work = Asks(made.__service_unit__._work)
+        threading.Timer(0.5, takes).start()
+        assert made.__service_unit__.cancel()
+
+    assert log == [(2.0, None)]
+
+
+def test_a_handler_that_interrupts_another_shutdown_does_not_wait(sim, log, accepting):
+    def payload():
+        stop_token().wait()
+        time.sleep(3)
+
+    with accepting() as runner, handling(lambda *_: log(runner.shutdown())):
+        runner.adopt(payload, flavour=threading)
+        threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+        log(runner.shutdown())
+
+    assert log == [(1.0, None), (3.0, (3.0, ()))]
+
+
+def test_a_handler_that_interrupts_who_waits_for_running_does_not_wait(sim, log, accepting):
+    it = accepting()
+    with handling(lambda *_: log(it.runner.shutdown())):
+        threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+        threading.Timer(2, it.thread.start).start()
+        it.runner.running.wait(3)
+        it.thread.join()
+
+    assert log == [(1.0, None)]
+
+
+def test_a_handler_that_interrupts_the_end_of_accept_has_the_report(sim, log, monkeypatch):
+    runner = ServiceRunner()
+    runner.shutdown()
+    end = ServiceRunner._end
+
+    def ended(*args):
+        end(*args)
+        signal.raise_signal(signal.SIGUSR1)
+
+    monkeypatch.setattr(ServiceRunner, "_end", ended)
+    with handling(lambda *_: log(runner.shutdown())):
+        runner.accept()
+
+    assert log == [(0.0, (0.0, ()))]
+
+
+def test_a_handler_that_interrupts_the_first_start_is_heard(sim, log, monkeypatch):
+    start = lifecycle.Lifecycle.start
+
+    def started(*args):
+        start(*args)
+        signal.raise_signal(signal.SIGUSR1)
+
+    runner = ServiceRunner()
+    monkeypatch.setattr(lifecycle.Lifecycle, "start", started)
+    with handling(lambda *_: log(runner.shutdown())):
+        runner.accept()
+
+    assert log == [(0.0, None)]
+    assert runner.report == (0.0, ())
+
+
+def test_other_handlers_and_calls_in_the_main_thread_wait(sim, log, accepting):
+    """Those that have interrupted the program's own code, and what that does by itself."""
+
+    def payload():
+        stop_token().wait()
+        time.sleep(3)
+
+    class Thing:
+        def __init__(self, runner):
+            log(runner.shutdown())
+
+        def run(self): ...
+
+    def by_a_signal(runner):
+        with handling(lambda *_: log(runner.shutdown())):
+            signal.raise_signal(signal.SIGUSR1)
+
+    def by_another(runner):
+        with accepting() as other:
+            other.execute(lambda: log(runner.shutdown()), flavour=threading)
+
+    for ends in by_a_signal, service(flavour=threading)(Thing), by_another:
+        with accepting() as runner:
+            runner.adopt(payload, flavour=threading)
+            made = ends(runner)
+        del made
+
+    assert log == [(3.0, (3.0, ())), (6.0, (3.0, ())), (9.0, (3.0, ()))]
+
+
+@pytest.mark.real
+def test_an_interrupt_at_the_start_of_accept_leaves_the_runner_usable(monkeypatch):
+    """Real: a simulation would put it off."""
+
+    def interrupted(_):
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGINT)
+
+    runner = ServiceRunner()
+    monkeypatch.setattr(signal, "getsignal", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runner.accept()
+    assert runner.state is State.NEW
+    runner.shutdown()
+    runner.accept()
+
+    assert runner.state is State.STOPPED
 
 
 def test_what_interrupts_accept_ends_it_all_the_same(sim, log, monkeypatch):

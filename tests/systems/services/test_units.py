@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
+import pickle
 import threading
 import time
 import types
@@ -93,6 +95,45 @@ def test_what_cannot_be_a_service_is_refused():
     for each in Slots, NoWeakReferences:
         with pytest.raises(TypeError, match=f"{each.__name__} have no __dict__ or no __weakref__"):
             threads(each)
+
+
+def test_a_copy_of_the_class_is_refused_where_an_instance_is_made():
+    @dataclasses.dataclass(slots=True)
+    @service(flavour=threading)
+    class Slots:
+        value: int = 3
+
+        def run(self): ...
+
+    with pytest.raises(
+        TypeError, match=r"Slots is a copy of a class .*\nlet @service be the outer"
+    ):
+        Slots()
+
+
+class Copied:
+    def __init__(self):
+        self.value = [3]
+
+    def run(self): ...
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))]
+)
+def test_a_copy_has_no_unit(monkeypatch, copied):
+    class_ = service(flavour=threading)(type("Service", (Copied,), {"__module__": __name__}))
+    monkeypatch.setitem(globals(), "Service", class_)
+    made = class_()
+    other = copied(made)
+
+    assert other.value == [3]
+    assert not hasattr(other, "__service_unit__")
+    with pytest.raises(AttributeError, match="Service has no unit: __service_unit__\ncopies of"):
+        _ = other.__service_unit__
+    assert made.__service_unit__.state is State.NEW
+    other.__init__()
+    assert other.__service_unit__ is not made.__service_unit__
 
 
 def test_arguments_of_the_constructor_are_the_class_own_matter():
@@ -374,7 +415,6 @@ def test_a_service_that_is_offered_to_who_accepts_no_more_waits_for_the_next():
 def test_a_service_that_is_cancelled_while_it_is_started_ends(sim, log, accepting):
     """Its first step is before the runner has told the unit what runs it."""
 
-    @service(flavour=asyncio)
     class Hasty:
         async def run(self):
             log("runs")
@@ -389,11 +429,12 @@ def test_a_service_that_is_cancelled_while_it_is_started_ends(sim, log, acceptin
             raise error
 
     with accepting() as runner:
-        made = Hasty.__new__(Hasty)
-        assert made.__service_unit__.start(Starter())
+        made = Hasty()
+        unit = ServiceUnit(made, asyncio)
+        assert unit.start(Starter())
         time.sleep(1)
 
-        assert made.__service_unit__.state is State.STOPPED
+        assert unit.state is State.STOPPED
         assert runner.state is State.RUNNING
     assert log == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -11,16 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Ends the thread that reads: no signal has this number.
+_END = b"\0"
 
 
 @contextlib.contextmanager
-def on_signals(call: Callable[[int], object]) -> Iterator[None]:
+def on_signals(
+    call: Callable[[int], object], wake: Callable[[], object] | None = None
+) -> Iterator[None]:
     """In a block, call *call* with the number of each SIGINT and SIGTERM, and do nothing else.
 
     Only in the main thread, where Python runs handlers; elsewhere the signals
-    do what they did. *call* is called between any two instructions of that
-    thread: it must own no lock, and may put into a ``queue.SimpleQueue``. At
-    the end the handlers are put back.
+    do what they did. So does one that is ignored, as SIGINT is in what a shell
+    starts by ``program &``. At the end all is put back.
+
+    Args:
+        call: Is called between any two instructions of the main thread: it
+            must own no lock, and may put into a ``queue.SimpleQueue``.
+        wake: Is called in another thread after a signal of whatever number
+            has come, perhaps for nothing: it is to wake the main thread from
+            a wait that signals do not end, and *call* is called then.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -29,8 +40,54 @@ def on_signals(call: Callable[[int], object]) -> Iterator[None]:
         for number in SIGNALS:
             handler = signal.getsignal(number)
             # None is one that was not written in Python: it could not be put back.
-            if handler is not None:
+            if handler not in (None, signal.SIG_IGN):
                 # The stack puts SIGINT's back last: its own may raise KeyboardInterrupt at once.
                 before.callback(signal.signal, number, handler)
                 signal.signal(number, lambda received, _: call(received))
+        if wake is not None:
+            _wake_after_signals(wake, before)
         yield
+
+
+def _wake_after_signals(wake: Callable[[], object], before: contextlib.ExitStack) -> None:
+    """Have *wake* called after each signal, until *before* is left.
+
+    The kernel gives a signal to any thread. Unless that is the main thread,
+    this goes on to wait for a lock, and Python runs no handler. But Python
+    writes a byte into the wakeup descriptor, whichever thread it is.
+    """
+    reader, writer = os.pipe()
+    before.callback(os.close, reader)
+    before.callback(os.close, writer)
+    os.set_blocking(writer, False)  # as Python demands
+    if not _take_wakeup(writer):
+        return
+    thread = threading.Thread(
+        target=_read, args=[reader, wake], name="simclock-signals", daemon=True
+    )
+    before.callback(_end, thread, writer)
+    thread.start()
+
+
+def _take_wakeup(writer: int) -> bool:
+    """Make *writer* the wakeup descriptor; return False if that is not ours to take."""
+    try:
+        owner = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    except ValueError:  # this is not what Python takes for its main thread
+        return False
+    if owner != -1:
+        signal.set_wakeup_fd(owner)  # of a loop below us, which would miss its signals
+    return owner == -1
+
+
+def _read(reader: int, wake: Callable[[], object]) -> None:
+    # A byte of a signal is written after Python has noted that its handler is to run.
+    while _END not in os.read(reader, 512):
+        wake()
+
+
+def _end(thread: threading.Thread, writer: int) -> None:
+    signal.set_wakeup_fd(-1)
+    os.set_blocking(writer, True)  # the end must not be lost if there is no room
+    os.write(writer, _END)
+    thread.join()

@@ -20,6 +20,7 @@ from simclock.systems.services.failures import (
     BackgroundFailure,
     NotRunning,
     OrphanedReturn,
+    PayloadCancelled,
     PayloadExit,
 )
 from simclock.systems.services.runner import (
@@ -37,6 +38,7 @@ __all__ = [
     "BackgroundFailure",
     "NotRunning",
     "OrphanedReturn",
+    "PayloadCancelled",
     "PayloadExit",
     "ServiceRunner",
     "ServiceUnit",

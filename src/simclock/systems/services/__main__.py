@@ -15,11 +15,13 @@ import logging
 import os
 import sys
 
+from simclock.systems.services import units
 from simclock.systems.services.configuration import ConfigurationError, load
 from simclock.systems.services.failures import BackgroundFailure
 from simclock.systems.services.runner import runtime
 
 ENDED, FAILED, WRONG, ABANDONED = range(4)
+KEEP = "make instances of a class with @service(flavour=...), and keep them: beat = Beat()"
 log = logging.getLogger("simclock.systems.services")
 
 
@@ -37,6 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
         services = load(config)
     except ConfigurationError as error:
         _tell("configuration error", error, error.__cause__)
+        return WRONG
+    if not units.there_are_any() and not runtime.has_payloads():
+        log.error(
+            "configuration error: %s: it made no service that is still there\n%s", config, KEEP
+        )
         return WRONG
     code = _run()
     services.clear()  # until now they were kept alive

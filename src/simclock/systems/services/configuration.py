@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import runpy
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simclock.systems.services.units import ATTRIBUTE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _KEYS = {"class", "args", "kwargs"}
 
@@ -44,16 +48,27 @@ def load(file: str) -> list[Any]:
         raise ConfigurationError(
             f"unknown kind of configuration: {path.suffix!r}\ngive a file .py or .toml", file
         )
-    if not path.is_file():
+    with _named("it cannot be read: ", file):
+        is_file = path.is_file()  # raises where the system takes no such path
+    if not is_file:
         raise ConfigurationError("there is no such file\ngive the path of one", file)
     return readers[path.suffix](path)
 
 
-def _run(path: Path) -> list[Any]:
+@contextlib.contextmanager
+def _named(what: str, where: str) -> Iterator[None]:
+    """Have what is raised in a block say where, and what could not be done."""
     try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+            raise  # it says nothing: whoever gives a number means this one
+        raise ConfigurationError(f"{what}{type(error).__name__}: {error}", where) from error
+
+
+def _run(path: Path) -> list[Any]:
+    with _named("", str(path)):
         return [runpy.run_path(str(path), run_name="__services__")]
-    except Exception as error:
-        raise ConfigurationError(f"{type(error).__name__}: {error}", str(path)) from error
 
 
 def _read(path: Path) -> list[Any]:
@@ -71,6 +86,8 @@ def _parsed(path: Path) -> dict[str, Any]:
         parsed: dict[str, Any] = toml.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigurationError(f"it is no TOML: {error}", str(path)) from error
+    except OSError as error:
+        raise ConfigurationError(f"it cannot be read: {error}", str(path)) from error
     return parsed
 
 
@@ -98,12 +115,8 @@ def _made(table: Any, where: str) -> Any:
             where,
         )
     made_by = _class(table["class"], where)
-    try:
+    with _named(f"{table['class']} cannot be made: ", where):
         instance = made_by(*args, **kwargs)
-    except Exception as error:
-        raise ConfigurationError(
-            f"{table['class']} cannot be made: {type(error).__name__}: {error}", where
-        ) from error
     if not hasattr(instance, ATTRIBUTE):
         raise ConfigurationError(
             f"{table['class']} is no service\ndecorate the class with @service(flavour=...)", where
@@ -115,9 +128,5 @@ def _class(name: Any, where: str) -> Any:
     module, _, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
     if not module or not attribute:
         raise ConfigurationError(f"no name of a class: {name!r}\nwrite 'module:Class'", where)
-    try:
+    with _named(f"{name!r} cannot be found: ", where):
         return getattr(importlib.import_module(module), attribute)
-    except Exception as error:
-        raise ConfigurationError(
-            f"{name!r} cannot be found: {type(error).__name__}: {error}", where
-        ) from error

@@ -45,6 +45,17 @@ class PayloadExit(RuntimeError):
         self.__cause__ = error
 
 
+class PayloadCancelled(RuntimeError):
+    """A coroutine was cancelled, and not by who runs it: by what it has awaited, or by itself."""
+
+    def __init__(self, who: str) -> None:
+        super().__init__(
+            f"{who} was cancelled, and nobody has asked the runner for that\n"
+            "let it handle that what it awaits is cancelled; "
+            "to end a service, use its unit's cancel()"
+        )
+
+
 class NotRunning(RuntimeError):
     """A payload was given to a runner that does not accept, or stopped before its end."""
 

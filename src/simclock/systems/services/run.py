@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import queue
@@ -11,7 +12,12 @@ from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.lifecycle import Lifecycle, State, Step, StopReport, escalate
-from simclock.systems.services.failures import NotRunning, OrphanedReturn, PayloadExit
+from simclock.systems.services.failures import (
+    NotRunning,
+    OrphanedReturn,
+    PayloadCancelled,
+    PayloadExit,
+)
 from simclock.systems.services.work import current
 
 if TYPE_CHECKING:
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("simclock.systems.services")
 # Seconds that payloads have after they were asked for the second time, for each flavour.
 LAST_CHANCE = 1.0
+# A letter for the thread that accepts: it is woken, and Python runs the handlers that are due.
+_LOOK = 0
 
 
 class Run:
@@ -46,6 +54,8 @@ class Run:
         # What may wake the thread that accepts. Not an event: a handler of a signal that comes
         # while that thread is about to wait for one would wait for its lock.
         self._mail: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        # How many have come out of the mail.
+        self._signals = 0
         self._runners: dict[str, Runner] = {}
         # Those that have not ended, in the order of their coming.
         self._works: dict[Work, None] = {}
@@ -127,7 +137,7 @@ class Run:
         if not self._is_running():
             raise NotRunning(
                 f"the runner is {self._lifecycle.state.value}: it takes no payloads\n"
-                "adopt them before its accept(), or while that runs"
+                "adopt them while its accept() runs; only before the first one are they kept for it"
             )
         name = flavour.name
         if name not in self._runners:
@@ -179,7 +189,9 @@ class Run:
 
     def _failure_of(self, work: Work, future: PayloadFuture) -> Exception | None:
         if future.cancelled():
-            return None
+            # Once the run stops, its runners cancel by themselves.
+            asked = work.is_asked or self._is_stopping
+            return None if asked else PayloadCancelled(work.name)
         error = future.exception()
         if error is None:
             value = future.result()
@@ -202,6 +214,11 @@ class Run:
                 self.failures.append((name, error))
         self.ask_to_stop()
 
+    def hand_over_failures(self) -> list[tuple[str, Exception]]:
+        """Return the failures, with their names, and keep none: their frames have the services."""
+        failures, self.failures = self.failures, []
+        return failures
+
     # ------------------------------------------------------------------------- its end
 
     def ask_to_stop(self) -> None:
@@ -212,12 +229,30 @@ class Run:
                 self._mail.put(None)
 
     def on_signal(self, number: int) -> None:
-        """Do the same in a handler; the second one cuts short what the first has begun."""
+        """Do the same for a signal, in its handler; a second one cuts the grace period short."""
         self._mail.put(number)
+
+    def wake(self) -> None:
+        """Wake the thread that accepts, for handlers of signals. It waits on if there are none."""
+        self._mail.put(_LOOK)
+
+    def note_stop(self) -> None:
+        """Let the thread that accepts end the run, which was asked to stop.
+
+        For handlers of signals: no lock is waited for.
+        """
+        self._mail.put(None)
 
     def wait_for_stop(self) -> None:
         """Wait until somebody asks for the end."""
-        self._mail.get()
+        while self._next_letter() == _LOOK:
+            pass
+
+    def _next_letter(self, timeout: float | None = None) -> int | None:
+        letter = self._mail.get(timeout=timeout)
+        if letter:
+            self._signals += 1
+        return letter
 
     def is_inside(self) -> bool:
         """Return whether the run cannot end while the caller waits."""
@@ -239,7 +274,7 @@ class Run:
             asked = list(self._works)
         began = time.monotonic()
         escalate([Step(self._ask_all, grace)], self._wait)
-        abandoned = [name for runner in self._runners.values() for name in self._close(runner)]
+        abandoned = self._close_all()
         deadline = time.monotonic() + LAST_CHANCE
         for work in asked:
             # Its payload has ended, so the thread is about to.
@@ -257,20 +292,26 @@ class Run:
 
     def _wait(self, seconds: float) -> list[str]:
         deadline = time.monotonic() + seconds
-        while left := self._names():
-            remaining = deadline - time.monotonic()
+        # With a second signal somebody does not want to wait. The first may have begun all this.
+        while (left := self._names()) and self._signals < 2:
             try:
-                letter = self._mail.get(timeout=max(remaining, 0))
+                self._next_letter(max(deadline - time.monotonic(), 0))
             except queue.Empty:
                 break
-            if letter is not None:
-                break  # a signal: somebody does not want to wait
         return left
 
     def _names(self, flavour: str | None = None) -> list[str]:
         with self._lock:
             works = list(self._works)
         return [work.name for work in works if flavour in {None, work.flavour.name}]
+
+    def _close_all(self) -> list[str]:
+        """Close all runners, also if one of them fails at that; return who is left."""
+        abandoned: list[str] = []
+        with contextlib.ExitStack() as closing:
+            for runner in reversed(self._runners.values()):  # the stack begins with its last one
+                closing.callback(lambda each: abandoned.extend(self._close(each)), runner)
+        return abandoned
 
     def _close(self, runner: Runner) -> list[str]:
         """Close a runner, which asks again who has not ended; return who is left."""

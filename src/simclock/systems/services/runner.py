@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import functools
-import math
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from simclock.systems._shared.lifecycle import Lifecycle, State, StopReport
 from simclock.systems._shared.signals import on_signals
 from simclock.systems.services import units
 from simclock.systems.services.failures import BackgroundFailure, NotRunning
+from simclock.systems.services.interrupted import interrupts_a_call
 from simclock.systems.services.run import Run
 from simclock.systems.services.work import Work
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from simclock.flavours import Runner
     from simclock.systems.services.units import ServiceUnit
+
+# Seconds. Python's waits know no time that is much longer.
+LONGEST_GRACE = 1e9
 
 
 class ServiceRunner:
@@ -43,15 +46,12 @@ class ServiceRunner:
         running: Set while it accepts.
 
     Raises:
-        ValueError: *grace* is no finite number of seconds.
+        ValueError: *grace* is no number of seconds from 0 to 1e9.
     """
 
     def __init__(self, accept_delay: float = 1.0, *, grace: float = 10.0) -> None:
         del accept_delay
-        if not 0 <= grace < math.inf:
-            raise ValueError(
-                f"grace must be finite and not negative: {grace!r}\ngive seconds such as 10.0"
-            )
+        _check_grace(grace)
         self.running = threading.Event()
         self._grace = grace
         self._lock = threading.RLock()  # a signal may come while it is owned
@@ -151,18 +151,20 @@ class ServiceRunner:
             BackgroundFailure: Payloads have failed: with all their errors.
             RuntimeError: The runner accepts already.
         """
-        with self._lock:
-            self._lifecycle.start()
-            run = self._run = Run(self._lifecycle, self._lock, self._left)
-        with on_signals(run.on_signal):
+        run = Run(self._lifecycle, self._lock, self._left)
+        # First: until the handlers are ours, SIGINT raises KeyboardInterrupt wherever we are.
+        with on_signals(run.on_signal, run.wake):
             try:
+                with self._lock:
+                    self._lifecycle.start()
+                    self._run = run
                 self._accept(run)
             finally:
                 self._end(run)
-        if run.failures:
-            names = ", ".join(name for name, _ in run.failures)
+        if failures := run.hand_over_failures():
+            names = ", ".join(name for name, _ in failures)
             raise BackgroundFailure(
-                f"background tasks failed: {names}", [error for _, error in run.failures]
+                f"background tasks failed: {names}", [error for _, error in failures]
             )
 
     def _accept(self, run: Run) -> None:
@@ -193,6 +195,8 @@ class ServiceRunner:
 
     def _end(self, run: Run) -> None:
         with self._lock:
+            if self._run is not run:
+                return  # it has not begun: another one goes on
             self.running.clear()
             self._lifecycle.end(failed=bool(run.failures))
             run.end()
@@ -206,8 +210,11 @@ class ServiceRunner:
         Returns:
             How the stop went. None if there is nothing to wait for; and for
             callers on whom the end itself waits, which are not made to wait:
-            payloads, and handlers of signals in the thread that accepts.
+            payloads, and handlers of signals that interrupt the thread that
+            accepts, or a call of a runner, a service's unit or ``logging``.
         """
+        if interrupts_a_call(self.running):
+            return self._shut_down_without_locks()
         with self._lock:
             run = self._run
             if not self._lifecycle.stop() or run is None:
@@ -217,6 +224,24 @@ class ServiceRunner:
                 return None
         run.ended.wait()
         return run.report
+
+    def _shut_down_without_locks(self) -> StopReport | None:
+        """Ask for the end in a handler whose thread may own what others wait for.
+
+        It may own the lock of the units, say, for which the owner of ours waits.
+        The lifecycle's is none of these: who owns it waits for nothing.
+        """
+        if not self._lifecycle.stop():
+            return self.report
+        # Not read before: it is of the run that was asked, unless that one is only about to
+        # start, which looks by itself.
+        if (run := self._run) is not None:
+            run.note_stop()
+        return None
+
+    def has_payloads(self) -> bool:
+        """Return whether it keeps payloads for its next `accept`; for the command line."""
+        return bool(self._queue)
 
     # ------------------------------------------------------------------ for services
 
@@ -232,6 +257,13 @@ class ServiceRunner:
         """Terminate because *unit* could not be started; for `ServiceUnit.offer`."""
         assert self._run is not None, "it is offered services while it accepts"
         self._run.failed(repr(unit), error)
+
+
+def _check_grace(grace: object) -> None:
+    if not isinstance(grace, (int, float)) or not 0 <= grace <= LONGEST_GRACE:
+        raise ValueError(
+            f"grace must be a number of seconds from 0 to 1e9: {grace!r}\ngive seconds such as 10.0"
+        )
 
 
 def _work(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from simclock.flavours import check_payload, get
 from simclock.systems._shared.lifecycle import State
 from simclock.systems.services.failures import NotRunning
+from simclock.systems.services.interrupted import calls_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,19 +95,24 @@ def _check_class(cls: Any, kind: Flavour) -> None:
 def _make_units(cls: Any, kind: Flavour) -> None:
     # Of a class and its bases the one that is decorated last has its say.
     setattr(cls, FLAVOUR, kind.name)
+    # Not only in the instance: a copy of that has all that is in it.
+    setattr(cls, ATTRIBUTE, property(_unit_of))
     original = cls.__new__
     if hasattr(original, "takes_arguments"):
         return  # one of these, of a base
 
     @functools.wraps(original)
+    @calls_out
     def make(of: Any, *args: Any, **kwargs: Any) -> Any:
+        if not issubclass(of, cls):
+            raise TypeError(
+                f"{of.__qualname__} is a copy of a class that was decorated before: {of!r}\n"
+                "let @service be the outermost decorator, and leave out slots=True"
+            )
         # As type.__call__ has it: who has no __new__ of its own is given the class only.
         instance = original(of, *args, **kwargs) if make.takes_arguments else original(of)  # type: ignore[attr-defined]
-        if isinstance(instance, cls) and ATTRIBUTE not in vars(instance):
+        if isinstance(instance, cls):
             _announce_after_init(type(instance))
-            unit = ServiceUnit(instance, getattr(instance, FLAVOUR))
-            # Not by setattr: the class may be a frozen dataclass.
-            object.__setattr__(instance, ATTRIBUTE, unit)
         return instance
 
     make.takes_arguments = original is not object.__new__  # type: ignore[attr-defined]
@@ -124,7 +130,11 @@ def _announce_after_init(cls: Any) -> None:
         return
 
     @functools.wraps(original)
+    @calls_out
     def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
+        if not hasattr(self, ATTRIBUTE):
+            # Not in __new__: copies are made by that, and are no services.
+            vars(self)[ATTRIBUTE] = ServiceUnit(self, getattr(self, FLAVOUR))
         if original is object.__init__ and getattr(cls.__new__, "takes_arguments", True):
             original(self)  # as type.__call__ has it, again
         else:
@@ -134,6 +144,20 @@ def _announce_after_init(cls: Any) -> None:
 
     initialise.announces = cls  # type: ignore[attr-defined]
     cls.__init__ = initialise
+
+
+def _unit_of(instance: Any) -> ServiceUnit:
+    unit: ServiceUnit | None = vars(instance).get(ATTRIBUTE)
+    if unit is None or not unit.is_of(instance):
+        raise AttributeError(
+            f"{type(instance).__qualname__} has no unit: {ATTRIBUTE}\n"
+            "copies of services are no services: make one by calling the class"
+        )
+    return unit
+
+
+def _no_unit() -> None:
+    """Return what copies have."""
 
 
 class ServiceUnit:
@@ -163,6 +187,14 @@ class ServiceUnit:
 
     def __repr__(self) -> str:
         return f"<unit of {self._name} ({self.flavour}): {self._state.value}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy it as None, and so pickle it, if that is done to the instance."""
+        return _no_unit, ()
+
+    def is_of(self, instance: Any) -> bool:
+        """Return whether it is the unit of this instance."""
+        return self._service() is instance
 
     @property
     def state(self) -> State:
@@ -226,15 +258,15 @@ class ServiceUnit:
             starter.unit_failed(self, error)
 
     def _start(self, starter: Starter, *, also_cancelled: bool) -> bool:
-        service = self._service()
+        instance = self._service()
         with _lock:
             out = self._is_cancelled and not also_cancelled
-            if service is None or self.running or out:
+            if instance is None or self.running or out:
                 return False
             before, self._state = self._state, State.STARTING
             self._is_cancelled = False
         try:
-            starter.start_unit(self, service.run)
+            starter.start_unit(self, instance.run)
         except BaseException:
             with _lock:
                 self._state = before
@@ -264,6 +296,12 @@ def join(starter: Starter) -> None:
         units = list(_units.values())
     for unit in units:
         unit.offer(starter)
+
+
+def there_are_any() -> bool:
+    """Return whether there are services."""
+    with _lock:
+        return bool(_units)
 
 
 def leave(starter: Starter) -> None:

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from simclock.flavours import awaited, name_of, stopped_by
+from simclock.systems.services.interrupted import calls_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,11 @@ class Work:
         """Return what tells a function to end; coroutines are cancelled and have none."""
         return None if self.flavour.is_async else self._stop
 
+    @property
+    def is_asked(self) -> bool:
+        """Return whether it was asked to end."""
+        return self._stop.is_set()
+
     def ask(self) -> None:
         """Ask the payload to end. It is asked again if this is called again."""
         self._stop.set()
@@ -74,6 +80,7 @@ class Work:
             _current.set(self)
             return await awaited(self._payload)
 
+        @calls_out
         def function() -> Any:
             if not self.is_executed:
                 self.thread = threading.current_thread()
