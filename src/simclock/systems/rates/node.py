@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.grids import check_interval
 from simclock.systems.rates.callbacks import check_plain, name_of, returns_coroutine
+from simclock.systems.rates.events import StopEvent
 from simclock.systems.rates.sleeping import Sleeper
 from simclock.systems.rates.switch import Switch
 from simclock.systems.rates.synchronous import SyncRateExecutor
@@ -44,7 +45,9 @@ class Node:
     `start`, it is kept for that run, which then returns at once. After a run
     has ended there is nothing to stop, but for threads that were spawned since.
 
-    All methods may be called by any thread.
+    All methods may be called by any thread, but `run` is a coroutine of one event
+    loop, and neither `run` nor `spin` is for threads of the node itself. Signal
+    handlers may call `stop`.
 
     Args:
         name: Of the node; names of its timers and threads begin with it.
@@ -58,11 +61,13 @@ class Node:
         check_interval(join_timeout, "join_timeout")
         self.name = name
         self.join_timeout = join_timeout
-        # Reentrant, as a signal handler may call `stop`.
+        # Reentrant, as a signal handler may call `stop`. One for all of the node, its switch and
+        # its timers: a stop concerns all of one run, and no two locks can be owned crosswise.
         self._lock = threading.RLock()
         self._switch = Switch()
+        self._switch.share(self._lock)
         self._sleeper = Sleeper()
-        self._stop_event = threading.Event()
+        self._stop_event: threading.Event = StopEvent()
         self._timers: list[NodeTimer] = []
         self._works = Works()
         # Of what is under way: the event loop of `run`, whether it is `spin`, whether timers start.
@@ -112,12 +117,14 @@ class Node:
                 has no meaning.
             RuntimeError: It is for an event loop, and the node spins without one.
         """
-        executor = executor_of(period, callback, mode, catch_up=catch_up, max_backlog=max_backlog)
+        executor = executor_of(
+            period, callback, mode, self._lock, catch_up=catch_up, max_backlog=max_backlog
+        )
         with self._lock:
             if self._spins and mode == "async":
                 raise RuntimeError(_needs_a_loop(self, callback))
             timer = NodeTimer(
-                f"{self.name}-timer-{next(self._timer_numbers)}", executor, self._forget
+                f"{self.name}-timer-{next(self._timer_numbers)}", executor, self._stop_timer
             )
             self._timers.append(timer)
             if self._starts:
@@ -158,15 +165,15 @@ class Node:
 
     def stop(self) -> None:
         """Have everything end, and do not wait for it. Idempotent."""
-        self._switch.stop()
+        # All of it at once: a run that begins meanwhile is stopped as a whole, or not at all.
         with self._lock:
-            timers = self._timers.copy()
+            self._switch.stop()
             self._stop_event.set()
             if not self._switch.in_run:
-                self._stop_event = threading.Event()
-        for each in timers:
-            each.executor.stop()
-        self._sleeper.wake()
+                self._stop_event = StopEvent()
+            for each in self._timers.copy():
+                each.executor.stop()
+            self._sleeper.wake()
 
     @returns_coroutine
     def run(self) -> Coroutine[Any, Any, None]:
@@ -202,6 +209,12 @@ class Node:
 
     def spin(self, timeout: float | None = None) -> None:
         """Run the timers until `stop`, and wait until all has ended; the calling thread is blocked.
+
+        In the main thread: Python runs handlers of signals there, and only when
+        that thread is awake. A signal of the process that the system gives to
+        another thread does not wake it: its handler, and the `stop` in it, may
+        wait until the end of *timeout*. To be sure, spin in another thread, or
+        have a thread that was spawned ask `signal.sigwait` and stop the node.
 
         Args:
             timeout: Seconds after which it stops by itself; None: never.
@@ -308,11 +321,11 @@ class Node:
 
     def _over(self, own: Work) -> None:
         """Say that the run is over; another one may begin."""
-        self._loop = None
-        self._spins = False
         with self._lock:
+            self._loop = None
+            self._spins = False
             self._switch.end()
-            self._stop_event = threading.Event()
+            self._stop_event = StopEvent()
         self._works.remove(own)
 
     def _begin(self, timer: NodeTimer) -> None:
@@ -352,10 +365,11 @@ class Node:
         elif (error := task.exception()) is not None:
             logger.error("%s has ended", work.name, exc_info=error)
 
-    def _forget(self, timer: NodeTimer) -> None:
+    def _stop_timer(self, timer: NodeTimer) -> None:
         with self._lock:
             if timer in self._timers:
                 self._timers.remove(timer)
+            timer.executor.stop()
 
     def _patience(self) -> float:
         """Return how long to wait: with a run under way, longer than that takes to give up."""

@@ -6,6 +6,8 @@ import enum
 import threading
 import weakref
 
+from simclock.systems.rates.events import StopEvent
+
 
 class AlreadyRunningError(RuntimeError):
     """Something that runs once at a time was told to run again before its run had ended."""
@@ -42,9 +44,17 @@ class Switch:
         # methods are written so that a stop between any two of their lines is not lost.
         self._lock = threading.RLock()
         self._phase = _Phase.FRESH
-        self.asked = threading.Event()
+        self.asked: threading.Event = StopEvent()
         # Weak: a coroutine that was cancelled before its first step just goes, and its event too.
         self._expected: weakref.WeakSet[threading.Event] = weakref.WeakSet()
+
+    def share(self, lock: threading.RLock) -> None:
+        """Use the lock of an owner from now on; before the first use.
+
+        With two locks, a handler could wait for the one while the thread it has
+        interrupted owns the other, and another thread has them the other way round.
+        """
+        self._lock = lock
 
     @property
     def on(self) -> bool:
@@ -63,7 +73,7 @@ class Switch:
         """
         with self._lock:
             if self._phase is not _Phase.RUNNING:
-                self.asked = threading.Event()
+                self.asked = StopEvent()
                 self._phase = _Phase.STARTED
 
     def stop(self) -> None:
@@ -80,13 +90,13 @@ class Switch:
         It is set already if a stop was kept, which is not kept any longer then.
         """
         with self._lock:
-            expected = threading.Event()
+            expected = StopEvent()
             self._expected.add(expected)
             if self._phase is _Phase.FRESH:
                 self._phase = _Phase.IDLE
             if self.asked.is_set() and self._phase is not _Phase.RUNNING:
                 expected.set()
-                self.asked = threading.Event()
+                self.asked = StopEvent()
             return expected
 
     def begin(self, expected: threading.Event, what: object) -> None:
@@ -105,4 +115,4 @@ class Switch:
         """End the run."""
         with self._lock:
             self._phase = _Phase.IDLE
-            self.asked = threading.Event()
+            self.asked = StopEvent()

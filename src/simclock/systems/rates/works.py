@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from simclock.systems.rates.events import StopEvent
 from simclock.systems.rates.sleeping import Sleeper
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Work:
         self.thread: threading.Thread | None = None
         self.task: asyncio.Task[Any] | None = None
         self.reported = False
-        self._over = threading.Event()
+        self._over = StopEvent()
         self._sleepers: list[Sleeper] = []
 
     @property
@@ -77,20 +78,17 @@ class Works:
     """What is under way in a node. All methods may be called by any thread."""
 
     def __init__(self) -> None:
-        # Reentrant, as a signal handler may look wherever its thread is.
-        self._lock = threading.RLock()
+        # Without a lock, which a signal handler could find owned: each use is one step of a list.
         self._works: list[Work] = []
 
     def add(self, work: Work) -> Work:
         """Note that *work* begins."""
-        with self._lock:
-            self._works.append(work)
+        self._works.append(work)
         return work
 
     def remove(self, work: Work) -> None:
         """Note that it has ended, and tell those who wait for it."""
-        with self._lock:
-            self._works.remove(work)
+        self._works.remove(work)
         work.end()
 
     def others(self, own: Work | None = None) -> list[Work]:
