@@ -145,6 +145,66 @@ def test_a_stop_after_its_loop_was_closed_is_none(logged):
     assert it.log == [(0.5, False)]
 
 
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_run_whose_loop_was_closed_is_over(logged, stops):
+    async def tick():
+        it.note("tick")
+
+    async def main():
+        run = asyncio.ensure_future(executor.run())
+        await asyncio.sleep(0.5)
+        # What is left of the first run goes, as when it is collected, and takes nothing with it.
+        task._log_destroy_pending = False
+        task.get_coro().close()
+        it.note("runs", executor.running)
+        threading.Timer(0.25, executor.stop).start()
+        await run
+        it.note("ended")
+
+    with logged() as it:
+        loop = asyncio.new_event_loop()
+        executor = RateExecutor(tick, 1)
+        task = loop.create_task(executor.run())
+        loop.run_until_complete(asyncio.sleep(0.5))
+        loop.close()
+        if stops:
+            executor.stop()
+        it.note("runs", executor.running)
+        it.run(main())
+
+    assert it.log == [
+        (0.0, "tick"),
+        (0.5, "runs", False),
+        (0.5, "tick"),
+        (1.0, "runs", True),
+        (1.25, "ended"),
+    ]
+
+
+def test_a_run_cancelled_before_its_first_step_takes_its_start_with_it(logged):
+    async def tick():
+        it.note("tick")
+
+    async def main():
+        executor = RateExecutor(tick, 1)
+        executor.start()
+        task = asyncio.ensure_future(executor.run())
+        assert executor.running
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        it.note("runs", executor.running)
+        executor.stop()
+        # That stop had nothing to stop: it is not kept for this run.
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(executor.run(), 0.5)
+
+    with logged() as it:
+        it.run(main())
+
+    assert it.log == [(0.0, "runs", False), (0.0, "tick")]
+
+
 def test_func_and_interval_may_be_changed(logged):
     with logged() as it:
         executor = SyncRateExecutor(lambda: None, 10)

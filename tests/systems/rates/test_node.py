@@ -492,7 +492,49 @@ def test_a_run_whose_loop_was_closed_keeps_nobody_waiting(logged):
             each.get_coro().close()
         it.note(node.running, node.close_sync())
 
-    assert it.log == [(6.5, ["n-timer-1", "n.run"]), (8.5, False, ["n-timer-1"])]
+    assert it.log == [(2.5, ["n-timer-1", "n.run"]), (4.5, False, ["n-timer-1"])]
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_run_whose_loop_was_closed_is_over(logged, caplog, stops):
+    async def tick():
+        it.note("tick")
+
+    async def main():
+        run = asyncio.ensure_future(node.run())
+        await asyncio.sleep(0.5)
+        # What is left of the first run goes, as when it is collected, and takes nothing with it.
+        for each in left:
+            each._log_destroy_pending = False
+            each.get_coro().close()
+        await asyncio.sleep(1)
+        it.note("runs", node.running)
+        after(0.25, node.stop)
+        await run
+
+    with logged() as it:
+        loop = asyncio.new_event_loop()
+        node = Node("n")
+        node.create_timer(1, tick)
+        left = [loop.create_task(node.run())]
+        loop.run_until_complete(asyncio.sleep(0.5))
+        left += [work.task for work in node._works.others() if work.task]
+        loop.close()
+        if stops:
+            node.stop()
+        it.note("runs", node.running)
+        it.run(main())
+        it.note("left", node.close_sync())
+
+    assert it.log == [
+        (0.0, "tick"),
+        (0.5, "runs", False),
+        (0.5, "tick"),
+        (1.5, "tick"),
+        (2.0, "runs", True),
+        (2.25, "left", []),
+    ]
+    assert caplog.text == ""
 
 
 # ------------------------------------------------------------------------------------- errors

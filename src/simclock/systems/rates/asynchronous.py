@@ -14,9 +14,8 @@ from simclock.systems.rates.sleeping import Sleeper
 from simclock.systems.rates.switch import Switch
 
 if TYPE_CHECKING:
-    import threading
-
     from simclock.systems.rates.statistics import RateStatistics
+    from simclock.systems.rates.switch import Asked
 
 logger = logging.getLogger(__package__)
 
@@ -37,7 +36,8 @@ class BaseAsyncExecutor(ABC):
     A stop is never missed. Before the first run, and between a call of `run` or
     `start` and the first step of the loop, it is kept: that run returns without
     a call of *func*, the next one is not concerned. After a run has ended there
-    is nothing to stop, and a stop changes nothing.
+    is nothing to stop, and a stop changes nothing. A run whose event loop was
+    closed is over, and so is one that was cancelled before its first step.
 
     Cancellation ends a run in one way, wherever it lands, in *func* or between
     two calls: `run` raises the `asyncio.CancelledError`. So does a
@@ -97,19 +97,20 @@ class BaseAsyncExecutor(ABC):
             AlreadyRunningError: A run is under way; it goes on.
             asyncio.CancelledError: The run was cancelled.
         """
-        return self._run(self._switch.expect(), args, kwargs)
+        asked = self._switch.expect()
+        return asked.of(self._run(asked, args, kwargs))
 
-    async def _run(
-        self, asked: threading.Event, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self._switch.begin(asked, self)
+    async def _run(self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._switch.begin(asked, self, asyncio.get_running_loop())
         try:
             self.start()
             if not asked.is_set():
                 await self._run_impl(*args, **kwargs)
         finally:
-            self.stop()
-            self._switch.end()
+            # If its loop was closed, another run may be under way.
+            if self._switch.is_run(asked):
+                self.stop()
+                self._switch.end(asked)
 
     @abstractmethod
     async def _run_impl(self, *args: Any, **kwargs: Any) -> None:

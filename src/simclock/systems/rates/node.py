@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from simclock.systems.rates.asynchronous import RateExecutor
+    from simclock.systems.rates.switch import Asked
 
 logger = logging.getLogger(__package__)
 
@@ -44,6 +45,7 @@ class Node:
     A stop is never missed: before the first run, and after a call of `run` or
     `start`, it is kept for that run, which then returns at once. After a run
     has ended there is nothing to stop, but for threads that were spawned since.
+    A run whose event loop was closed is over.
 
     All methods may be called by any thread, but `run` is a coroutine of one event
     loop, and neither `run` nor `spin` is for threads of the node itself. Signal
@@ -170,7 +172,7 @@ class Node:
             self._switch.stop()
             self._stop_event.set()
             if not self._switch.in_run:
-                self._stop_event = StopEvent()
+                self._rest()
             for each in self._timers.copy():
                 each.executor.stop()
             self._sleeper.wake()
@@ -187,25 +189,28 @@ class Node:
             AlreadyRunningError: A run is under way; it goes on.
             asyncio.CancelledError: It was cancelled.
         """
-        return self._run(self._switch.expect())
+        asked = self._switch.expect()
+        return asked.of(self._run(asked))
 
-    async def _run(self, asked: threading.Event) -> None:
-        self._switch.begin(asked, self)
-        own = self._works.add(Work(f"{self.name}.run"))
+    async def _run(self, asked: Asked) -> None:
+        loop = asyncio.get_running_loop()
+        own = self._begin_run(asked, "run", loop)
         try:
-            self._begin_all(asyncio.get_running_loop())
+            self._begin_all(loop)
             await self._sleeper.sleep(None, unless=asked)
         except asyncio.CancelledError:
             cancel(self._works.others(own))
             raise
         finally:
-            self._end_all()
             try:
-                # Its loop may be gone when a coroutine is closed: then nothing can be awaited.
-                if self._is_in_loop():
-                    self._report(await self._settle(own))
+                # Its loop may be gone when a coroutine is closed: then nothing can be awaited, and
+                # another run may be under way.
+                if self._switch.is_run(asked):
+                    self._end_all()
+                    if self._is_in_loop():
+                        self._report(await self._settle(own))
             finally:
-                self._over(own)
+                self._over(asked, own)
 
     def spin(self, timeout: float | None = None) -> None:
         """Run the timers until `stop`, and wait until all has ended; the calling thread is blocked.
@@ -228,9 +233,8 @@ class Node:
                 if each.mode == "async":
                     raise RuntimeError(_needs_a_loop(self, each.executor.func))
             asked = self._switch.expect()
-            self._switch.begin(asked, self)
+            own = self._begin_run(asked, "spin", None)
             self._spins = True
-        own = self._works.add(Work(f"{self.name}.spin"))
         try:
             self._begin_all(None)
             asked.wait(timeout)
@@ -239,7 +243,7 @@ class Node:
             try:
                 self._report(wait_for(self._works.others(own), self.join_timeout))
             finally:
-                self._over(own)
+                self._over(asked, own)
 
     # -------------------------------------------------------------------------- end
 
@@ -300,6 +304,14 @@ class Node:
 
     # --------------------------------------------------------------------- the inside
 
+    def _begin_run(self, asked: Asked, kind: str, loop: asyncio.AbstractEventLoop | None) -> Work:
+        with self._lock:
+            self._switch.begin(asked, self, loop)
+            self._works.remove_lost()
+            own = Work(f"{self.name}.{kind}")
+            own.loop = loop
+            return self._works.add(own)
+
     def _begin_all(self, loop: asyncio.AbstractEventLoop | None) -> None:
         with self._lock:
             self._loop = loop
@@ -319,14 +331,20 @@ class Node:
         with self._lock:
             self._starts = False
 
-    def _over(self, own: Work) -> None:
-        """Say that the run is over; another one may begin."""
+    def _over(self, asked: Asked, own: Work) -> None:
+        """Say that the run is over; another one may begin, or has if the loop was closed."""
         with self._lock:
-            self._loop = None
-            self._spins = False
-            self._switch.end()
-            self._stop_event = StopEvent()
+            if self._switch.is_run(asked):
+                self._switch.end(asked)
+                self._rest()
         self._works.remove(own)
+
+    def _rest(self) -> None:
+        """Forget the run that was; to be called with the lock owned."""
+        self._loop = None
+        self._spins = False
+        self._starts = False
+        self._stop_event = StopEvent()
 
     def _begin(self, timer: NodeTimer) -> None:
         """Start a timer; to be called with the lock owned."""
@@ -339,9 +357,11 @@ class Node:
         if isinstance(executor, SyncRateExecutor):
             self._works.start_thread(work, executor.run)
         elif self._is_in_loop():
+            work.loop = self._loop
             self._start_task(self._works.add(work), executor)
         else:
             assert self._loop is not None
+            work.loop = self._loop
             self._works.add(work)
             try:
                 self._loop.call_soon_threadsafe(self._start_task, work, executor)

@@ -108,4 +108,4 @@ class SyncRateExecutor:
                 pacer.end()
         finally:
             self.stop()
-            self._switch.end()
+            self._switch.end(asked)

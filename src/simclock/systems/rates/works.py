@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -24,6 +25,7 @@ class Work:
         name: What reports call it.
         thread: The thread that it is, if it is one.
         task: The task that it is, if it is one.
+        loop: The event loop that it runs in, if it does.
         reported: Whether it was reported that it would not end.
     """
 
@@ -31,6 +33,7 @@ class Work:
         self.name = name
         self.thread: threading.Thread | None = None
         self.task: asyncio.Task[Any] | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.reported = False
         self._over = StopEvent()
         self._sleepers: list[Sleeper] = []
@@ -87,9 +90,16 @@ class Works:
         return work
 
     def remove(self, work: Work) -> None:
-        """Note that it has ended, and tell those who wait for it."""
-        self._works.remove(work)
+        """Note that it has ended, and tell those who wait for it. Idempotent."""
+        with contextlib.suppress(ValueError):
+            self._works.remove(work)
         work.end()
+
+    def remove_lost(self) -> None:
+        """Remove what cannot end, as its event loop was closed."""
+        for each in self._works.copy():
+            if each.loop is not None and each.loop.is_closed():
+                self.remove(each)
 
     def others(self, own: Work | None = None) -> list[Work]:
         """Return all but *own*."""
