@@ -233,16 +233,88 @@ def test_func_and_interval_may_be_changed(logged):
     ]
 
 
-def test_a_callback_that_returns_no_coroutine_is_logged(logged, caplog):
+def lines_of(caplog):
+    return [record.getMessage().split(": ", 1)[-1].splitlines() for record in caplog.records]
+
+
+@pytest.mark.parametrize("kind", [lambda func: RateExecutor(func, 10), AsyncExecutor])
+def test_a_callback_that_returns_no_coroutine_is_logged_once(logged, caplog, kind):
+    def plain():
+        it.note("call")
+        return 7
+
     async def main():
-        executor = RateExecutor(lambda: None, 10)
-        asyncio.get_running_loop().call_later(0.05, executor.stop)
+        executor = kind(plain)
+        asyncio.get_running_loop().call_later(0.25, executor.stop)
         await executor.run()
+        return executor
+
+    with logged() as it:
+        executor = it.run(main())
+
+    assert len(it.log) > 2
+    assert lines_of(caplog) == [
+        [
+            f"{plain.__qualname__} has returned what cannot be awaited: 7",
+            "define it with `async def`, or use SyncRateExecutor, or a timer with mode='sync'",
+        ]
+    ]
+    if isinstance(executor, RateExecutor):
+        assert executor.statistics().failures == executor.statistics().ticks == 3
+
+
+def test_a_plain_function_that_returns_a_coroutine_has_failed(logged, caplog):
+    async def coroutine():
+        it.note("never")
+
+    def plain():
+        made.append(coroutine())
+        executor.stop()
+        return made[-1]
+
+    made = []
+    with logged() as it:
+        executor = SyncRateExecutor(plain, 10)
+        executor.run()
+
+    assert it.log == []
+    assert made[0].cr_frame is None
+    assert executor.statistics().failures == 1
+    assert (
+        f"{plain.__qualname__} has returned a coroutine, which nobody would await: <coroutine"
+        in caplog.text
+    )
+    assert "give a plain function, or use RateExecutor, or a timer with mode='async'" in caplog.text
+
+
+def test_a_subclass_may_set_what_it_asks(logged):
+    class Old(BaseAsyncExecutor):
+        def start(self):
+            self._running = True
+
+        def stop(self):
+            self._running = False
+
+        async def _run_impl(self):
+            while self._running:
+                await self.func()
+                await self._pause(1)
+
+    async def main():
+        async def tick():
+            it.note("tick")
+
+        executor = Old(tick)
+        executor.start()
+        assert executor.running
+        threading.Timer(1.5, executor.stop).start()
+        await executor.run()
+        it.note("ended", executor.running)
 
     with logged() as it:
         it.run(main())
 
-    assert "TypeError: object NoneType can't be used in 'await' expression" in caplog.text
+    assert it.log == [(0.0, "tick"), (1.0, "tick"), (1.5, "ended", False)]
 
 
 def test_figures_of_a_run(ticks):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import math
+import re
 import threading
 import time
 
@@ -689,3 +690,59 @@ def test_a_timer_that_needs_a_loop_is_refused_while_it_spins(logged):
         node.spin(1.5)
 
     assert it.log == [(0.0, "tick"), (0.5, "refused"), (1.0, "tick")]
+
+
+@pytest.mark.parametrize("timeout", [math.inf, math.nan, -1, 1e300, "1"])
+def test_how_long_it_spins_is_checked_before_anything_starts(logged, timeout):
+    message = "^" + re.escape(
+        f"this is no timeout: {timeout!r}\ngive a number of seconds, from 0 to "
+    )
+    with logged() as it:
+        node = Node()
+        node.create_timer(1, lambda: it.note("tick"), "sync")
+        with pytest.raises(ValueError, match=message):
+            node.spin(timeout)
+        assert node.close_sync() == []
+
+    assert it.log == []
+
+
+@pytest.mark.parametrize("kind", ["spin", "run"])
+def test_a_thread_of_the_node_cannot_run_it(logged, kind):
+    def own(stop_event):
+        with pytest.raises(RuntimeError) as error:
+            node.spin() if kind == "spin" else asyncio.run(node.run())
+        it.note(str(error.value).splitlines())
+
+    with logged() as it:
+        node = Node("n")
+        node.spawn_thread(own).join()
+        # Others may, and it is not disturbed.
+        node.spin(timeout=1)
+        it.note("ended")
+
+    assert it.log == [
+        (
+            0.0,
+            [
+                f"{kind} would wait for the thread that calls it: n-thread-1 of Node('n')",
+                f"call {kind} in a thread that the node has not started",
+            ],
+        ),
+        (1.0, "ended"),
+    ]
+
+
+def test_a_thread_of_the_node_is_told_that_it_runs_already(logged):
+    with logged() as it:
+        node = Node("n")
+
+        def own(stop_event):
+            with pytest.raises(AlreadyRunningError):
+                node.spin()
+            it.note("refused")
+
+        after(0.5, node.spawn_thread, own)
+        node.spin(timeout=1)
+
+    assert it.log == [(0.5, "refused")]

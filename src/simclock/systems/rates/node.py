@@ -6,6 +6,7 @@ import asyncio
 import functools
 import itertools
 import logging
+import numbers
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +188,7 @@ class Node:
 
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
+            RuntimeError: The calling thread is one of the node itself.
             asyncio.CancelledError: It was cancelled.
         """
         asked = self._switch.expect()
@@ -226,8 +228,11 @@ class Node:
 
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
-            RuntimeError: A timer is for an event loop.
+            RuntimeError: A timer is for an event loop, or the calling thread is one
+                of the node itself.
+            ValueError: *timeout* is no number, or negative, or longer than threads can wait.
         """
+        _check_timeout(timeout)
         with self._lock:
             for each in self._timers:
                 if each.mode == "async":
@@ -306,11 +311,23 @@ class Node:
 
     def _begin_run(self, asked: Asked, kind: str, loop: asyncio.AbstractEventLoop | None) -> Work:
         with self._lock:
+            self._refuse_own(kind)
             self._switch.begin(asked, self, loop)
             self._works.remove_lost()
             own = Work(f"{self.name}.{kind}")
             own.loop = loop
             return self._works.add(own)
+
+    def _refuse_own(self, kind: str) -> None:
+        """Raise an error in what a run would wait for: it would wait for itself."""
+        if self._switch.in_run:
+            return  # which is what the caller is told
+        for each in self._works.others():
+            if each.is_caller:
+                raise RuntimeError(
+                    f"{kind} would wait for the thread that calls it: {each.name} of {self!r}\n"
+                    f"call {kind} in a thread that the node has not started"
+                )
 
     def _begin_all(self, loop: asyncio.AbstractEventLoop | None) -> None:
         with self._lock:
@@ -414,6 +431,18 @@ class Node:
             return asyncio.get_running_loop() is self._loop
         except RuntimeError:  # no event loop runs here
             return False
+
+
+def _check_timeout(timeout: Any) -> None:
+    if timeout is None:
+        return
+    # One comparison also refuses nan, infinities and what no thread can wait for.
+    is_number = isinstance(timeout, numbers.Real)
+    if not is_number or not 0 <= timeout <= threading.TIMEOUT_MAX:
+        raise ValueError(
+            f"this is no timeout: {timeout!r}\n"
+            f"give a number of seconds, from 0 to {threading.TIMEOUT_MAX:g}, or None for no end"
+        )
 
 
 def _needs_a_loop(node: Node, callback: Callable[..., Any]) -> str:
