@@ -746,3 +746,19 @@ def test_a_thread_of_the_node_is_told_that_it_runs_already(logged):
         node.spin(timeout=1)
 
     assert it.log == [(0.5, "refused")]
+
+
+@pytest.mark.parametrize("of", ["node", "timer"])
+def test_a_handler_may_stop_it_wherever_its_thread_is_while_another_one_stops_it(logged, of):
+    with logged() as it:
+        node = Node()
+        timer = node.create_timer(1, lambda: None, "sync")
+        switch = node._switch if of == "node" else timer.executor._switch
+        after(0.5, node.stop)
+        # Interrupted there, a thread runs the handler.
+        with switch._lock:
+            time.sleep(1)
+            node.stop()
+        it.note("stopped")
+
+    assert it.log == [(1.0, "stopped")]
