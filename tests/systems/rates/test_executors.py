@@ -15,6 +15,7 @@ from simclock.systems.rates import (
     AlreadyRunningError,
     AsyncExecutor,
     BaseAsyncExecutor,
+    Node,
     RateExecutor,
     RateStatistics,
     SyncRateExecutor,
@@ -178,6 +179,31 @@ def test_a_run_whose_loop_was_closed_is_over(logged, stops):
         (0.5, "tick"),
         (1.0, "runs", True),
         (1.25, "ended"),
+    ]
+
+
+def test_a_run_that_is_collected_after_its_loop_was_closed_is_over(logged):
+    async def tick():
+        it.note("tick")
+
+    with logged() as it:
+        for one in (RateExecutor(tick, 1), Node()):
+            loop = asyncio.new_event_loop()
+            task = loop.create_task(one.run())
+            loop.run_until_complete(asyncio.sleep(0.5))
+            loop.close()
+            task._log_destroy_pending = False
+            task.get_coro().close()
+            it.note("runs", one.running)
+            # There is no stop that would be kept for the next one.
+            with pytest.raises(asyncio.TimeoutError):
+                it.run(asyncio.wait_for(one.run(), 0.25))
+
+    assert it.log == [
+        (0.0, "tick"),
+        (0.5, "runs", False),
+        (0.5, "tick"),
+        (1.25, "runs", False),
     ]
 
 
