@@ -220,8 +220,9 @@ class Node:
         In the main thread: Python runs handlers of signals there, and only when
         that thread is awake. A signal of the process that the system gives to
         another thread does not wake it: its handler, and the `stop` in it, may
-        wait until the end of *timeout*. To be sure, spin in another thread, or
-        have a thread that was spawned ask `signal.sigwait` and stop the node.
+        wait until the end of *timeout*. To be sure, block the signal with
+        `signal.pthread_sigmask` before any thread starts, and have a thread wait
+        for it with `signal.sigwait` and stop the node.
 
         Args:
             timeout: Seconds after which it stops by itself; None: never.
