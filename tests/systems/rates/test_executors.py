@@ -15,6 +15,7 @@ from simclock.systems.rates import (
     AlreadyRunningError,
     AsyncExecutor,
     BaseAsyncExecutor,
+    Node,
     RateExecutor,
     RateStatistics,
     SyncRateExecutor,
@@ -145,6 +146,91 @@ def test_a_stop_after_its_loop_was_closed_is_none(logged):
     assert it.log == [(0.5, False)]
 
 
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_run_whose_loop_was_closed_is_over(logged, stops):
+    async def tick():
+        it.note("tick")
+
+    async def main():
+        run = asyncio.ensure_future(executor.run())
+        await asyncio.sleep(0.5)
+        # What is left of the first run goes, as when it is collected, and takes nothing with it.
+        task._log_destroy_pending = False
+        task.get_coro().close()
+        it.note("runs", executor.running)
+        threading.Timer(0.25, executor.stop).start()
+        await run
+        it.note("ended")
+
+    with logged() as it:
+        loop = asyncio.new_event_loop()
+        executor = RateExecutor(tick, 1)
+        task = loop.create_task(executor.run())
+        loop.run_until_complete(asyncio.sleep(0.5))
+        loop.close()
+        if stops:
+            executor.stop()
+        it.note("runs", executor.running)
+        it.run(main())
+
+    assert it.log == [
+        (0.0, "tick"),
+        (0.5, "runs", False),
+        (0.5, "tick"),
+        (1.0, "runs", True),
+        (1.25, "ended"),
+    ]
+
+
+def test_a_run_that_is_collected_after_its_loop_was_closed_is_over(logged):
+    async def tick():
+        it.note("tick")
+
+    with logged() as it:
+        for one in (RateExecutor(tick, 1), Node()):
+            loop = asyncio.new_event_loop()
+            task = loop.create_task(one.run())
+            loop.run_until_complete(asyncio.sleep(0.5))
+            loop.close()
+            task._log_destroy_pending = False
+            task.get_coro().close()
+            it.note("runs", one.running)
+            # There is no stop that would be kept for the next one.
+            with pytest.raises(asyncio.TimeoutError):
+                it.run(asyncio.wait_for(one.run(), 0.25))
+
+    assert it.log == [
+        (0.0, "tick"),
+        (0.5, "runs", False),
+        (0.5, "tick"),
+        (1.25, "runs", False),
+    ]
+
+
+def test_a_run_cancelled_before_its_first_step_takes_its_start_with_it(logged):
+    async def tick():
+        it.note("tick")
+
+    async def main():
+        executor = RateExecutor(tick, 1)
+        executor.start()
+        task = asyncio.ensure_future(executor.run())
+        assert executor.running
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        it.note("runs", executor.running)
+        executor.stop()
+        # That stop had nothing to stop: it is not kept for this run.
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(executor.run(), 0.5)
+
+    with logged() as it:
+        it.run(main())
+
+    assert it.log == [(0.0, "runs", False), (0.0, "tick")]
+
+
 def test_func_and_interval_may_be_changed(logged):
     with logged() as it:
         executor = SyncRateExecutor(lambda: None, 10)
@@ -173,16 +259,88 @@ def test_func_and_interval_may_be_changed(logged):
     ]
 
 
-def test_a_callback_that_returns_no_coroutine_is_logged(logged, caplog):
+def lines_of(caplog):
+    return [record.getMessage().split(": ", 1)[-1].splitlines() for record in caplog.records]
+
+
+@pytest.mark.parametrize("kind", [lambda func: RateExecutor(func, 10), AsyncExecutor])
+def test_a_callback_that_returns_no_coroutine_is_logged_once(logged, caplog, kind):
+    def plain():
+        it.note("call")
+        return 7
+
     async def main():
-        executor = RateExecutor(lambda: None, 10)
-        asyncio.get_running_loop().call_later(0.05, executor.stop)
+        executor = kind(plain)
+        asyncio.get_running_loop().call_later(0.25, executor.stop)
         await executor.run()
+        return executor
+
+    with logged() as it:
+        executor = it.run(main())
+
+    assert len(it.log) > 2
+    assert lines_of(caplog) == [
+        [
+            f"{plain.__qualname__} has returned what cannot be awaited: 7",
+            "define it with `async def`, or use SyncRateExecutor, or a timer with mode='sync'",
+        ]
+    ]
+    if isinstance(executor, RateExecutor):
+        assert executor.statistics().failures == executor.statistics().ticks == 3
+
+
+def test_a_plain_function_that_returns_a_coroutine_has_failed(logged, caplog):
+    async def coroutine():
+        it.note("never")
+
+    def plain():
+        made.append(coroutine())
+        executor.stop()
+        return made[-1]
+
+    made = []
+    with logged() as it:
+        executor = SyncRateExecutor(plain, 10)
+        executor.run()
+
+    assert it.log == []
+    assert made[0].cr_frame is None
+    assert executor.statistics().failures == 1
+    assert (
+        f"{plain.__qualname__} has returned a coroutine, which nobody would await: <coroutine"
+        in caplog.text
+    )
+    assert "give a plain function, or use RateExecutor, or a timer with mode='async'" in caplog.text
+
+
+def test_a_subclass_may_set_what_it_asks(logged):
+    class Old(BaseAsyncExecutor):
+        def start(self):
+            self._running = True
+
+        def stop(self):
+            self._running = False
+
+        async def _run_impl(self):
+            while self._running:
+                await self.func()
+                await self._pause(1)
+
+    async def main():
+        async def tick():
+            it.note("tick")
+
+        executor = Old(tick)
+        executor.start()
+        assert executor.running
+        threading.Timer(1.5, executor.stop).start()
+        await executor.run()
+        it.note("ended", executor.running)
 
     with logged() as it:
         it.run(main())
 
-    assert "TypeError: object NoneType can't be used in 'await' expression" in caplog.text
+    assert it.log == [(0.0, "tick"), (1.0, "tick"), (1.5, "ended", False)]
 
 
 def test_figures_of_a_run(ticks):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import math
+import re
 import threading
 import time
 
@@ -492,7 +493,49 @@ def test_a_run_whose_loop_was_closed_keeps_nobody_waiting(logged):
             each.get_coro().close()
         it.note(node.running, node.close_sync())
 
-    assert it.log == [(6.5, ["n-timer-1", "n.run"]), (8.5, False, ["n-timer-1"])]
+    assert it.log == [(2.5, ["n-timer-1", "n.run"]), (4.5, False, ["n-timer-1"])]
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_run_whose_loop_was_closed_is_over(logged, caplog, stops):
+    async def tick():
+        it.note("tick")
+
+    async def main():
+        run = asyncio.ensure_future(node.run())
+        await asyncio.sleep(0.5)
+        # What is left of the first run goes, as when it is collected, and takes nothing with it.
+        for each in left:
+            each._log_destroy_pending = False
+            each.get_coro().close()
+        await asyncio.sleep(1)
+        it.note("runs", node.running)
+        after(0.25, node.stop)
+        await run
+
+    with logged() as it:
+        loop = asyncio.new_event_loop()
+        node = Node("n")
+        node.create_timer(1, tick)
+        left = [loop.create_task(node.run())]
+        loop.run_until_complete(asyncio.sleep(0.5))
+        left += [work.task for work in node._works.others() if work.task]
+        loop.close()
+        if stops:
+            node.stop()
+        it.note("runs", node.running)
+        it.run(main())
+        it.note("left", node.close_sync())
+
+    assert it.log == [
+        (0.0, "tick"),
+        (0.5, "runs", False),
+        (0.5, "tick"),
+        (1.5, "tick"),
+        (2.0, "runs", True),
+        (2.25, "left", []),
+    ]
+    assert caplog.text == ""
 
 
 # ------------------------------------------------------------------------------------- errors
@@ -647,3 +690,75 @@ def test_a_timer_that_needs_a_loop_is_refused_while_it_spins(logged):
         node.spin(1.5)
 
     assert it.log == [(0.0, "tick"), (0.5, "refused"), (1.0, "tick")]
+
+
+@pytest.mark.parametrize("timeout", [math.inf, math.nan, -1, 1e300, "1"])
+def test_how_long_it_spins_is_checked_before_anything_starts(logged, timeout):
+    message = "^" + re.escape(
+        f"this is no timeout: {timeout!r}\ngive a number of seconds, from 0 to "
+    )
+    with logged() as it:
+        node = Node()
+        node.create_timer(1, lambda: it.note("tick"), "sync")
+        with pytest.raises(ValueError, match=message):
+            node.spin(timeout)
+        assert node.close_sync() == []
+
+    assert it.log == []
+
+
+@pytest.mark.parametrize("kind", ["spin", "run"])
+def test_a_thread_of_the_node_cannot_run_it(logged, kind):
+    def own(stop_event):
+        with pytest.raises(RuntimeError) as error:
+            node.spin() if kind == "spin" else asyncio.run(node.run())
+        it.note(str(error.value).splitlines())
+
+    with logged() as it:
+        node = Node("n")
+        node.spawn_thread(own).join()
+        # Others may, and it is not disturbed.
+        node.spin(timeout=1)
+        it.note("ended")
+
+    assert it.log == [
+        (
+            0.0,
+            [
+                f"{kind} would wait for the thread that calls it: n-thread-1 of Node('n')",
+                f"call {kind} in a thread that the node has not started",
+            ],
+        ),
+        (1.0, "ended"),
+    ]
+
+
+def test_a_thread_of_the_node_is_told_that_it_runs_already(logged):
+    with logged() as it:
+        node = Node("n")
+
+        def own(stop_event):
+            with pytest.raises(AlreadyRunningError):
+                node.spin()
+            it.note("refused")
+
+        after(0.5, node.spawn_thread, own)
+        node.spin(timeout=1)
+
+    assert it.log == [(0.5, "refused")]
+
+
+@pytest.mark.parametrize("of", ["node", "timer"])
+def test_a_handler_may_stop_it_wherever_its_thread_is_while_another_one_stops_it(logged, of):
+    with logged() as it:
+        node = Node()
+        timer = node.create_timer(1, lambda: None, "sync")
+        switch = node._switch if of == "node" else timer.executor._switch
+        after(0.5, node.stop)
+        # Interrupted there, a thread runs the handler.
+        with switch._lock:
+            time.sleep(1)
+            node.stop()
+        it.note("stopped")
+
+    assert it.log == [(1.0, "stopped")]

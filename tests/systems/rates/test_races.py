@@ -197,6 +197,29 @@ def test_nothing_of_a_node_runs_after_close():
     search(scenario)
 
 
+# The places where one thread can be between two of the node's own steps.
+LINES = [f"simclock.systems.rates.{name}" for name in ("node", "switch", "synchronous", "works")]
+
+
+def test_a_stop_of_a_node_concerns_all_of_its_next_run_or_nothing():
+    def scenario():
+        ticks = []
+        node = Node()
+        node.create_timer(1, lambda: ticks.append(1), "sync")
+        node.spin(timeout=0.5)
+        ticks.clear()
+        began = time.monotonic()
+        threads = started(functools.partial(node.spin, 10.5))
+        node.stop()
+        threads[0].join()
+        # Before the run there was nothing to stop; in it, all ends at once.
+        assert time.monotonic() - began < 1 or len(ticks) >= 10
+
+    report = simclock.explore(scenario, runs=RUNS, lines=LINES)
+
+    assert report.verdict == "passed", str(report)
+
+
 def test_a_lost_stop_would_be_found():
     """The search itself: it finds the race of the originals, whose `run` begins with `start`."""
 

@@ -8,15 +8,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from simclock.systems.rates.callbacks import check_callable, name_of, returns_coroutine
+from simclock.systems.rates.callbacks import (
+    NotAwaitableError,
+    awaitable,
+    check_callable,
+    name_of,
+    returns_coroutine,
+)
 from simclock.systems.rates.pacing import Rate
 from simclock.systems.rates.sleeping import Sleeper
 from simclock.systems.rates.switch import Switch
 
 if TYPE_CHECKING:
-    import threading
-
     from simclock.systems.rates.statistics import RateStatistics
+    from simclock.systems.rates.switch import Asked
 
 logger = logging.getLogger(__package__)
 
@@ -37,7 +42,8 @@ class BaseAsyncExecutor(ABC):
     A stop is never missed. Before the first run, and between a call of `run` or
     `start` and the first step of the loop, it is kept: that run returns without
     a call of *func*, the next one is not concerned. After a run has ended there
-    is nothing to stop, and a stop changes nothing.
+    is nothing to stop, and a stop changes nothing. A run whose event loop was
+    closed is over, and so is one that was cancelled before its first step.
 
     Cancellation ends a run in one way, wherever it lands, in *func* or between
     two calls: `run` raises the `asyncio.CancelledError`. So does a
@@ -59,6 +65,8 @@ class BaseAsyncExecutor(ABC):
         self.func = func
         self._switch = Switch()
         self._sleeper = Sleeper()
+        # What was logged to return nothing that can be awaited. It does so at each call.
+        self._logged: object = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.func)})"
@@ -70,8 +78,17 @@ class BaseAsyncExecutor(ABC):
 
     @property
     def _running(self) -> bool:
-        # What subclasses that were written for the original of this class ask in their loops.
+        # What subclasses that were written for the original of this class ask in their loops, and
+        # set in their own `start` and `stop`: therefore those are not called.
         return self._switch.on
+
+    @_running.setter
+    def _running(self, on: bool) -> None:
+        if on:
+            self._switch.start()
+        else:
+            self._switch.stop()
+            self._sleeper.wake()
 
     def start(self) -> None:
         """Expect a run: a `stop` that was kept is forgotten, one from now on is kept.
@@ -97,19 +114,20 @@ class BaseAsyncExecutor(ABC):
             AlreadyRunningError: A run is under way; it goes on.
             asyncio.CancelledError: The run was cancelled.
         """
-        return self._run(self._switch.expect(), args, kwargs)
+        asked = self._switch.expect()
+        return asked.of(self._run(asked, args, kwargs))
 
-    async def _run(
-        self, asked: threading.Event, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self._switch.begin(asked, self)
+    async def _run(self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._switch.begin(asked, self, asyncio.get_running_loop())
         try:
             self.start()
             if not asked.is_set():
                 await self._run_impl(*args, **kwargs)
         finally:
-            self.stop()
-            self._switch.end()
+            # If its loop was closed, another run may be under way.
+            if self._switch.is_run(asked):
+                self.stop()
+                self._switch.end(asked)
 
     @abstractmethod
     async def _run_impl(self, *args: Any, **kwargs: Any) -> None:
@@ -117,6 +135,21 @@ class BaseAsyncExecutor(ABC):
 
         To sleep, await `_pause`, which `stop` ends at once.
         """
+
+    async def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Call `func` and return whether it has succeeded; log what it raises."""
+        func = self.func
+        try:
+            await awaitable(func, func(*args, **kwargs))
+        except NotAwaitableError as error:
+            if self._logged is not func:
+                self._logged = func
+                logger.error("the callback of %r has failed: %s", self, error)  # noqa: TRY400
+            return False
+        except Exception:
+            logger.exception("the callback of %r has failed", self)
+            return False
+        return True
 
     async def _pause(self, seconds: float) -> None:
         """Sleep so many seconds, less if `stop` is called meanwhile."""
@@ -135,15 +168,12 @@ class AsyncExecutor(BaseAsyncExecutor):
     async def _run_impl(self, *args: Any, **kwargs: Any) -> None:
         back_off = FIRST_BACK_OFF
         while self.running:
-            try:
-                await self.func(*args, **kwargs)
-            except Exception:
-                logger.exception("the callback of %r has failed", self)
-                await self._pause(back_off)
-                back_off = min(2 * back_off, LONGEST_BACK_OFF)
-            else:
+            if await self._call(args, kwargs):
                 back_off = FIRST_BACK_OFF
                 await asyncio.sleep(0)
+            else:
+                await self._pause(back_off)
+                back_off = min(2 * back_off, LONGEST_BACK_OFF)
 
 
 class RateExecutor(BaseAsyncExecutor):
@@ -155,7 +185,8 @@ class RateExecutor(BaseAsyncExecutor):
     and the loop yields to the event loop in between, until it has caught up.
 
     An exception of *func* is logged with its traceback. The tick is over then,
-    as after any other call.
+    as after any other call. So it is if *func* returns nothing that can be
+    awaited, which is logged once.
 
     Args:
         func: What to call.
@@ -208,10 +239,7 @@ class RateExecutor(BaseAsyncExecutor):
                 has_yielded = True
             else:
                 pacer.begin()
-                try:
-                    await self.func(*args, **kwargs)
-                except Exception:
-                    logger.exception("the callback of %r has failed", self)
+                if not await self._call(args, kwargs):
                     pacer.failed()
                 pacer.end()
                 has_yielded = False

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 if sys.version_info >= (3, 12):  # pragma: no cover - one of both is run on each Python
     returns_coroutine = inspect.markcoroutinefunction
@@ -31,6 +31,37 @@ def is_async(callback: Any) -> bool:
     return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
         getattr(callback, "__call__", None)  # noqa: B004 - its kind is asked, not whether it is there
     )
+
+
+class NotAwaitableError(TypeError):
+    """A callback that is to be awaited has returned something that cannot be."""
+
+    def __init__(self, callback: object, result: object) -> None:
+        super().__init__(
+            f"{name_of(callback)} has returned what cannot be awaited: {result!r}\n"
+            "define it with `async def`, or use SyncRateExecutor, or a timer with mode='sync'"
+        )
+
+
+def awaitable(callback: object, result: object) -> Awaitable[Any]:
+    """Return *result*, which *callback* has returned.
+
+    Raises:
+        NotAwaitableError: It cannot be awaited.
+    """
+    if not inspect.isawaitable(result):
+        raise NotAwaitableError(callback, result)
+    return result
+
+
+def refuse_coroutine(callback: object, result: object) -> None:
+    """Close *result* and raise a `TypeError` if it is a coroutine, which nobody would await."""
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError(
+            f"{name_of(callback)} has returned a coroutine, which nobody would await: {result!r}\n"
+            "give a plain function, or use RateExecutor, or a timer with mode='async'"
+        )
 
 
 def check_callable(callback: object) -> None:

@@ -6,11 +6,13 @@ import asyncio
 import functools
 import itertools
 import logging
+import numbers
 import threading
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.grids import check_interval
 from simclock.systems.rates.callbacks import check_plain, name_of, returns_coroutine
+from simclock.systems.rates.events import StopEvent
 from simclock.systems.rates.sleeping import Sleeper
 from simclock.systems.rates.switch import Switch
 from simclock.systems.rates.synchronous import SyncRateExecutor
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from simclock.systems.rates.asynchronous import RateExecutor
+    from simclock.systems.rates.switch import Asked
 
 logger = logging.getLogger(__package__)
 
@@ -43,8 +46,11 @@ class Node:
     A stop is never missed: before the first run, and after a call of `run` or
     `start`, it is kept for that run, which then returns at once. After a run
     has ended there is nothing to stop, but for threads that were spawned since.
+    A run whose event loop was closed is over.
 
-    All methods may be called by any thread.
+    All methods may be called by any thread, but `run` is a coroutine of one event
+    loop, and neither `run` nor `spin` is for threads of the node itself. Signal
+    handlers may call `stop`.
 
     Args:
         name: Of the node; names of its timers and threads begin with it.
@@ -58,11 +64,13 @@ class Node:
         check_interval(join_timeout, "join_timeout")
         self.name = name
         self.join_timeout = join_timeout
-        # Reentrant, as a signal handler may call `stop`.
+        # Reentrant, as a signal handler may call `stop`. One for all of the node, its switch and
+        # its timers: a stop concerns all of one run, and no two locks can be owned crosswise.
         self._lock = threading.RLock()
         self._switch = Switch()
+        self._switch.share(self._lock)
         self._sleeper = Sleeper()
-        self._stop_event = threading.Event()
+        self._stop_event: threading.Event = StopEvent()
         self._timers: list[NodeTimer] = []
         self._works = Works()
         # Of what is under way: the event loop of `run`, whether it is `spin`, whether timers start.
@@ -112,12 +120,14 @@ class Node:
                 has no meaning.
             RuntimeError: It is for an event loop, and the node spins without one.
         """
-        executor = executor_of(period, callback, mode, catch_up=catch_up, max_backlog=max_backlog)
+        executor = executor_of(
+            period, callback, mode, self._lock, catch_up=catch_up, max_backlog=max_backlog
+        )
         with self._lock:
             if self._spins and mode == "async":
                 raise RuntimeError(_needs_a_loop(self, callback))
             timer = NodeTimer(
-                f"{self.name}-timer-{next(self._timer_numbers)}", executor, self._forget
+                f"{self.name}-timer-{next(self._timer_numbers)}", executor, self._stop_timer
             )
             self._timers.append(timer)
             if self._starts:
@@ -158,15 +168,15 @@ class Node:
 
     def stop(self) -> None:
         """Have everything end, and do not wait for it. Idempotent."""
-        self._switch.stop()
+        # All of it at once: a run that begins meanwhile is stopped as a whole, or not at all.
         with self._lock:
-            timers = self._timers.copy()
+            self._switch.stop()
             self._stop_event.set()
             if not self._switch.in_run:
-                self._stop_event = threading.Event()
-        for each in timers:
-            each.executor.stop()
-        self._sleeper.wake()
+                self._rest()
+            for each in self._timers.copy():
+                each.executor.stop()
+            self._sleeper.wake()
 
     @returns_coroutine
     def run(self) -> Coroutine[Any, Any, None]:
@@ -178,46 +188,59 @@ class Node:
 
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
+            RuntimeError: The calling thread is one of the node itself.
             asyncio.CancelledError: It was cancelled.
         """
-        return self._run(self._switch.expect())
+        asked = self._switch.expect()
+        return asked.of(self._run(asked))
 
-    async def _run(self, asked: threading.Event) -> None:
-        self._switch.begin(asked, self)
-        own = self._works.add(Work(f"{self.name}.run"))
+    async def _run(self, asked: Asked) -> None:
+        loop = asyncio.get_running_loop()
+        own = self._begin_run(asked, "run", loop)
         try:
-            self._begin_all(asyncio.get_running_loop())
+            self._begin_all(loop)
             await self._sleeper.sleep(None, unless=asked)
         except asyncio.CancelledError:
             cancel(self._works.others(own))
             raise
         finally:
-            self._end_all()
             try:
-                # Its loop may be gone when a coroutine is closed: then nothing can be awaited.
-                if self._is_in_loop():
-                    self._report(await self._settle(own))
+                # Its loop may be gone when a coroutine is closed: then nothing can be awaited, and
+                # another run may be under way.
+                if self._switch.is_run(asked):
+                    self._end_all()
+                    if self._is_in_loop():
+                        self._report(await self._settle(own))
             finally:
-                self._over(own)
+                self._over(asked, own)
 
     def spin(self, timeout: float | None = None) -> None:
         """Run the timers until `stop`, and wait until all has ended; the calling thread is blocked.
+
+        In the main thread: Python runs handlers of signals there, and only when
+        that thread is awake. A signal of the process that the system gives to
+        another thread does not wake it: its handler, and the `stop` in it, may
+        wait until the end of *timeout*. To be sure, block the signal with
+        `signal.pthread_sigmask` before any thread starts, and have a thread wait
+        for it with `signal.sigwait` and stop the node.
 
         Args:
             timeout: Seconds after which it stops by itself; None: never.
 
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
-            RuntimeError: A timer is for an event loop.
+            RuntimeError: A timer is for an event loop, or the calling thread is one
+                of the node itself.
+            ValueError: *timeout* is no number, or negative, or longer than threads can wait.
         """
+        _check_timeout(timeout)
         with self._lock:
             for each in self._timers:
                 if each.mode == "async":
                     raise RuntimeError(_needs_a_loop(self, each.executor.func))
             asked = self._switch.expect()
-            self._switch.begin(asked, self)
+            own = self._begin_run(asked, "spin", None)
             self._spins = True
-        own = self._works.add(Work(f"{self.name}.spin"))
         try:
             self._begin_all(None)
             asked.wait(timeout)
@@ -226,7 +249,7 @@ class Node:
             try:
                 self._report(wait_for(self._works.others(own), self.join_timeout))
             finally:
-                self._over(own)
+                self._over(asked, own)
 
     # -------------------------------------------------------------------------- end
 
@@ -287,6 +310,26 @@ class Node:
 
     # --------------------------------------------------------------------- the inside
 
+    def _begin_run(self, asked: Asked, kind: str, loop: asyncio.AbstractEventLoop | None) -> Work:
+        with self._lock:
+            self._refuse_own(kind)
+            self._switch.begin(asked, self, loop)
+            self._works.remove_lost()
+            own = Work(f"{self.name}.{kind}")
+            own.loop = loop
+            return self._works.add(own)
+
+    def _refuse_own(self, kind: str) -> None:
+        """Raise an error in what a run would wait for: it would wait for itself."""
+        if self._switch.in_run:
+            return  # which is what the caller is told
+        for each in self._works.others():
+            if each.is_caller:
+                raise RuntimeError(
+                    f"{kind} would wait for the thread that calls it: {each.name} of {self!r}\n"
+                    f"call {kind} in a thread that the node has not started"
+                )
+
     def _begin_all(self, loop: asyncio.AbstractEventLoop | None) -> None:
         with self._lock:
             self._loop = loop
@@ -306,14 +349,20 @@ class Node:
         with self._lock:
             self._starts = False
 
-    def _over(self, own: Work) -> None:
-        """Say that the run is over; another one may begin."""
+    def _over(self, asked: Asked, own: Work) -> None:
+        """Say that the run is over; another one may begin, or has if the loop was closed."""
+        with self._lock:
+            if self._switch.is_run(asked):
+                self._switch.end(asked)
+                self._rest()
+        self._works.remove(own)
+
+    def _rest(self) -> None:
+        """Forget the run that was; to be called with the lock owned."""
         self._loop = None
         self._spins = False
-        with self._lock:
-            self._switch.end()
-            self._stop_event = threading.Event()
-        self._works.remove(own)
+        self._starts = False
+        self._stop_event = StopEvent()
 
     def _begin(self, timer: NodeTimer) -> None:
         """Start a timer; to be called with the lock owned."""
@@ -326,9 +375,11 @@ class Node:
         if isinstance(executor, SyncRateExecutor):
             self._works.start_thread(work, executor.run)
         elif self._is_in_loop():
+            work.loop = self._loop
             self._start_task(self._works.add(work), executor)
         else:
             assert self._loop is not None
+            work.loop = self._loop
             self._works.add(work)
             try:
                 self._loop.call_soon_threadsafe(self._start_task, work, executor)
@@ -352,10 +403,11 @@ class Node:
         elif (error := task.exception()) is not None:
             logger.error("%s has ended", work.name, exc_info=error)
 
-    def _forget(self, timer: NodeTimer) -> None:
+    def _stop_timer(self, timer: NodeTimer) -> None:
         with self._lock:
             if timer in self._timers:
                 self._timers.remove(timer)
+            timer.executor.stop()
 
     def _patience(self) -> float:
         """Return how long to wait: with a run under way, longer than that takes to give up."""
@@ -380,6 +432,18 @@ class Node:
             return asyncio.get_running_loop() is self._loop
         except RuntimeError:  # no event loop runs here
             return False
+
+
+def _check_timeout(timeout: Any) -> None:
+    if timeout is None:
+        return
+    # One comparison also refuses nan, infinities and what no thread can wait for.
+    is_number = isinstance(timeout, numbers.Real)
+    if not is_number or not 0 <= timeout <= threading.TIMEOUT_MAX:
+        raise ValueError(
+            f"this is no timeout: {timeout!r}\n"
+            f"give a number of seconds, from 0 to {threading.TIMEOUT_MAX:g}, or None for no end"
+        )
 
 
 def _needs_a_loop(node: Node, callback: Callable[..., Any]) -> str:

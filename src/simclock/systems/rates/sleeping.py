@@ -31,12 +31,14 @@ class Sleeper:
         over = loop.create_future()
         timer = None if seconds is None else loop.call_later(seconds, _finish, over)
         # In this order: `wake` comes after `unless` is set, and finds the sleep if this does not.
-        self._sleep = loop, over
+        sleep = self._sleep = loop, over
         try:
             if not unless.is_set():
                 await over
         finally:
-            self._sleep = None
+            # The coroutine may be closed long after its loop was, when another one sleeps.
+            if self._sleep is sleep:
+                self._sleep = None
             if timer is not None:
                 timer.cancel()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from simclock.systems.rates.callbacks import check_plain, name_of
+from simclock.systems.rates.callbacks import check_plain, name_of, refuse_coroutine
 from simclock.systems.rates.pacing import Rate
 from simclock.systems.rates.switch import Switch
 
@@ -24,6 +24,8 @@ class SyncRateExecutor:
     `RateExecutor`; so is what `start` and `stop` mean, see
     `BaseAsyncExecutor`. All methods may be called by any thread. While the loop
     sleeps it does nothing, however slow the rate is: `stop` wakes it at once.
+
+    If *func* returns a coroutine, that is closed, and the call has failed.
 
     Exceptions that are no `Exception`, such as ``KeyboardInterrupt``, end the
     run, which raises them.
@@ -101,11 +103,12 @@ class SyncRateExecutor:
                     continue
                 pacer.begin()
                 try:
-                    self.func(*args, **kwargs)
+                    func = self.func
+                    refuse_coroutine(func, func(*args, **kwargs))
                 except Exception:
                     logger.exception("the callback of %r has failed", self)
                     pacer.failed()
                 pacer.end()
         finally:
             self.stop()
-            self._switch.end()
+            self._switch.end(asked)

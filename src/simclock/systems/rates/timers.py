@@ -10,6 +10,7 @@ from simclock.systems.rates.callbacks import check_async, check_plain
 from simclock.systems.rates.synchronous import SyncRateExecutor
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
 
@@ -26,12 +27,12 @@ class NodeTimer:
         self,
         name: str,
         executor: RateExecutor | SyncRateExecutor,
-        forget: Callable[[NodeTimer], None],
+        stop: Callable[[NodeTimer], None],
     ) -> None:
         self.name = name
         self.executor = executor
         self.mode = "async" if isinstance(executor, RateExecutor) else "sync"
-        self._forget = forget
+        self._stop = stop
 
     def __repr__(self) -> str:
         return f"<timer {self.name}: {self.executor!r}>"
@@ -43,14 +44,16 @@ class NodeTimer:
 
     def stop(self) -> None:
         """Stop it for good: later runs of the node do without it. Idempotent."""
-        self._forget(self)
-        self.executor.stop()
+        self._stop(self)
 
 
 def executor_of(
-    period: float, callback: Callable[..., Any], mode: str, **options: Any
+    period: float, callback: Callable[..., Any], mode: str, lock: threading.RLock, **options: Any
 ) -> RateExecutor | SyncRateExecutor:
-    """Return the executor that calls *callback* each *period* seconds; see `Node.create_timer`."""
+    """Return the executor that calls *callback* each *period* seconds; see `Node.create_timer`.
+
+    It shares the *lock* of its node.
+    """
     check_interval(period, "period")
     kinds: dict[str, Callable[..., RateExecutor | SyncRateExecutor]]
     kinds = {"async": RateExecutor, "sync": SyncRateExecutor}
@@ -58,6 +61,7 @@ def executor_of(
         raise ValueError(f"this is no mode of a timer: {mode!r}\nuse 'async' or 'sync'")
     (check_async if mode == "async" else check_plain)(callback)
     executor = kinds[mode](callback, 1 / period, **options)
+    executor._switch.share(lock)
     # Not the reciprocal of the reciprocal, which may be another number.
     executor.interval = float(period)
     return executor

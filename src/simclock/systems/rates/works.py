@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from simclock.systems.rates.events import StopEvent
 from simclock.systems.rates.sleeping import Sleeper
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class Work:
         name: What reports call it.
         thread: The thread that it is, if it is one.
         task: The task that it is, if it is one.
+        loop: The event loop that it runs in, if it does.
         reported: Whether it was reported that it would not end.
     """
 
@@ -30,8 +33,9 @@ class Work:
         self.name = name
         self.thread: threading.Thread | None = None
         self.task: asyncio.Task[Any] | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.reported = False
-        self._over = threading.Event()
+        self._over = StopEvent()
         self._sleepers: list[Sleeper] = []
 
     @property
@@ -77,21 +81,25 @@ class Works:
     """What is under way in a node. All methods may be called by any thread."""
 
     def __init__(self) -> None:
-        # Reentrant, as a signal handler may look wherever its thread is.
-        self._lock = threading.RLock()
+        # Without a lock, which a signal handler could find owned: each use is one step of a list.
         self._works: list[Work] = []
 
     def add(self, work: Work) -> Work:
         """Note that *work* begins."""
-        with self._lock:
-            self._works.append(work)
+        self._works.append(work)
         return work
 
     def remove(self, work: Work) -> None:
-        """Note that it has ended, and tell those who wait for it."""
-        with self._lock:
+        """Note that it has ended, and tell those who wait for it. Idempotent."""
+        with contextlib.suppress(ValueError):
             self._works.remove(work)
         work.end()
+
+    def remove_lost(self) -> None:
+        """Remove what cannot end, as its event loop was closed."""
+        for each in self._works.copy():
+            if each.loop is not None and each.loop.is_closed():
+                self.remove(each)
 
     def others(self, own: Work | None = None) -> list[Work]:
         """Return all but *own*."""
