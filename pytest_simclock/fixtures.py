@@ -68,10 +68,11 @@ def sim_runtime(sim: Simulation) -> Iterator[ServiceRunner]:
     """Return a ``simclock.systems.services.ServiceRunner`` that accepts in a simulated thread.
 
     It is shut down after the test, whatever that leaves in it. If payloads
-    have failed by then, the test errs with their `BackgroundFailure`.
+    have failed by then, the test errs with their `BackgroundFailure`. It runs
+    the services that are made while the test has it, and no others.
     """
     del sim  # it makes the test simulated
-    from simclock.systems.services import BackgroundFailure, ServiceRunner
+    from simclock.systems.services import BackgroundFailure, ServiceRunner, units
 
     runner = ServiceRunner()
     failures: list[BackgroundFailure] = []
@@ -83,11 +84,12 @@ def sim_runtime(sim: Simulation) -> Iterator[ServiceRunner]:
             failures.append(error)
 
     thread = threading.Thread(target=accept, name="sim_runtime")
-    thread.start()
-    runner.running.wait()
-    yield runner
-    runner.shutdown()
-    thread.join()
+    with units.apart():
+        thread.start()
+        runner.running.wait()
+        yield runner
+        runner.shutdown()
+        thread.join()
     for failure in failures:
         raise failure
 

@@ -338,7 +338,8 @@ def test_a_semaphore_that_a_child_releases_holds_the_clock(log):
 
 def test_a_child_that_releases_nothing_is_not_waited_for_for_ever(log):
     ready, end = FORK.Semaphore(0), FORK.Semaphore(0)
-    with Simulation(watchdog=1):
+    # Longer than a child takes to end where others work, too.
+    with Simulation(watchdog=10):
         process = run_child(end.acquire)
         log(ready.acquire(timeout=0.05))
         threading.Timer(5, ready.release).start()

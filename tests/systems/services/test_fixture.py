@@ -67,3 +67,41 @@ def suite(pytester):
 def test_whatever_a_test_leaves_is_ended_and_failures_are_told(suite):
     suite.assert_outcomes(passed=3, errors=1)
     suite.stdout.fnmatch_lines(["*services.failures.BackgroundFailure: background tasks failed: *"])
+
+
+FAILS_ONCE = """
+    import threading
+    import time
+
+    from simclock.systems.services import service
+
+    runs, kept = [], []
+
+    @service(flavour=threading)
+    class Fails:
+        def __init__(self, name):
+            self.name = name
+            kept.append(self)
+
+        def run(self):
+            runs.append(self.name)
+            raise ValueError(self.name)
+
+    Fails("of the module")
+
+    def test_one(sim_runtime):
+        Fails("one")
+        time.sleep(1)
+
+    def test_two(sim_runtime):
+        time.sleep(1)
+        assert runs == ["one"]
+"""
+
+
+def test_services_of_other_tests_and_of_modules_are_none_of_its_own(pytester):
+    pytester.makepyfile(FAILS_ONCE)
+
+    result = pytester.runpytest_subprocess("-p", "no:xdist", "-p", "no:randomly")
+
+    result.assert_outcomes(passed=2, errors=1)

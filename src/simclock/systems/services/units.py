@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import threading
@@ -14,7 +15,7 @@ from simclock.systems.services.failures import NotRunning
 from simclock.systems.services.interrupted import calls_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from simclock.flavours import Flavour
@@ -287,6 +288,24 @@ class ServiceUnit:
         with _lock:
             self._work = None
             self._state = State.FAILED if failed else State.STOPPED
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """In a block, know no service but those that are made in it; afterwards none of these.
+
+    For tests: one that is kept somewhere, such as by the traceback of its failure, is not run for
+    the next test.
+    """
+    with _lock:
+        before = dict(_units)
+        _units.clear()
+    try:
+        yield
+    finally:
+        with _lock:
+            _units.clear()
+            _units.update(before)
 
 
 def join(starter: Starter) -> None:
