@@ -21,7 +21,7 @@ import simclock
 
 def test_a_handler_runs_in_the_main_thread_and_the_wait_goes_on(logged):
     def main(it):
-        signal.signal(signal.SIGTERM, lambda number, _: it.note("handled", number))
+        signal.signal(signal.SIGTERM, lambda number, _: it.note("handled", number, type(number)))
         threading.Thread(target=time.sleep, args=(9,)).start()
         it.note("before", signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL)
         time.sleep(10)
@@ -38,7 +38,7 @@ def test_a_handler_runs_in_the_main_thread_and_the_wait_goes_on(logged):
     assert it.log == [
         (0.0, "before", True),
         (3.0, "sent"),
-        (3.0, "handled", 15),
+        (3.0, "handled", 15, int),
         (10.0, "slept"),
         (10.0, 0),
     ]

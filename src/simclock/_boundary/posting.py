@@ -90,7 +90,7 @@ def _deliver(simulation: Kernel, group: Group, signum: int) -> None:
         if group.context.wakeup >= 0:
             _wake_up(group.context.wakeup, signum)
         try:
-            handler(signum, _frame())
+            handler(int(signum), _frame())  # as Python does, whatever was sent
         finally:
             group.context.handled += 1
 
