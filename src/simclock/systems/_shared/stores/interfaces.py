@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Protocol
 class StoreError(Exception):
     """A store cannot be used: it is not there, went away, is locked by others, or is corrupt.
 
-    Its cause is the error of the library. What was to be done may have been
-    done: each operation can be repeated.
+    Its cause is the error of the library, if there is one. What was to be done
+    may have been done: each operation can be repeated.
     """
 
 
@@ -44,7 +44,7 @@ class Counts(NamedTuple):
 
 
 class Jobs(Protocol):
-    """A queue of jobs with priorities, delays and claims that expire: nothing is lost with a worker.
+    """A queue of jobs with priorities, delays and claims that expire: no worker's end loses one.
 
     A job is *delayed* until its instant, then *ready*, *claimed* by one owner,
     and gone when that acknowledges it. A claim that is not renewed expires,
@@ -53,12 +53,20 @@ class Jobs(Protocol):
     released, first. A claim that expires does not change its place.
 
     Instants are seconds of the wall clock (``time.time()``), which several
-    machines share. The store has no clock: callers say what time it is, and
-    nothing waits.
+    machines share, as finite numbers. The store has no clock: callers say what
+    time it is, and nothing waits. So what is due gets ready, and an expired
+    claim ends, with the next `claim` by anybody at that time or later: until
+    then the job is its owner's, who may renew, acknowledge or release it. What
+    is ready stays so, also for callers whose clocks are behind.
+
+    Keys, owners and statuses are any text that UTF-8 can encode; payloads
+    anything in memory, elsewhere what the codec can take.
 
     Each operation is atomic, may be called from any thread and any process
     that the store reaches, and may be repeated after a `StoreError`: doing it
-    twice is doing it once.
+    twice is doing it once, but the second `acknowledge`, `release` or `remove`
+    says False, and a `push` whose job was claimed and acknowledged meanwhile
+    adds it again.
     """
 
     def push(
@@ -67,6 +75,16 @@ class Jobs(Protocol):
         """Add a job; return False if *limit* or more are there that nobody has claimed.
 
         One that is there already, by its key, is left as it is: True.
+
+        Args:
+            key: What it is known by.
+            payload: What `claim` returns.
+            priority: A whole number from -2**53 to 2**53; lower ones come first.
+            due: Until when it is delayed.
+            limit: None: any number.
+
+        Raises:
+            NotSerialisable: The codec cannot take *payload*. Nothing was added.
         """
 
     def claim(self, owner: str, *, now: float, until: float) -> Job | None:
@@ -74,7 +92,10 @@ class Jobs(Protocol):
 
         Args:
             owner: Who claims, by a name that is used for one claim only. One
-                that already owns a job is given that again.
+                that already owns a job is given that again, until the new
+                instant, as the same delivery.
+            now: What time it is.
+            until: When the claim expires, unless it is renewed.
         """
 
     def renew(self, key: str, owner: str, *, until: float) -> bool:
@@ -93,23 +114,26 @@ class Jobs(Protocol):
         """Return how many jobs there are."""
 
     def next_instant(self, now: float) -> float | None:
-        """Return when, after *now*, a job gets ready by itself: its delay ends or its claim expires.
+        """Return when, after *now*, the next job gets ready by itself; None if none does.
 
-        None: no job does.
+        By itself: its delay ends, or its claim expires.
         """
 
     def clear(self) -> int:
         """Remove all jobs, also claimed ones; return how many."""
 
     def close(self) -> None:
-        """Let go of what it has open. Idempotent."""
+        """Let go of what it has open. Idempotent.
+
+        It may be used again, and opens then what it needs.
+        """
 
 
 class Row(NamedTuple):
     """A record as it was read.
 
     Attributes:
-        version: Changes with each write: what `Records.swap` compares.
+        version: Counts the writes, from 1 on: what `Records.swap` compares.
         status: One of the words of who writes it.
         value: What was written.
         expires: The instant from which on it is to be taken as gone; None: never.
@@ -126,7 +150,8 @@ class Records(Protocol):
 
     Each operation is atomic, may be called from any thread and any process
     that the store reaches, and may be repeated after a `StoreError`; a
-    `swap` that was repeated may return False although it was done.
+    `create`, `swap` or `delete` that was repeated may return False although it
+    was done.
     """
 
     def create(
@@ -163,7 +188,10 @@ class Records(Protocol):
     def with_status(
         self, status: str, *, limit: int | None = None, offset: int = 0
     ) -> list[tuple[str, Row]]:
-        """Return keys and records of a status, those of the latest instant first."""
+        """Return keys and records of a status, those of the latest instant first.
+
+        Of equal instants the one that was created last is first.
+        """
 
     def purge(self, now: float) -> int:
         """Remove the records that have expired; return how many."""
@@ -175,4 +203,7 @@ class Records(Protocol):
         """Remove all; return how many."""
 
     def close(self) -> None:
-        """Let go of what it has open. Idempotent."""
+        """Let go of what it has open. Idempotent.
+
+        It may be used again, and opens then what it needs.
+        """

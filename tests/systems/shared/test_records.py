@@ -1,0 +1,197 @@
+"""What `Records` promises, by every kind of store."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from simclock.systems._shared.stores.interfaces import Row
+
+
+def keys(found):
+    return [key for key, _ in found]
+
+
+def test_a_record_is_read_as_it_was_written(records):
+    assert records.get("a") is None
+    assert records.create("a", "new", {"x": (1, b"2")}, at=1, expires=5.5)
+
+    assert records.get("a") == Row(1, "new", {"x": (1, b"2")}, 5.5)
+
+
+def test_one_that_is_there_is_not_written_anew(records):
+    records.create("a", "new", 1, at=1)
+
+    assert not records.create("a", "newer", 2, at=2, expires=9)
+    assert records.get("a") == Row(1, "new", 1, None)
+
+
+def test_a_swap_overwrites_the_version_that_was_read(records):
+    records.create("a", "new", 1, at=1, expires=5)
+
+    assert records.swap("a", 1, "done", 2)
+    assert records.get("a") == Row(2, "done", 2, None)
+    assert records.swap("a", 2, "done", 3, expires=7)
+    assert records.get("a") == Row(3, "done", 3, 7)
+
+
+def test_a_swap_of_another_version_changes_nothing(records):
+    records.create("a", "new", 1, at=1)
+    records.swap("a", 1, "busy", 2)
+
+    for version in (0, 1, 3):
+        assert not records.swap("a", version, "done", 3)
+    assert not records.swap("b", 1, "done", 3)
+    assert records.get("a") == Row(2, "busy", 2, None)
+    assert records.get("b") is None
+
+
+def test_a_record_can_be_removed(records):
+    records.create("a", "new", 1, at=1, expires=2)
+
+    assert records.delete("a")
+    assert not records.delete("a")
+    assert records.get("a") is None
+    assert records.with_status("new") == []
+    assert records.count() == 0
+    assert records.purge(99) == 0
+
+
+def test_a_key_may_come_again_once_it_is_gone(records):
+    records.create("a", "new", 1, at=1)
+    records.swap("a", 1, "new", 2)
+    records.delete("a")
+
+    assert records.create("a", "other", 3, at=2)
+    assert records.get("a") == Row(1, "other", 3, None)
+
+
+def test_those_of_a_status_latest_first(records):
+    for key, at in [("a", 2), ("b", 3.5), ("c", 1), ("d", 3.25)]:
+        records.create(key, "new", key, at=at)
+    records.create("e", "other", None, at=9)
+
+    found = records.with_status("new")
+    assert found == [(key, Row(1, "new", key, None)) for key in "bdac"]
+    assert records.with_status("nothing") == []
+
+
+def test_of_equal_instants_the_one_that_was_written_last_is_first(records):
+    names = [f"key {(number * 7919) % 100}" for number in range(100)]
+    for key in names:
+        records.create(key, "new", None, at=1)
+
+    assert keys(records.with_status("new")) == names[::-1]
+
+
+def test_a_swap_changes_the_status_and_keeps_the_place(records):
+    for key in "abc":
+        records.create(key, "new", None, at=1)
+    records.swap("b", 1, "done", None)
+    assert keys(records.with_status("new")) == ["c", "a"]
+    assert keys(records.with_status("done")) == ["b"]
+
+    records.swap("b", 2, "new", None)
+    assert keys(records.with_status("new")) == ["c", "b", "a"]
+    assert records.with_status("done") == []
+
+
+def test_pages_of_a_status(records):
+    for number in range(10):
+        records.create(str(number), "new", None, at=number)
+
+    assert keys(records.with_status("new", limit=3)) == ["9", "8", "7"]
+    assert keys(records.with_status("new", limit=3, offset=8)) == ["1", "0"]
+    assert keys(records.with_status("new", offset=7)) == ["2", "1", "0"]
+    assert records.with_status("new", limit=0) == []
+    assert records.with_status("new", offset=10) == []
+    assert records.with_status("new", limit=5, offset=99) == []
+
+
+@pytest.mark.parametrize("page", [{"limit": -1}, {"offset": -1}])
+def test_pages_that_have_no_meaning_are_refused(records, page):
+    with pytest.raises(ValueError, match="a negative number of records"):
+        records.with_status("new", **page)
+
+
+def test_records_that_have_expired_are_removed_when_asked_for(records):
+    for key, expires in [("a", 10), ("b", 10.5), ("c", None), ("d", 20)]:
+        records.create(key, "new", None, at=1, expires=expires)
+
+    assert records.purge(9.999) == 0
+    assert records.get("a").expires == 10
+    assert records.purge(10.5) == 2
+    assert keys(records.with_status("new")) == ["d", "c"]
+    assert records.purge(10.5) == 0
+    assert records.purge(1e12) == 1
+    assert records.count() == 1
+
+
+def test_a_swap_sets_anew_when_a_record_expires(records):
+    for key in "ab":
+        records.create(key, "new", None, at=1, expires=10)
+    records.swap("a", 1, "new", None)
+    records.swap("b", 1, "new", None, expires=20)
+
+    assert records.purge(10) == 0
+    assert records.purge(20) == 1
+    assert records.get("a") is not None
+
+
+def test_all_are_counted_and_can_be_removed(records):
+    for number, status in enumerate(["new", "done", "new"]):
+        records.create(str(number), status, None, at=1, expires=5)
+
+    assert records.count() == 3
+    assert records.clear() == 3
+    assert records.clear() == 0
+    assert records.count() == 0
+    assert records.with_status("new") == records.with_status("done") == []
+    assert records.purge(9) == 0
+    assert records.get("0") is None
+
+
+def test_nothing_is_lost_with_close_and_all_can_be_used_again(records):
+    records.create("a", "new", 1, at=1)
+    records.close()
+    records.close()
+
+    assert records.get("a") == Row(1, "new", 1, None)
+
+
+@pytest.mark.parametrize("text", ["", "a:b", "ä😀", "{x}", "a b\n", "x" * 1000, "\0", "*"])
+def test_any_text_is_a_key_and_a_status(records, text):
+    records.create(text, text, text, at=1)
+    records.create("other", "other", None, at=1)
+
+    assert records.with_status(text) == [(text, Row(1, text, text, None))]
+    assert records.swap(text, 1, text, None)
+    assert records.get(text).version == 2
+    assert records.delete(text)
+    assert records.count() == 1
+
+
+@pytest.mark.parametrize("instant", [math.nan, math.inf, "1"])
+def test_what_is_no_instant_is_refused(records, instant):
+    calls = [
+        lambda: records.create("a", "new", None, at=instant),
+        lambda: records.create("a", "new", None, at=0, expires=instant),
+        lambda: records.swap("a", 1, "new", None, expires=instant),
+        lambda: records.purge(instant),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="is no instant: "):
+            call()
+    assert records.count() == 0
+
+
+def test_instants_are_exact(records):
+    instant = 1_795_344_000.123_456_7
+    records.create("a", "new", None, at=instant, expires=instant)
+    records.create("b", "new", None, at=instant + 1e-6)
+
+    assert keys(records.with_status("new")) == ["b", "a"]
+    assert records.get("a").expires == instant
+    assert records.purge(instant - 1e-6) == 0
+    assert records.purge(instant) == 1
