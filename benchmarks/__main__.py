@@ -16,6 +16,7 @@ from benchmarks import (
     schedules,
     services,
     switching,
+    taskqueue,
 )
 
 SUBJECTS = {
@@ -27,6 +28,7 @@ SUBJECTS = {
     "schedules": schedules.run,
     "rates": rates.run,
     "services": services.run,
+    "taskqueue": taskqueue.run,
 }
 
 
