@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from simclock.systems._shared.stores.memory import MemoryJobs, MemoryRecords
+from simclock.systems._shared.stores.redis import RedisJobs, RedisRecords
+from simclock.systems._shared.stores.sqlite import SqliteJobs, SqliteRecords
+
+KINDS = ["memory", "sqlite", "redis"]
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=KINDS)
 def kind(request):
     """The kind of store that a test of the contract is run with."""
     return request.param
 
 
 @pytest.fixture
-def jobs(kind):
-    return MemoryJobs()
+def make_jobs(kind, tmp_path, request):
+    """Return a function that returns the jobs of this test, as another process would open them.
+
+    Those in memory are always the same.
+    """
+    with contextlib.ExitStack() as stack:
+        in_memory = MemoryJobs()
+
+        def make():
+            if kind == "memory":
+                return in_memory
+            if kind == "sqlite":
+                return stack.enter_context(
+                    contextlib.closing(SqliteJobs(tmp_path / "db", durable=False))
+                )
+            url = request.getfixturevalue("redis_url")
+            prefix = request.getfixturevalue("redis_prefix")
+            return stack.enter_context(contextlib.closing(RedisJobs(url, prefix=prefix)))
+
+        yield make
 
 
 @pytest.fixture
-def records(kind):
-    return MemoryRecords()
+def jobs(make_jobs):
+    return make_jobs()
+
+
+@pytest.fixture
+def records(kind, tmp_path, request):
+    if kind == "memory":
+        store = MemoryRecords()
+    elif kind == "sqlite":
+        store = SqliteRecords(tmp_path / "db", durable=False)
+    else:
+        url = request.getfixturevalue("redis_url")
+        store = RedisRecords(url, prefix=request.getfixturevalue("redis_prefix"))
+    with contextlib.closing(store):
+        yield store
