@@ -77,7 +77,7 @@ class Grid:
     def take(self, now: int) -> Tick:
         """Return the tick to be run at *now*, when one is due; the one after it is next."""
         if self._most is not None:
-            self._drop_until(self._latest(now) - self._most + 1)
+            self._drop_until(self.latest(now) - self._most + 1)
         tick = Tick(self.number, self.due)
         self._go_to(self.number + 1)
         return tick
@@ -90,11 +90,11 @@ class Grid:
         if now <= self.due:
             return False
         if self._skips:
-            latest = self._latest(now)
+            latest = self.latest(now)
             self._drop_until(latest if self.instant(latest) == now else latest + 1)
         return True
 
-    def _latest(self, now: int) -> int:
+    def latest(self, now: int) -> int:
         """Return the number of the latest tick that is due at *now*."""
         number = int((now - self.origin) / self._step)
         # The quotient is rounded, and so are the instants.

@@ -1,0 +1,196 @@
+"""The scheduler: submits tasks by cron lines, at intervals, and at instants."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from simclock.systems._shared.retry import check_number
+from simclock.systems.taskqueue.alarms import Alarm
+from simclock.systems.taskqueue.cron import UTC
+from simclock.systems.taskqueue.scheduling import Schedules
+from simclock.systems.taskqueue.submissions import Submission, Submissions, Submit
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from simclock.systems.taskqueue.executors import BaseTaskExecutor
+    from simclock.systems.taskqueue.registry import TaskRegistry
+    from simclock.systems.taskqueue.schedule_backends import BaseScheduleBackend
+
+logger = logging.getLogger(__package__)
+
+# Seconds that a stop waits for submissions that do not let themselves be cancelled.
+_STOP_SECONDS = 10.0
+_NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+_OPTIONS = ("priority", "max_retries", "retry_delay", "task_id")
+
+
+class Scheduler(Schedules):
+    """Submits tasks when they are due, by the wall clock.
+
+    Each instant is exact: intervals are counted from when they were scheduled,
+    and do not drift. All schedules are looked at when one of them is due, when
+    this object changes one, and each *check_interval* seconds: as late is it
+    noticed that the wall clock was put, or that another process has changed
+    something.
+
+    Several schedulers may share a backend: each run is submitted by one of
+    them. A run is written down as done after it was submitted, so that none is
+    lost if its scheduler is; whoever submits it then once more does that by the
+    same task id, which executors with a common result backend take as one task.
+
+    What becomes of runs that nobody has submitted in time is said by
+    *catch_up*, for each schedule: ``"coalesce"``, the default: all that were
+    missed are submitted as one; ``"burst"``: each of them, one after the other;
+    ``"skip"``: none of them, except the latest if it is late by a second or less.
+
+    A wall clock that is put back by up to three hours (for intervals, a minute)
+    makes no run happen twice; by more, schedules go on from what it shows.
+
+    A run that cannot be submitted is tried again, after 1, 2, 4 ... 60 seconds.
+
+    Args:
+        backend: Where schedules are kept: a backend, its URL, or None: in memory.
+        registry: The functions.
+        check_interval: Seconds between two looks at the schedules, at most.
+        io_executor: Where coroutine functions are submitted.
+        cpu_executor: Where functions for processes are.
+        timezone: The time zone of cron lines that do not say one.
+    """
+
+    def __init__(
+        self,
+        backend: BaseScheduleBackend | str | None,
+        registry: TaskRegistry,
+        check_interval: float = 60.0,
+        io_executor: BaseTaskExecutor | None = None,
+        cpu_executor: BaseTaskExecutor | None = None,
+        *,
+        timezone: str = "UTC",
+    ) -> None:
+        check_number("check_interval", check_interval, zero=False)
+        self._alarm = Alarm()
+        super().__init__(backend, registry, timezone, self._alarm.ring)
+        self.check_interval = check_interval
+        self.io_executor = io_executor
+        self.cpu_executor = cpu_executor
+        self._submit: Submit | None = None
+        self._submissions: Submissions | None = None
+        self._loop: asyncio.Task[None] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it submits what is due."""
+        return self._loop is not None and not self._loop.done()
+
+    def set_submit_callback(self, callback: Callable[..., Awaitable[object]]) -> None:
+        """Have *callback* called with each run, instead of the executors.
+
+        It is awaited as ``callback(task_func, *args, **kwargs)``. Those of
+        *priority*, *max_retries*, *retry_delay* and *task_id* that it has as
+        named parameters are given to it, too; a value of None means: as the
+        task says.
+        """
+        self._submit = _adapted(callback)
+
+    def set_submission(self, submit: Submit) -> None:
+        """Have *submit* awaited with each `Submission`, instead of the executors."""
+        self._submit = submit
+
+    async def start(self) -> None:
+        """Begin to submit. Idempotent; after a `stop` it begins again.
+
+        Raises:
+            ValueError: There is nothing to submit to.
+        """
+        if self.is_running:
+            return
+        if self._submit is None and self.io_executor is None and self.cpu_executor is None:
+            raise ValueError(
+                "a scheduler has nothing to submit to\n"
+                "give it an executor, or call set_submit_callback()"
+            )
+        submit = self._submit or self._to_executor
+        self._submissions = Submissions(self.backend, self.registry, submit, self._alarm.ring)
+        self._loop = asyncio.ensure_future(self._run(self._submissions))
+
+    async def stop(self, timeout: float = _STOP_SECONDS) -> None:
+        """Submit nothing any more, and close the backend. Idempotent.
+
+        What is being submitted is cancelled, and submitted after the next start.
+
+        Args:
+            timeout: How many seconds to wait for that.
+        """
+        loop, self._loop = self._loop, None
+        if loop is not None and self._submissions is not None:
+            await _cancelled([loop], timeout)
+            await _cancelled(self._submissions.under_way, timeout)
+            self._submissions = None
+        await self.backend.close()
+
+    async def __aenter__(self) -> Scheduler:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.stop()
+
+    async def _run(self, submissions: Submissions) -> None:
+        failures = 0
+        while True:
+            try:
+                instant = await submissions.look()
+                failures = 0
+            except Exception:
+                logger.exception("the schedules cannot be looked at")
+                instant, failures = None, failures + 1
+            pause = self.check_interval
+            if failures:
+                pause = min(pause, 2.0 ** min(failures - 1, 30))
+            if instant is not None:
+                left = (instant - datetime.now(UTC)).total_seconds()
+                pause = min(pause, max(left, 0.0))
+            await self._alarm.sleep(pause)
+
+    async def _to_executor(self, submission: Submission) -> None:
+        is_cpu = submission.definition.cpu_bound
+        executor = self.cpu_executor if is_cpu else self.io_executor
+        if executor is None:
+            raise ValueError(
+                f"a scheduler has no executor for this task: {submission.definition.name!r}\n"
+                f"give it {'cpu_executor' if is_cpu else 'io_executor'}"
+            )
+        await submit_to(executor, submission)
+
+
+def _adapted(callback: Callable[..., Awaitable[object]]) -> Submit:
+    """Return *callback* as one that takes a `Submission`."""
+    named = inspect.signature(callback).parameters
+    options = [name for name in _OPTIONS if name in named and named[name].kind in _NAMED]
+
+    async def submit(submission: Submission) -> None:
+        given = {name: getattr(submission, name) for name in options}
+        function = submission.definition.function
+        await callback(function, *submission.args, **submission.kwargs, **given)
+
+    return submit
+
+
+async def submit_to(executor: BaseTaskExecutor, submission: Submission) -> None:
+    """Submit a run to an executor, once for each task id."""
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]], timeout: float) -> None:
+    """Cancel tasks, and wait for them."""
+    waited = set(tasks)
+    for task in waited:
+        task.cancel()
+    if waited:
+        _, left = await asyncio.wait(waited, timeout=timeout)
+        for task in left:
+            logger.warning("a submission would not be cancelled, and is left: %r", task)
