@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import threading
 
 import pytest
 
+from simclock.systems._shared.codecs import NotSerialisable
 from simclock.systems._shared.stores.interfaces import Counts, Job
 
 
@@ -317,3 +320,51 @@ def test_what_is_no_instant_is_refused(jobs, instant):
     for call in calls:
         with pytest.raises(ValueError, match="is no instant: "):
             call()
+
+
+def test_what_cannot_be_serialised_is_refused_and_not_added(kind, jobs):
+    if kind == "memory":
+        payload = object()
+        jobs.push("a", payload)
+        assert jobs.claim("one", now=0, until=10).payload is payload
+        return
+    with pytest.raises(NotSerialisable, match="cannot be serialised: a builtins"):
+        jobs.push("a", object())
+    assert jobs.counts(0) == Counts(0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"], indirect=True)
+def test_other_connections_see_the_same_jobs(make_jobs):
+    one, other = make_jobs(), make_jobs()
+    one.push("a", "payload")
+
+    assert other.claim("two", now=0, until=10).payload == "payload"
+    assert one.claim("one", now=0, until=10) is None
+    assert one.counts(0) == other.counts(0) == Counts(0, 0, 1)
+    assert other.acknowledge("a", "two")
+    assert not one.remove("a")
+
+
+def test_threads_claim_each_job_once(make_jobs):
+    """In real time, by two connections."""
+    count, found = 60, []
+    stores = [make_jobs(), make_jobs()]
+    for number in range(count):
+        stores[0].push(f"key {number}", number)
+
+    def work(name):
+        jobs = stores[name % 2]
+        turn = itertools.count()
+        while job := jobs.claim(f"{name} {(number := next(turn))}", now=1, until=1e9):
+            found.append(job.payload)
+            assert jobs.renew(job.key, f"{name} {number}", until=2e9)
+            assert jobs.acknowledge(job.key, f"{name} {number}")
+
+    threads = [threading.Thread(target=work, args=[name]) for name in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert sorted(found) == list(range(count))
+    assert stores[0].counts(0) == Counts(0, 0, 0)

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from simclock.systems._shared.codecs import NotSerialisable
 from simclock.systems._shared.stores.interfaces import Row
 
 
@@ -195,3 +196,17 @@ def test_instants_are_exact(records):
     assert records.get("a").expires == instant
     assert records.purge(instant - 1e-6) == 0
     assert records.purge(instant) == 1
+
+
+def test_what_cannot_be_serialised_is_refused_and_not_written(kind, records):
+    value = object()
+    if kind == "memory":
+        records.create("a", "new", value, at=1)
+        assert records.get("a").value is value
+        return
+    with pytest.raises(NotSerialisable, match="cannot be serialised: a builtins"):
+        records.create("a", "new", value, at=1)
+    records.create("a", "new", 1, at=1)
+    with pytest.raises(NotSerialisable, match="cannot be serialised: a builtins"):
+        records.swap("a", 1, "done", [value])
+    assert records.get("a") == Row(1, "new", 1, None)

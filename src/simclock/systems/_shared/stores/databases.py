@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import threading
 import time
@@ -39,7 +38,8 @@ class Table(NamedTuple):
     Attributes:
         name: Of the table.
         version: Of its columns: another number for each change of them.
-        statements: What makes it.
+        statements: What makes it, with ``{0}`` where its name is to stand, and
+            ``{1}`` in the names of its indexes.
     """
 
     name: str
@@ -189,14 +189,14 @@ class Database:
             )
         if found is not None:
             return
-        query = "SELECT 1 FROM sqlite_master WHERE name = ?"
+        query = "SELECT 1 FROM sqlite_master WHERE name = ? COLLATE NOCASE"
         if connection.execute(query, [table.name]).fetchone():
             raise StoreError(
                 f"the table {table.name} in {self.path} is something else's\n"
                 "name another file, or give another prefix"
             )
         for statement in table.statements:
-            connection.execute(statement)
+            connection.execute(statement.format(quoted(table.name), table.name.replace('"', '""')))
         insert = f"INSERT INTO {_VERSIONS} VALUES (?, ?)"  # noqa: S608 - a constant
         connection.execute(insert, [table.name, table.version])
 
@@ -220,18 +220,23 @@ def opened(database: str | os.PathLike[str] | Database, **settings: float) -> Da
     return database
 
 
-def check_prefix(prefix: str) -> str:
-    """Return *prefix*, with which names of tables begin.
+def check_name(name: str) -> str:
+    """Return *name*, of a table.
 
     Raises:
-        ValueError: It has other characters than letters, digits and underscores.
+        ValueError: SQLite has no tables that are called so.
     """
-    if not re.fullmatch(r"(?!\d)\w*", prefix, re.ASCII):
+    if "\0" in name or name.lower().startswith("sqlite_"):
         raise ValueError(
-            f"names of tables cannot begin like this: {prefix!r}\n"
-            "give letters, digits and underscores, and no digit first"
+            f"no table of SQLite can be called {name!r}\n"
+            "give another prefix, without the character NUL, that does not begin with 'sqlite_'"
         )
-    return prefix
+    return name
+
+
+def quoted(name: str) -> str:
+    """Return *name*, of a table, as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

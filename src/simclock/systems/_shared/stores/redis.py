@@ -59,10 +59,11 @@ class RedisJobs(_OnServer):
         server: A URL, or a `Server` that others use, too.
         prefix: What the names of the keys begin with, for several queues on a
             server. On a cluster it needs a hash tag: ``{simclock}``.
-        settings: Of the `Server`, if a URL is given: max_connections, socket_timeout.
+        settings: Of the `Server`, if a URL is given: max_connections, socket_timeout,
+            retry_on_timeout.
     """
 
-    def __init__(self, server: str | Server, *, prefix: str = "simclock", **settings: Any) -> None:
+    def __init__(self, server: str | Server, prefix: str = "simclock", **settings: Any) -> None:
         super().__init__(connected(server, **settings), f"{prefix}:jobs", scripts.JOBS_KEYS)
 
     def push(
@@ -119,10 +120,11 @@ class RedisRecords(_OnServer):
         server: A URL, or a `Server` that others use, too.
         prefix: What the names of the keys begin with, for several on a server.
             On a cluster it needs a hash tag: ``{simclock}``.
-        settings: Of the `Server`, if a URL is given: max_connections, socket_timeout.
+        settings: Of the `Server`, if a URL is given: max_connections, socket_timeout,
+            retry_on_timeout.
     """
 
-    def __init__(self, server: str | Server, *, prefix: str = "simclock", **settings: Any) -> None:
+    def __init__(self, server: str | Server, prefix: str = "simclock", **settings: Any) -> None:
         super().__init__(connected(server, **settings), f"{prefix}:records", scripts.RECORDS_KEYS)
 
     def create(

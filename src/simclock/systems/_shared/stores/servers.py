@@ -39,13 +39,21 @@ class Server:
         max_connections: How many are open at once. Who needs one more waits.
         socket_timeout: For how many seconds an answer, a connection, or one
             that others use is waited for.
+        retry_on_timeout: Whether what got no answer is done once more, too.
 
     Raises:
         ValueError: *url* is none, or a number has no meaning.
         ModuleNotFoundError: The package ``redis`` is not installed.
     """
 
-    def __init__(self, url: str, *, max_connections: int = 8, socket_timeout: float = 5.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_connections: int = 8,
+        socket_timeout: float = 5.0,
+        retry_on_timeout: bool = False,
+    ) -> None:
         self.where = _shown(url)
         if max_connections < 1 or not socket_timeout > 0:
             raise ValueError(
@@ -53,6 +61,7 @@ class Server:
                 f"socket_timeout={socket_timeout!r}\ngive positive numbers"
             )
         self._timeout = socket_timeout
+        self._retries_timeouts = retry_on_timeout
         self._client = _client(url, self.where, max_connections, socket_timeout)
 
     def script(self, text: str) -> Script:
@@ -70,7 +79,9 @@ class Server:
         try:
             try:
                 return script(keys, arguments)
-            except redis.ConnectionError:
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if isinstance(error, redis.TimeoutError) and not self._retries_timeouts:
+                    raise
                 # If one is broken, so are those that have been idle: the server was restarted.
                 self._client.connection_pool.disconnect(inuse_connections=False)
                 return script(keys, arguments)

@@ -11,7 +11,7 @@ from simclock.systems._shared.stores.arguments import (
     check_page,
     check_priority,
 )
-from simclock.systems._shared.stores.databases import Database, Table, check_prefix, opened
+from simclock.systems._shared.stores.databases import Database, Table, check_name, opened, quoted
 from simclock.systems._shared.stores.interfaces import Counts, Job, Row
 from simclock.systems._shared.stores.texts import read
 
@@ -28,9 +28,9 @@ _JOBS = (
         place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, payload TEXT NOT NULL,
         priority INTEGER NOT NULL, deliveries INTEGER NOT NULL DEFAULT 0, owner TEXT, at REAL
     )""",
-    "CREATE INDEX {0}_ready ON {0} (priority, place) WHERE at IS NULL",
-    "CREATE INDEX {0}_waiting ON {0} (at) WHERE at IS NOT NULL",
-    "CREATE UNIQUE INDEX {0}_owned ON {0} (owner) WHERE owner IS NOT NULL",
+    'CREATE INDEX "{1} ready" ON {0} (priority, place) WHERE at IS NULL',
+    'CREATE INDEX "{1} waiting" ON {0} (at) WHERE at IS NOT NULL',
+    'CREATE UNIQUE INDEX "{1} owned" ON {0} (owner) WHERE owner IS NOT NULL',
 )
 _PUSH = "INSERT INTO {0} (key, payload, priority, at) VALUES (:key, :payload, :priority, :due)"
 _IS_THERE = "SELECT 1 FROM {0} WHERE key = :key"
@@ -68,6 +68,7 @@ class _InTable:
     def __init__(self, database: Database, table: Table) -> None:
         self._database = database
         self._table = table
+        self._name = quoted(table.name)
 
     @property
     def _where(self) -> str:
@@ -76,7 +77,7 @@ class _InTable:
     def _execute(
         self, connection: sqlite3.Connection, statement: str, arguments: Mapping[str, Any]
     ) -> sqlite3.Cursor:
-        return connection.execute(statement.format(self._table.name), arguments)
+        return connection.execute(statement.format(self._name), arguments)
 
     def _change(self, statement: str, **arguments: Any) -> int:
         """Execute one statement, and return how many rows it has changed."""
@@ -103,19 +104,18 @@ class SqliteJobs(_InTable):
 
     Args:
         database: A path, or a `Database` that others use, too.
-        prefix: What the table's name begins with, for several queues in a file.
+        prefix: What the table's name begins with, for several queues in a file. They must
+            differ in more than upper and lower case.
         settings: Of the `Database`, if a path is given: patience, durable.
     """
 
     def __init__(
         self,
         database: str | os.PathLike[str] | Database,
-        *,
-        prefix: str = "simclock_",
+        prefix: str = "simclock",
         **settings: float,
     ) -> None:
-        name = check_prefix(prefix) + "jobs"
-        table = Table(name, 1, tuple(each.format(name) for each in _JOBS))
+        table = Table(check_name(f"{prefix}:jobs"), 1, _JOBS)
         super().__init__(opened(database, **settings), table)
 
     def push(
@@ -205,8 +205,8 @@ _RECORDS = (
         number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
         status TEXT NOT NULL, value TEXT NOT NULL, expires REAL, at REAL NOT NULL
     )""",
-    "CREATE INDEX {0}_of_status ON {0} (status, at, number)",
-    "CREATE INDEX {0}_expiring ON {0} (expires) WHERE expires IS NOT NULL",
+    'CREATE INDEX "{1} of_status" ON {0} (status, at, number)',
+    'CREATE INDEX "{1} expiring" ON {0} (expires) WHERE expires IS NOT NULL',
 )
 _CREATE = (
     "INSERT INTO {0} (key, version, status, value, expires, at)"
@@ -232,19 +232,18 @@ class SqliteRecords(_InTable):
 
     Args:
         database: A path, or a `Database` that others use, too.
-        prefix: What the table's name begins with, for several in a file.
+        prefix: What the table's name begins with, for several in a file. They must
+            differ in more than upper and lower case.
         settings: Of the `Database`, if a path is given: patience, durable.
     """
 
     def __init__(
         self,
         database: str | os.PathLike[str] | Database,
-        *,
-        prefix: str = "simclock_",
+        prefix: str = "simclock",
         **settings: float,
     ) -> None:
-        name = check_prefix(prefix) + "records"
-        table = Table(name, 1, tuple(each.format(name) for each in _RECORDS))
+        table = Table(check_name(f"{prefix}:records"), 1, _RECORDS)
         super().__init__(opened(database, **settings), table)
 
     def _row(self, found: Any) -> Row:
