@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import multiprocessing
 import os
 import sys
@@ -199,9 +200,10 @@ class Config:
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Config:
-        """Return what a file says in TOML.
+        """Return what a file in TOML says.
 
-        Its tables are ``broker``, ``backend``, ``executor`` and ``scheduler``; in a ``pyproject.toml`` these are under ``tool.flowrra``.
+        Its tables are ``broker``, ``backend``, ``executor`` and ``scheduler``;
+        in a ``pyproject.toml`` they are under ``tool.flowrra``.
 
         Raises:
             OSError: The file cannot be read.
@@ -337,15 +339,13 @@ _PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib
+        toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     except ImportError:
         raise ValueError(
             f"this Python reads no TOML: {path}\ninstall tomli, or use Python 3.11 or newer"
         ) from None
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = toml.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # also of text that is no UTF-8
         raise ValueError(f"{path} is no TOML: {error}\nmend that place") from error
+    return data

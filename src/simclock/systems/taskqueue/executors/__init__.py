@@ -1,0 +1,7 @@
+"""Executors of tasks: of coroutine functions, and of functions in processes."""
+
+from simclock.systems.taskqueue.executors.base import BaseTaskExecutor
+from simclock.systems.taskqueue.executors.cpu import CPUExecutor
+from simclock.systems.taskqueue.executors.io import IOExecutor
+
+__all__ = ["BaseTaskExecutor", "CPUExecutor", "IOExecutor"]

@@ -1,0 +1,404 @@
+"""One attempt at a task: from a worker's claim to what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from simclock.systems._shared.codecs import NotSerialisable
+from simclock.systems.taskqueue.access import ended
+from simclock.systems.taskqueue.brokers import FOREVER
+from simclock.systems.taskqueue.failures import (
+    BackendError,
+    BrokerError,
+    FlowrraError,
+    WorkerLostError,
+)
+from simclock.systems.taskqueue.ledger import now
+from simclock.systems.taskqueue.progress import reporting
+from simclock.systems.taskqueue.tasks import TaskStatus
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable
+
+    from simclock.systems.taskqueue.backends import Versioned
+    from simclock.systems.taskqueue.brokers import BaseBroker, Claim
+    from simclock.systems.taskqueue.ledger import Ledger
+    from simclock.systems.taskqueue.tasks import Task
+
+logger = logging.getLogger("simclock.systems.taskqueue")
+
+Result = TypeVar("Result")
+
+# Seconds before what a store has refused is done again; twice as many each time.
+FIRST_BACK_OFF = 0.1
+LONGEST_BACK_OFF = 5.0
+
+
+class Reason(enum.Enum):
+    """Why an attempt is interrupted."""
+
+    CANCELLED = "the task was cancelled"
+    LOST = "the task is somebody else's by now"
+    STOPPED = "the executor was stopped"
+
+
+class ProcessLost(Exception):
+    """The process of a task has ended, and the task had not."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What all attempts of an executor work with.
+
+    Attributes:
+        broker: Where tasks come from.
+        ledger: Their records.
+        perform: Calls the function of a task.
+        max_losses: See `ExecutorConfig`.
+        requeues: Whether a task that a stop has interrupted is run again later.
+        grace: See `ExecutorConfig`.
+        random: For delays.
+    """
+
+    broker: BaseBroker
+    ledger: Ledger
+    perform: Callable[[Task], Awaitable[Any]]
+    max_losses: int
+    requeues: bool
+    grace: float
+    random: random.Random
+
+
+class Next(NamedTuple):
+    """What is to become of a task after an attempt.
+
+    Attributes:
+        changes: Of its record.
+        delay: Seconds after which it is ready again; None: it has ended.
+    """
+
+    changes: dict[str, Any]
+    delay: float | None = None
+
+
+class Attempt:
+    """Runs a claimed task once, and says so in its record, before and after.
+
+    The record is what counts. Each change names the version that was seen
+    before, so an attempt that has lost its claim, or whose task was cancelled
+    meanwhile, changes nothing.
+
+    Args:
+        shop: What to work with.
+        claim: The task.
+
+    Attributes:
+        claim: The same.
+    """
+
+    def __init__(self, shop: Shop, claim: Claim) -> None:
+        self._shop = shop
+        self.claim = claim
+        # The record as it was written last, by this attempt.
+        self._found: Versioned | None = None
+        self._reason: Reason | None = None
+        self._interrupted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._said: tuple[Any, str | None] | None = None
+        self._saying: asyncio.Task[None] | None = None
+
+    def interrupt(self, reason: Reason) -> None:
+        """Have it end soon. The first reason counts, unless the task is lost since."""
+        if self._reason is None or reason is Reason.LOST:
+            self._reason = reason
+        if not self._interrupted.done():
+            self._interrupted.set_result(None)
+
+    async def run(self) -> None:
+        """Do all of it, and return when the claim has been dealt with.
+
+        If this is cancelled, as all tasks of a loop are at its end, the task is
+        interrupted, and the cancellation raised when that is written down.
+        """
+        keeper = asyncio.ensure_future(self._keep()) if self._is_leased else None
+        try:
+            await self._run()
+        except (BackendError, BrokerError) as error:
+            logger.warning("task %s is given back, as a store has failed: %s", self._name, error)
+            await self._give_back()
+        finally:
+            if keeper is not None:
+                keeper.cancel()
+                await ended(keeper)
+
+    @property
+    def _name(self) -> str:
+        task = self.claim.task
+        return self.claim.key if task is None else f"{task.name} {task.id}"
+
+    @property
+    def _is_leased(self) -> bool:
+        return self._shop.broker.lease < FOREVER
+
+    async def _run(self) -> None:
+        task = self.claim.task
+        if task is None:
+            await self._refuse()
+            return
+        found = self._found = await self._begin(task)
+        if found is None or found.record.is_complete:
+            await self._shop.broker.acknowledge(self.claim)
+        else:
+            await self._work(task)
+
+    async def _refuse(self) -> None:
+        """Deal with what is no task, though it was in the queue."""
+        logger.error("the queue has something that is no task: %s", self.claim.key)
+        found = await self._shop.ledger.read(self.claim.key)
+        if found is not None and not found.record.is_complete:
+            error = "what was found in the queue is no task"
+            changes = {"status": TaskStatus.FAILED, "error": error, "finished_at": now()}
+            if found.record.status is not TaskStatus.RUNNING:
+                found = await self._shop.ledger.change(found, status=TaskStatus.RUNNING)
+            if found is not None:
+                await self._shop.ledger.change(found, **changes)
+        await self._shop.broker.acknowledge(self.claim)
+
+    # ------------------------------------------------------------------------- the beginning
+
+    async def _begin(self, task: Task) -> Versioned | None:
+        """Write down that it runs, and return the record; None if it has ended."""
+        ledger = self._shop.ledger
+        while True:
+            found = await ledger.read(task.id)
+            if found is None:
+                # Its backend is another one, or the record was lost: that is no reason to lose it.
+                await ledger.create(task)
+                continue
+            if found.record.is_complete:
+                return None
+            written = await ledger.change(found, **self._beginning(found))
+            if written is not None:
+                return written
+
+    def _beginning(self, found: Versioned) -> dict[str, Any]:
+        record = found.record
+        was_lost = record.status is TaskStatus.RUNNING
+        losses = record.losses + was_lost
+        changes = {"losses": losses, "worker": self.claim.owner}
+        if losses > self._shop.max_losses:
+            return {
+                **changes,
+                "status": TaskStatus.FAILED,
+                "error": str(WorkerLostError(losses)),
+                "finished_at": now(),
+            }
+        return {**changes, "status": TaskStatus.RUNNING, "started_at": now(), "progress": None}
+
+    # ------------------------------------------------------------------------- the work
+
+    async def _work(self, task: Task) -> None:
+        body = asyncio.ensure_future(self._call(task))
+        try:
+            await self._end_of(body)
+        except asyncio.CancelledError:
+            self.interrupt(Reason.STOPPED)
+            await self._end_of(body)
+            await self._conclude(task, body)
+            raise
+        await self._conclude(task, body)
+
+    async def _call(self, task: Task) -> Any:
+        reporting.set(self._reporter())
+        try:
+            return await self._shop.perform(task)
+        except SystemExit as error:
+            # It would end the loop, and with it all other tasks.
+            raise RuntimeError(f"the task raised {error!r}") from error
+
+    async def _end_of(self, body: asyncio.Task[Any]) -> None:
+        """Return when it has ended; or after an interruption, and some time to end."""
+        if self._reason is None:
+            await asyncio.wait({body, self._interrupted}, return_when=asyncio.FIRST_COMPLETED)
+        if not body.done():
+            body.cancel()
+            await asyncio.wait({body}, timeout=self._shop.grace)
+        if not body.done():
+            logger.error("task %s does not end although it was cancelled: it is left", self._name)
+
+    # ------------------------------------------------------------------------- the end
+
+    async def _conclude(self, task: Task, body: asyncio.Task[Any]) -> None:
+        while self._saying is not None and not self._saying.done():
+            await ended(self._saying)
+        if self._reason is Reason.LOST:
+            _drop(body)
+            logger.warning("task %s was lost: its worker stops, and writes nothing", self._name)
+            return
+        following = self._judge(task, body)
+        try:
+            await self._follow(following)
+        except NotSerialisable as error:
+            await self._follow(_failed(f"its result is lost: {error}"))
+
+    def _judge(self, task: Task, body: asyncio.Task[Any]) -> Next:
+        """Return what is to become of the task."""
+        if self._reason is not None and not _is_success(body):
+            _drop(body)
+            return self._interrupted_next()
+        if body.cancelled():
+            return self._failed_next(task, "it was cancelled by what it awaits")
+        error = body.exception()
+        if error is None:
+            result = body.result()
+            return Next(
+                {
+                    "status": TaskStatus.SUCCESS,
+                    "result": result,
+                    "error": None,
+                    "finished_at": now(),
+                }
+            )
+        if isinstance(error, ProcessLost):
+            return self._lost_next()
+        if isinstance(error, NotSerialisable):
+            return _failed(str(error))
+        logger.info("task %s has failed", self._name, exc_info=error)
+        return self._failed_next(task, str(error) or type(error).__name__)
+
+    def _interrupted_next(self) -> Next:
+        if self._shop.requeues:
+            return Next({"status": TaskStatus.PENDING, "worker": None}, 0.0)
+        return Next(
+            {
+                "status": TaskStatus.CANCELLED,
+                "error": Reason.STOPPED.value,
+                "finished_at": now(),
+            }
+        )
+
+    def _failed_next(self, task: Task, text: str) -> Next:
+        assert self._found is not None
+        retry = self._found.record.retries + 1
+        if retry > task.max_retries:
+            return _failed(text)
+        delay = task.policy.delay_of(retry, self._shop.random)
+        return Next({"status": TaskStatus.RETRYING, "error": text, "retries": retry}, delay)
+
+    def _lost_next(self) -> Next:
+        assert self._found is not None
+        losses = self._found.record.losses + 1
+        logger.error("the process of task %s was lost, for the %d. time", self._name, losses)
+        if losses > self._shop.max_losses:
+            failed = _failed(str(WorkerLostError(losses)))
+            return Next({**failed.changes, "losses": losses})
+        return Next({"status": TaskStatus.PENDING, "losses": losses, "worker": None}, 0.0)
+
+    async def _follow(self, following: Next) -> None:
+        """Write down what becomes of the task, and tell the broker."""
+        found = self._found
+        assert found is not None
+        broker = self._shop.broker
+        if await self._insist(lambda: self._shop.ledger.change(found, **following.changes)) is None:
+            # Somebody has cancelled it, or has it now. In the second case this claim is lost,
+            # and what is done with it does nothing.
+            await self._insist(lambda: broker.acknowledge(self.claim))
+        elif following.delay is None:
+            await self._insist(lambda: broker.acknowledge(self.claim))
+        else:
+            delay = following.delay
+            await self._insist(lambda: broker.release(self.claim, delay))
+
+    async def _insist(self, operation: Callable[[], Awaitable[Result]]) -> Result:
+        """Do it again until it does not fail, or the attempt is interrupted."""
+        back_off = FIRST_BACK_OFF
+        while True:
+            try:
+                return await operation()
+            except (BackendError, BrokerError) as error:
+                if self._reason is not None:
+                    raise
+                logger.warning("task %s waits for a store that has failed: %s", self._name, error)
+            await asyncio.wait({self._interrupted}, timeout=back_off)
+            back_off = min(2 * back_off, LONGEST_BACK_OFF)
+
+    async def _give_back(self) -> None:
+        """Have it tried again, by whoever is able to; else that comes at the end of the lease."""
+        try:
+            await self._shop.broker.release(self.claim, FIRST_BACK_OFF)
+        except BrokerError as error:
+            logger.warning("task %s could not be given back: %s", self._name, error)
+
+    # ------------------------------------------------------------------------- meanwhile
+
+    async def _keep(self) -> None:
+        """Renew the lease, and see whether somebody has cancelled the task."""
+        lease = self._shop.broker.lease
+        end = time.monotonic() + lease
+        while self._reason is not Reason.LOST:
+            await asyncio.sleep(lease / 3)
+            asked = time.monotonic()
+            try:
+                if await self._shop.broker.renew(self.claim):
+                    end = asked + lease
+                    await self._check_record()
+                    continue
+            except FlowrraError as error:
+                logger.warning("the lease of task %s is not renewed: %s", self._name, error)
+                if time.monotonic() < end:
+                    continue
+            self.interrupt(Reason.LOST)
+
+    async def _check_record(self) -> None:
+        if self._found is None:
+            return
+        found = await self._shop.ledger.read(self.claim.key)
+        if found is None or found.record.is_complete:
+            self.interrupt(Reason.CANCELLED)
+        elif found.record.worker != self.claim.owner:
+            self.interrupt(Reason.LOST)
+
+    def _reporter(self) -> Callable[[Any, str | None], None]:
+        loop = asyncio.get_running_loop()
+
+        def report(value: Any, note: str | None) -> None:
+            # From whatever thread.
+            loop.call_soon_threadsafe(self._say, value, note)
+
+        return report
+
+    def _say(self, value: Any, note: str | None) -> None:
+        self._said = (value, note)
+        if self._saying is None or self._saying.done():
+            self._saying = asyncio.ensure_future(self._write_said())
+
+    async def _write_said(self) -> None:
+        while self._said is not None and self._found is not None and self._reason is None:
+            said, self._said = self._said, None
+            try:
+                written = await self._shop.ledger.change(self._found, progress=said)
+            except (FlowrraError, NotSerialisable) as error:
+                logger.warning("what task %s says is not noted: %s", self._name, error)
+                continue
+            if written is None:
+                await self._check_record()
+                return
+            self._found = written
+
+
+def _failed(text: str) -> Next:
+    return Next({"status": TaskStatus.FAILED, "error": text, "finished_at": now()})
+
+
+def _is_success(body: asyncio.Task[Any]) -> bool:
+    return body.done() and not body.cancelled() and body.exception() is None
+
+
+def _drop(body: asyncio.Task[Any]) -> None:
+    """Take note of what it raises, or asyncio says that nobody has."""
+    body.add_done_callback(lambda task: task.cancelled() or task.exception())

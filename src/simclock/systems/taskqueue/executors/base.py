@@ -1,0 +1,372 @@
+"""What all executors of tasks have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import uuid
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from simclock.systems.taskqueue.access import ended
+from simclock.systems.taskqueue.backends import get_backend
+from simclock.systems.taskqueue.brokers import InMemoryBroker, get_broker
+from simclock.systems.taskqueue.config import Config, ExecutorConfig
+from simclock.systems.taskqueue.events import EventBus, event_bus
+from simclock.systems.taskqueue.executors.attempts import Reason, Shop
+from simclock.systems.taskqueue.executors.dispatch import Dispatcher
+from simclock.systems.taskqueue.executors.gathering import completed, mapped
+from simclock.systems.taskqueue.executors.submitting import Entrance
+from simclock.systems.taskqueue.failures import BrokerError, ExecutorNotRunningError
+from simclock.systems.taskqueue.ledger import Ledger
+from simclock.systems.taskqueue.registry import TaskRegistry
+from simclock.systems.taskqueue.tasks import Task
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+    from types import TracebackType
+
+    from simclock.systems.taskqueue.backends import BaseResultBackend
+    from simclock.systems.taskqueue.brokers import BaseBroker
+    from simclock.systems.taskqueue.registry import Definition
+    from simclock.systems.taskqueue.tasks import TaskResult
+
+logger = logging.getLogger("simclock.systems.taskqueue")
+
+
+class _Run:
+    """What there is from a start to the end of a stop."""
+
+    def __init__(self, dispatcher: Dispatcher, entrance: Entrance) -> None:
+        self.dispatcher = dispatcher
+        self.entrance = entrance
+        self.loop = asyncio.get_running_loop()
+        self.stopping: asyncio.Future[None] | None = None
+        # A stop that waits is to wait no longer.
+        self.hurry = asyncio.Event()
+
+
+class BaseTaskExecutor(ABC):
+    """Takes calls of registered functions, and runs them later, several at a time.
+
+    Each task that was submitted ends in exactly one way: SUCCESS, FAILED or
+    CANCELLED. One that fails is run again, after a delay, in which others are
+    run. Without a broker tasks wait in this executor, and are begun once, unless
+    they fail or their process crashes. With one, all executors of the same
+    broker share them, and each task is run *at least* once: also if who runs it
+    is killed. It then runs again, up to `ExecutorConfig.max_losses` times.
+
+    Tasks with lower priority numbers come first; among equals, the first one.
+
+    An executor may be stopped and started again, also in another event loop.
+    Its methods are for the loop in which it was started.
+
+    Args:
+        config: Its settings; None: all have their defaults.
+        registry: The functions; None: a new one.
+        queue_suffix: Added to the name of the broker's queue.
+        broker: One to be used in place of the configured one, and shared with
+            others: it is not closed.
+        backend: The same of result backends.
+        events: Where each change of a record is told; by default `event_bus`.
+
+    Attributes:
+        config: The settings.
+        registry: The functions.
+    """
+
+    # Whether its functions are plain ones that compute; None: it takes both kinds.
+    _cpu_bound: bool | None = None
+
+    def __init__(
+        self,
+        config: Config | None,
+        registry: TaskRegistry | None = None,
+        queue_suffix: str = "",
+        *,
+        broker: BaseBroker | None = None,
+        backend: BaseResultBackend | None = None,
+        events: EventBus | None = None,
+    ) -> None:
+        self.config = Config() if config is None else config
+        # Not `or`: an empty registry is false.
+        self.registry = TaskRegistry() if registry is None else registry
+        self._settings = self.config.executor or ExecutorConfig()
+        self._owned: list[BaseBroker | BaseResultBackend] = []
+        if broker is None:
+            broker = get_broker(self.config.broker, queue_suffix)
+            self._owned += [] if broker is None else [broker]
+        self._has_broker = broker is not None
+        self._broker = InMemoryBroker() if broker is None else broker
+        if backend is None:
+            backend = get_backend(self.config.backend)
+            self._owned.append(backend)
+        self._backend = backend
+        self._ledger = Ledger(backend, event_bus if events is None else events)
+        self._run: _Run | None = None
+
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else "not running"
+        return f"<{type(self).__name__} of {len(self.registry)} functions, {state}>"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it takes tasks."""
+        run = self._run
+        return run is not None and run.stopping is None and not run.loop.is_closed()
+
+    @property
+    def backend(self) -> BaseResultBackend:
+        """Where the records of its tasks are."""
+        return self._backend
+
+    def is_broker(self) -> bool:
+        """Return whether tasks wait in a broker, where others may run them, too."""
+        return self._has_broker
+
+    def task(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        """Do what `TaskRegistry.task` does, with this executor's registry."""
+        return self.registry.task(*args, **kwargs)
+
+    # ------------------------------------------------------------------------- the tasks
+
+    async def submit(
+        self, task_func: Callable[..., Any], *args: Any, priority: int = 0, **kwargs: Any
+    ) -> str:
+        """Have a registered function called, and return the task's id.
+
+        If as many tasks wait as may, this waits until there is room. Whatever
+        it raises, also when it is cancelled, nothing was submitted.
+
+        Args:
+            task_func: The function.
+            *args: What to call it with.
+            priority: Tasks with lower numbers are run first.
+            **kwargs: What to call it with, by keyword.
+
+        Raises:
+            ExecutorNotRunningError: It was not started, or is stopped meanwhile.
+            TaskNotFoundError: The function is not registered.
+            TypeError: It is for another kind of executor; or the arguments
+                cannot get to where it is run.
+            QueueFullError: There was no room within `ExecutorConfig.submit_timeout`.
+            BrokerError: The task cannot be kept.
+            BackendError: Its record cannot be kept.
+        """
+        run = self._running()
+        definition = self.registry.definition(task_func)
+        self._check(definition)
+        task = self._made(definition, args, kwargs, priority)
+        self._check_arguments(definition, task)
+        await run.entrance.take(task)
+        return task.id
+
+    async def cancel(self, task_id: str) -> bool:
+        """Let a task that has not ended be cancelled; return whether it could be.
+
+        Its record says so when this returns. If it is running here, it is being
+        interrupted then: a coroutine is cancelled, a process is killed. If it is
+        running elsewhere, that is interrupted when its lease is renewed.
+        """
+        async with self._settled():
+            if not await self._ledger.cancel(task_id, Reason.CANCELLED.value):
+                return False
+            attempt = None if self._run is None else self._run.dispatcher.attempt_at(task_id)
+            if attempt is not None:
+                attempt.interrupt(Reason.CANCELLED)
+                return True
+            try:
+                await self._broker.remove(task_id)
+            except BrokerError as error:
+                # Whoever gets it sees that it was cancelled.
+                logger.warning("cancelled task %s stays in the queue: %s", task_id, error)
+            return True
+
+    async def wait_for_result(self, task_id: str, timeout: float | None = None) -> TaskResult:
+        """Wait until a task has ended, in whatever way, and return its record.
+
+        Raises:
+            UnknownTaskIdError: Nothing is known of it, or nothing any more.
+            TaskTimeoutError: It has not ended within *timeout* seconds.
+            BackendError: Its record cannot be read.
+        """
+        async with self._settled():
+            return await self._backend.wait_for(task_id, timeout)
+
+    async def get_result(self, task_id: str) -> TaskResult | None:
+        """Return the record of a task, wherever that is; None if nothing is known of it."""
+        async with self._settled():
+            return await self._backend.get(task_id)
+
+    def map(
+        self, task_func: Callable[..., Any], iterable: Iterable[Any], *, priority: int = 0
+    ) -> AsyncIterator[Any]:
+        """Submit a call for each item, and yield what they return, in the order of the items.
+
+        Items are taken as results are: at most as many tasks are ahead as
+        may wait in the queue and be run at once. When the iteration ends before
+        its time, by a failure or by ``aclose()``, those are cancelled.
+
+        Raises:
+            TaskFailedError: A call has failed, or was cancelled; after its predecessors' results.
+        """
+        ahead = self._settings.max_queue_size + self._places
+        return mapped(self, task_func, iterable, priority, ahead)
+
+    def as_completed(
+        self, task_ids: Iterable[str], timeout: float | None = None
+    ) -> AsyncIterator[TaskResult]:
+        """Yield the records of tasks as these end: who ends first comes first.
+
+        Raises:
+            TaskTimeoutError: *timeout* seconds after the first step, one of them had not ended.
+            UnknownTaskIdError: Nothing is known of one of them.
+        """
+        return completed(self, task_ids, timeout)
+
+    # ------------------------------------------------------------------------- its life
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Begin to take tasks and to run them; do nothing if it does. See `_begin`."""
+
+    @abstractmethod
+    async def stop(self, wait: bool = True, timeout: float | None = 30.0) -> None:
+        """Take no more tasks, and end. Do nothing if it does not run. See `_end`.
+
+        Args:
+            wait: Whether to run what was submitted before, retries included.
+            timeout: For how many seconds at most; None: as long as it takes.
+        """
+
+    async def __aenter__(self) -> BaseTaskExecutor:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def _begin(self) -> None:
+        """Do the work of `start`."""
+        while (run := self._run) is not None and run.loop is asyncio.get_running_loop():
+            if run.stopping is None:
+                return
+            await asyncio.wait({run.stopping})
+        settings = self._settings
+        requeues = settings.requeue_interrupted
+        shop = Shop(
+            broker=self._broker,
+            ledger=self._ledger,
+            perform=self._perform,
+            max_losses=settings.max_losses,
+            requeues=self._has_broker if requeues is None else requeues,
+            grace=settings.grace,
+            random=random.Random(),
+        )
+        limit = None if self._has_broker else settings.max_queue_size
+        entrance = Entrance(self._broker, self._ledger, limit, settings.submit_timeout)
+        self._run = _Run(Dispatcher(shop, self._places), entrance)
+
+    async def _end(self, wait: bool, timeout: float | None) -> None:
+        """Do the work of `stop`: drain, interrupt what is left, close.
+
+        What was interrupted is cancelled, or given back to the broker, and is
+        run again by whoever gets it: `ExecutorConfig.requeue_interrupted`. What
+        was not begun stays in the queue, and is run after the next start.
+
+        If this is cancelled, it interrupts at once. So it does if somebody else
+        calls it with *wait* being False.
+        """
+        run = self._run
+        if run is None or run.loop is not asyncio.get_running_loop():
+            return
+        if run.stopping is None:
+            run.stopping = asyncio.ensure_future(self._stop_run(run, wait, timeout))
+        elif not wait:
+            run.hurry.set()
+        try:
+            await asyncio.shield(run.stopping)
+        except asyncio.CancelledError:
+            run.hurry.set()
+            await ended(run.stopping)
+            raise
+
+    async def _stop_run(self, run: _Run, wait: bool, timeout: float | None) -> None:
+        run.entrance.shut()
+        if wait and not await run.dispatcher.drain(timeout, run.hurry):
+            logger.warning("%r stops before all tasks have ended", self)
+        await run.dispatcher.halt()
+        await self._close()
+        self._run = None
+        for each in self._owned:
+            await each.close()
+
+    async def _close(self) -> None:  # noqa: B027 - there may be nothing
+        """Let go of what `_perform` needs, when no task is under way; for subclasses."""
+
+    # ------------------------------------------------------------------------- for subclasses
+
+    @property
+    def _places(self) -> int:
+        """How many tasks are run at once."""
+        return self._settings.io_workers
+
+    async def _perform(self, task: Task) -> Any:
+        """Call the function of a task, and return what it returns; for subclasses."""
+        return await self.registry.definition(task.name).function(*task.args, **task.kwargs)
+
+    def _check_arguments(  # noqa: B027 - there may be nothing to check
+        self, definition: Definition, task: Task
+    ) -> None:
+        """Raise a `TaskArgumentError` if they cannot get to the function; for subclasses."""
+
+    def _check(self, definition: Definition) -> None:
+        if self._cpu_bound not in {None, definition.cpu_bound}:
+            kind = "CPUExecutor" if definition.cpu_bound else "IOExecutor"
+            raise TypeError(
+                f"{definition.name!r} is not for {type(self).__name__}\nsubmit it to a {kind}"
+            )
+
+    def _made(
+        self,
+        definition: Definition,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        priority: int,
+    ) -> Task:
+        policy = definition.policy(self._settings.max_retries, self._settings.retry_delay)
+        return Task(
+            str(uuid.uuid4()),
+            definition.name,
+            args,
+            kwargs,
+            policy.max_retries,
+            policy.delay,
+            priority=priority,
+            cpu_bound=definition.cpu_bound,
+            backoff=policy.backoff,
+            max_delay=policy.max_delay,
+            jitter=policy.jitter,
+        )
+
+    def _running(self) -> _Run:
+        if self._run is None or not self.is_running:
+            raise ExecutorNotRunningError(type(self).__name__)
+        return self._run
+
+    @contextlib.asynccontextmanager
+    async def _settled(self) -> AsyncIterator[None]:
+        """Close, after an operation while it does not run, what that has opened."""
+        try:
+            yield
+        finally:
+            if self._run is None:
+                for each in self._owned:
+                    await each.close()

@@ -1,0 +1,113 @@
+"""The way of a task into the queue: all of it, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from simclock.systems.taskqueue.failures import (
+    BackendError,
+    BrokerError,
+    ExecutorNotRunningError,
+    QueueFullError,
+)
+
+if TYPE_CHECKING:
+    from simclock.systems.taskqueue.brokers import BaseBroker
+    from simclock.systems.taskqueue.ledger import Ledger
+    from simclock.systems.taskqueue.tasks import Task
+
+logger = logging.getLogger("simclock.systems.taskqueue")
+
+
+class Entrance:
+    """Keeps records of tasks and puts them into the queue; if that is full, in the order of coming.
+
+    Args:
+        broker: The queue.
+        ledger: The records.
+        limit: How many tasks may wait in the queue; None: any number.
+        timeout: How many seconds to wait for room; None: as long as it takes.
+    """
+
+    def __init__(
+        self, broker: BaseBroker, ledger: Ledger, limit: int | None, timeout: float | None
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._limit = limit
+        self._timeout = timeout
+        self._turn = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._is_shut = False
+
+    def shut(self) -> None:
+        """Take no more tasks, not of those either who wait."""
+        self._is_shut = True
+        self._room.set()
+
+    async def take(self, task: Task) -> None:
+        """Keep the record of a task, and put that into the queue.
+
+        Raises:
+            ExecutorNotRunningError: It was shut meanwhile.
+            QueueFullError: There was no room in time.
+            FlowrraError: A store has failed.
+        """
+        # The record first: a worker may have the task at once.
+        try:
+            await self._ledger.create(task)
+            await self._push(task)
+        except (BrokerError, asyncio.CancelledError):
+            # It may be in the queue all the same.
+            await asyncio.shield(self._take_back(task))
+            raise
+        except BaseException:
+            await asyncio.shield(self._forget(task))
+            raise
+
+    async def _push(self, task: Task) -> None:
+        if self._limit is None:
+            await self._broker.push(task)
+        elif self._timeout is None:
+            await self._wait_for_room(task, self._limit)
+        else:
+            try:
+                await asyncio.wait_for(self._wait_for_room(task, self._limit), self._timeout)
+            except asyncio.TimeoutError:
+                raise QueueFullError(self._limit, self._timeout) from None
+
+    async def _wait_for_room(self, task: Task, limit: int) -> None:
+        async with self._turn:
+            self._broker.listen(self._room.set)
+            try:
+                while not self._is_shut:
+                    self._room.clear()
+                    if await self._broker.push(task, limit=limit):
+                        return
+                    await self._room.wait()
+            finally:
+                self._broker.unlisten(self._room.set)
+        raise ExecutorNotRunningError
+
+    async def _take_back(self, task: Task) -> None:
+        """Leave nothing of a task that its submitter was told is none."""
+        try:
+            is_sure = await self._broker.remove(task.id) or self._limit is not None
+        except BrokerError:
+            is_sure = False
+        if is_sure:
+            await self._forget(task)
+            return
+        # Whoever gets it, if it is in the queue, sees that nobody wants it.
+        try:
+            await self._ledger.cancel(task.id, "it could not be submitted")
+        except BackendError as error:
+            logger.warning("task %s is none, and may be run: %s", task.id, error)
+
+    async def _forget(self, task: Task) -> None:
+        try:
+            await self._ledger.delete(task.id)
+        except (BackendError, NotImplementedError) as error:
+            logger.warning("the record of task %s stays, which is none: %s", task.id, error)

@@ -1,0 +1,29 @@
+"""How far a task has got, said by the task itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+Report = Callable[[Any, "str | None"], None]
+"""Takes a value and a note, in whatever thread."""
+
+# Of each task its own, in a process as on the event loop; threads that a task starts by
+# `asyncio.to_thread` have it, too.
+reporting: ContextVar[Report | None] = ContextVar("reporting", default=None)
+
+
+def progress(value: Any, note: str | None = None) -> None:
+    """Say how far the task has got in which this is called; outside of a task, do nothing.
+
+    It is put into the task's record, soon, and replaces what was said before;
+    of what is said in quick succession only the last may be seen.
+
+    Args:
+        value: Whatever the program takes for progress, such as a part of 1.
+        note: What goes on, in words.
+    """
+    report = reporting.get()
+    if report is not None:
+        report(value, note)
