@@ -15,7 +15,7 @@ from simclock.systems.taskqueue.scheduling import Schedules
 from simclock.systems.taskqueue.submissions import Submission, Submissions, Submit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
     from simclock.systems.taskqueue.executors import BaseTaskExecutor
     from simclock.systems.taskqueue.registry import TaskRegistry
@@ -85,7 +85,7 @@ class Scheduler(Schedules):
     @property
     def is_running(self) -> bool:
         """Whether it submits what is due."""
-        return self._loop is not None and not self._loop.done()
+        return self._loop is not None and not _is_dead(self._loop)
 
     def set_submit_callback(self, callback: Callable[..., Awaitable[object]]) -> None:
         """Have *callback* called with each run, instead of the executors.
@@ -127,10 +127,11 @@ class Scheduler(Schedules):
             timeout: How many seconds to wait for that.
         """
         loop, self._loop = self._loop, None
-        if loop is not None and self._submissions is not None:
-            await _cancelled([loop], timeout)
-            await _cancelled(self._submissions.under_way, timeout)
-            self._submissions = None
+        submissions, self._submissions = self._submissions, None
+        if loop is not None and submissions is not None and not _is_dead(loop):
+            loop.cancel()
+            await asyncio.wait({loop})
+            await submissions.stop(timeout)
         await self.backend.close()
 
     async def __aenter__(self) -> Scheduler:
@@ -168,6 +169,11 @@ class Scheduler(Schedules):
         await submit_to(executor, submission)
 
 
+def _is_dead(task: asyncio.Task[None]) -> bool:
+    """Return whether it has ended, or can do nothing any more."""
+    return task.done() or task.get_loop().is_closed()
+
+
 def _adapted(callback: Callable[..., Awaitable[object]]) -> Submit:
     """Return *callback* as one that takes a `Submission`."""
     named = inspect.signature(callback).parameters
@@ -183,14 +189,3 @@ def _adapted(callback: Callable[..., Awaitable[object]]) -> Submit:
 
 async def submit_to(executor: BaseTaskExecutor, submission: Submission) -> None:
     """Submit a run to an executor, once for each task id."""
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[None]], timeout: float) -> None:
-    """Cancel tasks, and wait for them."""
-    waited = set(tasks)
-    for task in waited:
-        task.cancel()
-    if waited:
-        _, left = await asyncio.wait(waited, timeout=timeout)
-        for task in left:
-            logger.warning("a submission would not be cancelled, and is left: %r", task)

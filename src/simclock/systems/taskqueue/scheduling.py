@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,7 +27,7 @@ from simclock.systems.taskqueue.timetables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from simclock.systems.taskqueue.registry import TaskFunction, TaskRegistry
 
@@ -66,6 +67,11 @@ class Schedules:
         self.registry = registry
         self.timezone = timezone
         self._changed = changed
+
+    @property
+    def is_running(self) -> bool:
+        """Whether somebody will close the backend later."""
+        return False
 
     async def schedule_cron(  # noqa: PLR0917 - the original's signature
         self,
@@ -176,7 +182,8 @@ class Schedules:
 
     async def unschedule(self, task_id: str) -> bool:
         """Forget a schedule; return whether there was one of this id."""
-        return await self.backend.delete(task_id)
+        async with self._opened() as backend:
+            return await backend.delete(task_id)
 
     async def enable_task(self, task_id: str) -> None:
         """Let a schedule be submitted again; what was due meanwhile is not made up for.
@@ -187,16 +194,19 @@ class Schedules:
             ValueError: There is no such schedule, or it is never due again.
         """
         now = datetime.now(UTC)
-        task = await self._get(task_id)
-        if task.enabled:
-            return
-        if _first(task, now) is None:
-            raise ValueError(
-                f"a schedule is never due again: {task_id!r}\nunschedule it, and schedule it anew"
-            )
-        await self._change(
-            task_id, lambda it: replace(it, enabled=True, next_run_at=_first(it, now))
-        )
+
+        def enabled(task: ScheduledTask) -> ScheduledTask:
+            if task.enabled:
+                return task
+            first = _first(task, now)
+            if first is None:
+                raise ValueError(
+                    f"a schedule is never due again: {task_id!r}\n"
+                    "unschedule it, and schedule it anew"
+                )
+            return replace(task, enabled=True, next_run_at=first)
+
+        await self._change(task_id, enabled)
 
     async def disable_task(self, task_id: str) -> None:
         """Keep a schedule from being submitted.
@@ -208,11 +218,13 @@ class Schedules:
 
     async def get_scheduled_task(self, task_id: str) -> ScheduledTask | None:
         """Return a schedule, if there is one of this id."""
-        return await self.backend.get(task_id)
+        async with self._opened() as backend:
+            return await backend.get(task_id)
 
     async def list_scheduled_tasks(self) -> list[ScheduledTask]:
         """Return all schedules, the oldest first."""
-        return await self.backend.list_all()
+        async with self._opened() as backend:
+            return await backend.list_all()
 
     def _task(
         self, task: str | TaskFunction, kind: ScheduleType, text: str, options: Options
@@ -247,32 +259,37 @@ class Schedules:
             ) from error
 
     async def _add(self, task: ScheduledTask, task_id: str | None) -> str:
-        found = await self.backend.find_by_definition(task)
-        if found is not None:
-            return found.id
         task = task.with_own_id() if task_id is None else replace(task, id=task_id)
         assert task.created_at is not None
         task = replace(task, next_run_at=_first(task, task.created_at))
-        try:
-            await self.backend.create(task)
-        except ValueError:
-            # Somebody else may have scheduled the same meanwhile.
-            found = await self.backend.get(task.id)
-            if found is None or found.definition != task.definition:
-                raise
+        async with self._opened() as backend:
+            found = await backend.find_by_definition(task)
+            if found is not None:
+                return found.id
+            try:
+                await backend.create(task)
+            except ValueError:
+                # Somebody else may have scheduled the same meanwhile.
+                found = await backend.get(task.id)
+                if found is None or found.definition != task.definition:
+                    raise
         self._changed()
         return task.id
 
-    async def _get(self, task_id: str) -> ScheduledTask:
-        task = await self.backend.get(task_id)
-        if task is None:
-            raise unknown(task_id)
-        return task
-
     async def _change(self, task_id: str, change: Callable[[ScheduledTask], ScheduledTask]) -> None:
-        if await self.backend.change(task_id, change) is None:
-            raise unknown(task_id)
+        async with self._opened() as backend:
+            if await backend.change(task_id, change) is None:
+                raise unknown(task_id)
         self._changed()
+
+    @contextlib.asynccontextmanager
+    async def _opened(self) -> AsyncIterator[BaseScheduleBackend]:
+        """Return the backend, for one use: nobody need close what he has not started."""
+        try:
+            yield self.backend
+        finally:
+            if not self.is_running:
+                await self.backend.close()
 
 
 def _first(task: ScheduledTask, now: datetime) -> datetime | None:

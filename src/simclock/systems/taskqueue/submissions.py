@@ -90,14 +90,9 @@ class Submissions:
         self._submit = submit
         self._wake = wake
         self._owner = uuid.uuid4().hex
-        # Invariant: those of which this has a claim, or is about to.
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        # Invariant: what this has claimed, and has not ended; by the schedule's id.
+        self._under_way: dict[str, tuple[ScheduledTask, asyncio.Task[None]]] = {}
         self._pauses = Pauses()
-
-    @property
-    def under_way(self) -> tuple[asyncio.Task[None], ...]:
-        """The submissions that have been begun and have not ended."""
-        return tuple(self._under_way.values())
 
     async def look(self) -> datetime | None:
         """Begin to submit what is due; return when to look again, None: when others say so."""
@@ -147,7 +142,7 @@ class Submissions:
             self._wake()  # somebody else has changed it: look at what it is now
             return None
         carrying_out = asyncio.ensure_future(self._carry_out(task, submission))
-        self._under_way[task.id] = carrying_out
+        self._under_way[task.id] = task, carrying_out
         return None
 
     async def _change(
@@ -182,9 +177,6 @@ class Submissions:
         try:
             try:
                 await asyncio.wait_for(self._submit(submission), LONGEST_SUBMISSION)
-            except asyncio.CancelledError:
-                await self._finish(task, _given_back)
-                raise
             except Exception:
                 logger.exception("a run could not be submitted, and will be again: %s", task.id)
                 self._pauses.add(task.id, _now())
@@ -197,8 +189,29 @@ class Submissions:
             logger.exception("it cannot be written down what became of a run of %s", task.id)
             self._pauses.add(task.id, _now())
         finally:
-            del self._under_way[task.id]
+            self._under_way.pop(task.id, None)
             self._wake()
+
+    async def stop(self, timeout: float) -> None:
+        """Cancel what is under way, and give it back; there must be no `look` any more.
+
+        Args:
+            timeout: How many seconds to wait for submissions that do not end at once.
+        """
+        under_way = tuple(self._under_way.values())
+        for _, carrying_out in under_way:
+            carrying_out.cancel()
+        if under_way:
+            await asyncio.wait({each for _, each in under_way}, timeout=timeout)
+        for task, carrying_out in under_way:
+            if not carrying_out.done():
+                # It has its claim until that expires.
+                logger.warning("a run of %s is still being submitted, and is left", task.id)
+                continue
+            try:
+                await self._finish(task, _given_back)
+            except Exception:
+                logger.exception("a claim could not be given back, and expires: %s", task.id)
 
     async def _finish(
         self, task: ScheduledTask, change: Callable[[ScheduledTask], ScheduledTask]
