@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ SCHEMES = ("redis", "rediss", "unix")
 _REMEDIES = {
     "WRONGTYPE": "its keys are used by something else: give another prefix",
     "NOAUTH": "put user and password into the URL",
+    # To a command with more than ten parts, as scripts are.
+    "Protocol error: unauthenticated": "put user and password into the URL",
     "NOPERM": "let this user run scripts on the keys of the prefix",
     "OOM": "give it more memory, or remove what has expired",
     "READONLY": "it is a replica: name its primary",
@@ -61,14 +64,16 @@ class Server:
                 f"socket_timeout={socket_timeout!r}\ngive positive numbers"
             )
         self._timeout = socket_timeout
+        # The client's own pools refuse who comes too late, or cannot close what is idle only.
+        self._free = threading.BoundedSemaphore(max_connections)
         self._retries_timeouts = retry_on_timeout
-        self._client = _client(url, self.where, max_connections, socket_timeout)
+        self._client = _client(url, self.where, socket_timeout)
 
     def script(self, text: str) -> Script:
         """Return what `run` takes: a script in Lua."""
         return self._client.register_script(text)
 
-    def run(self, script: Script, keys: Sequence[str], *arguments: str | float) -> Any:
+    def run(self, script: Script, keys: Sequence[str], *arguments: str) -> Any:
         """Run *script* and return its answer.
 
         Raises:
@@ -76,20 +81,32 @@ class Server:
         """
         import redis
 
+        if not self._free.acquire(timeout=self._timeout):
+            raise StoreError(
+                f"all connections to the Redis server at {self.where} have been in use for "
+                f"{self._timeout:g} s\nallow more of them: max_connections"
+            )
         try:
-            try:
-                return script(keys, arguments)
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                if isinstance(error, redis.TimeoutError) and not self._retries_timeouts:
-                    raise
-                # If one is broken, so are those that have been idle: the server was restarted.
-                self._client.connection_pool.disconnect(inuse_connections=False)
-                return script(keys, arguments)
+            return self._run(script, keys, arguments)
         except redis.RedisError as error:
             raise self._failure(error) from error
+        finally:
+            self._free.release()
+
+    def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:
+        import redis
+
+        try:
+            return script(keys, arguments)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            if isinstance(error, redis.TimeoutError) and not self._retries_timeouts:
+                raise
+        # If one is broken, so are those that have been idle: the server was started again.
+        self._client.connection_pool.disconnect(inuse_connections=False)
+        return script(keys, arguments)
 
     def close(self) -> None:
-        """Close all connections. The next use makes others."""
+        """Close all connections, which nobody should be using. The next use makes others."""
         self._client.connection_pool.disconnect()
 
     def _failure(self, error: redis.RedisError) -> StoreError:
@@ -128,19 +145,23 @@ def connected(server: str | Server, **settings: Any) -> Server:
 
 def _shown(url: str) -> str:
     """Return *url* without user, password and options, one of which may be a password, too."""
-    parts = None
+    is_good = False
     with contextlib.suppress(ValueError):
-        parts = urlsplit(url)
-    if parts is None or parts.scheme not in SCHEMES:
+        # What is no port raises when it is asked for.
+        is_good = urlsplit(url).scheme in SCHEMES and urlsplit(url).port != 0
+    if not is_good:
         # Not the URL itself: there may be a password in it.
         raise ValueError(
             "this is no URL of a Redis server\n"
             "give redis://host:port/database, rediss://host:port/database or unix:///path"
         )
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    parts = urlsplit(url)
+    # A password with a slash that was not quoted reaches into the path.
+    host, path = (each.rpartition("@")[2] for each in (parts.netloc, parts.path))
+    return f"{parts.scheme}://{host}{path}"
 
 
-def _client(url: str, where: str, connections: int, timeout: float) -> redis.Redis:
+def _client(url: str, where: str, timeout: float) -> redis.Redis:
     try:
         import redis
         from redis.backoff import NoBackoff
@@ -152,10 +173,8 @@ def _client(url: str, where: str, connections: int, timeout: float) -> redis.Red
             name=error.name,
         ) from error
     try:
-        pool = redis.BlockingConnectionPool.from_url(
+        pool = redis.ConnectionPool.from_url(
             url,
-            max_connections=connections,
-            timeout=timeout,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             # Newer ones of these clients would try again and sleep in between.
