@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from simclock.systems._shared.retry import LONGEST_DELAY, check_count, check_number
+from simclock.systems.taskqueue.cron import zone
 from simclock.systems.taskqueue.urls import check_url
 
 if TYPE_CHECKING:
@@ -143,17 +144,20 @@ class SchedulerConfig:
         database_url: Where schedules are kept; None: in memory.
         check_interval: Seconds between two looks at schedules that others may have changed.
         enabled: Whether an application makes a scheduler.
+        timezone: The time zone of cron lines that do not say one.
     """
 
     database_url: str | None = None
     check_interval: float = 60.0
     enabled: bool = False
+    timezone: str = field(default="UTC", kw_only=True)
 
     def __post_init__(self) -> None:
         if self.database_url is not None:
-            _check_text("database_url", self.database_url)
+            check_url(self.database_url)
         check_number("check_interval", self.check_interval, zero=False)
         _check_bool("enabled", self.enabled)
+        zone(self.timezone)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ class Ledger:
         self._backend = backend
         self._events = events
 
-    async def create(self, task: Task) -> None:
-        """Keep the record of a task that was submitted."""
+    async def create(self, task: Task) -> bool:
+        """Keep the record of a task that was submitted; return False if it has one already."""
         record = TaskResult(
             task_id=task.id,
             status=TaskStatus.PENDING,
@@ -37,8 +37,10 @@ class Ledger:
             args=task.args,
             kwargs=task.kwargs,
         )
-        await self._backend.create(record)
+        if not await self._backend.create(record):
+            return False
         await self._tell(record)
+        return True
 
     async def read(self, task_id: str) -> Versioned | None:
         """Return the record of a task, if there is one."""

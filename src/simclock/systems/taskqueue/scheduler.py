@@ -166,7 +166,7 @@ class Scheduler(Schedules):
                 f"a scheduler has no executor for this task: {submission.definition.name!r}\n"
                 f"give it {'cpu_executor' if is_cpu else 'io_executor'}"
             )
-        await submit_to(executor, submission)
+        await submission.to(executor)
 
 
 def _is_dead(task: asyncio.Task[None]) -> bool:
@@ -185,7 +185,3 @@ def _adapted(callback: Callable[..., Awaitable[object]]) -> Submit:
         await callback(function, *submission.args, **submission.kwargs, **given)
 
     return submit
-
-
-async def submit_to(executor: BaseTaskExecutor, submission: Submission) -> None:
-    """Submit a run to an executor, once for each task id."""

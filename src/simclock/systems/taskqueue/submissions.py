@@ -18,6 +18,7 @@ from simclock.systems.taskqueue.schedules import Claim, ScheduledTask
 from simclock.systems.taskqueue.timetables import latest_due, timetable_of
 
 if TYPE_CHECKING:
+    from simclock.systems.taskqueue.executors import BaseTaskExecutor
     from simclock.systems.taskqueue.registry import Definition, TaskRegistry
     from simclock.systems.taskqueue.schedule_backends import BaseScheduleBackend
 
@@ -54,6 +55,18 @@ class Submission(NamedTuple):
     retry_delay: float | None
     task_id: str
     due: datetime
+
+    async def to(self, executor: BaseTaskExecutor) -> None:
+        """Submit it to an executor, once for its task id."""
+        await executor.submit_once(
+            self.task_id,
+            self.definition.name,
+            self.args,
+            self.kwargs,
+            priority=self.priority,
+            max_retries=self.max_retries,
+            retry_delay=self.retry_delay,
+        )
 
 
 Submit = Callable[[Submission], Awaitable[object]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import random
 import uuid
@@ -25,7 +26,7 @@ from simclock.systems.taskqueue.registry import TaskRegistry
 from simclock.systems.taskqueue.tasks import Task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from types import TracebackType
 
     from simclock.systems.taskqueue.backends import BaseResultBackend
@@ -162,6 +163,47 @@ class BaseTaskExecutor(ABC):
         self._check_arguments(definition, task)
         await run.entrance.take(task)
         return task.id
+
+    async def submit_once(
+        self,
+        task_id: str,
+        task_func: str | Callable[..., Any],
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        priority: int = 0,
+        max_retries: int | None = None,
+        retry_delay: float | None = None,
+    ) -> None:
+        """Do what `submit` does, by an id that says which task it is.
+
+        Whoever does the same again, also in another process with the same
+        result backend, submits nothing; but if this has failed, he does.
+
+        Args:
+            task_id: The task's id.
+            task_func: The function, or its name.
+            args: What to call it with.
+            kwargs: The same, by keyword.
+            priority: Tasks with lower numbers are run first.
+            max_retries: How often it is tried after the first time; None: as the function says.
+            retry_delay: Seconds before the first retry; None: the same.
+
+        Raises:
+            FlowrraError: As for `submit`; its record may stay, PENDING.
+        """
+        run = self._running()
+        definition = self.registry.definition(task_func)
+        self._check(definition)
+        task = self._made(definition, tuple(args), dict(kwargs or {}), priority)
+        task = dataclasses.replace(
+            task,
+            id=task_id,
+            max_retries=task.max_retries if max_retries is None else max_retries,
+            retry_delay=task.retry_delay if retry_delay is None else retry_delay,
+        )
+        self._check_arguments(definition, task)
+        await run.entrance.take_once(task)
 
     async def cancel(self, task_id: str) -> bool:
         """Let a task that has not ended be cancelled; return whether it could be.

@@ -12,6 +12,7 @@ from simclock.systems.taskqueue.failures import (
     ExecutorNotRunningError,
     QueueFullError,
 )
+from simclock.systems.taskqueue.tasks import TaskStatus
 
 if TYPE_CHECKING:
     from simclock.systems.taskqueue.brokers import BaseBroker
@@ -66,6 +67,20 @@ class Entrance:
         except BaseException:
             await asyncio.shield(self._forget(task))
             raise
+
+    async def take_once(self, task: Task) -> None:
+        """Do what `take` does, unless the task, by its id, was taken already.
+
+        If this fails, or is cut off by a crash, its record may stay, PENDING;
+        whoever does it again puts the task into the queue then.
+        """
+        if not await self._ledger.create(task):
+            found = await self._ledger.read(task.id)
+            if found is not None and found.record.status is not TaskStatus.PENDING:
+                return
+        # If it is there already, it is left as it is. If it has ended meanwhile, whoever gets it
+        # sees that in its record.
+        await self._push(task)
 
     async def _push(self, task: Task) -> None:
         if self._limit is None:
