@@ -168,7 +168,7 @@ def test_a_password(own_redis):
     own_redis.start("--requirepass", "secret")
     url = own_redis.url.replace("unix://", "unix://:{}@")
     for given, remedy in [
-        (own_redis.url, "put user and password into the URL"),
+        (own_redis.url, "put the right user and password into the URL"),
         (url.format("wrong-one"), "put the right user and password into the URL"),
     ]:
         with contextlib.closing(RedisJobs(given)) as jobs:

@@ -211,6 +211,40 @@ def test_a_limit_holds_whoever_pushes(stores):
     search(stores, scenario)
 
 
+def test_no_job_is_lost_with_a_process_that_is_killed_anywhere(tmp_path):
+    """In a transaction, too: the next one finds the file as if it had not begun."""
+    numbers = itertools.count()
+
+    def scenario():
+        name = str(next(numbers))
+        with contextlib.closing(SqliteJobs(tmp_path / "db", name, durable=False)) as jobs:
+            for key in "ab":
+                jobs.push(key, key)
+            done = []
+
+            def main():
+                with contextlib.closing(SqliteJobs(tmp_path / "db", name, durable=False)) as own:
+                    for owner in "12":
+                        job = own.claim(owner, now=0, until=10)
+                        done.append(job.key)
+                        assert own.acknowledge(job.key, owner)
+
+            process = simclock.active().host("a").start(main)
+            # Wherever it is by now.
+            simclock.active().checkpoint()
+            process.kill()
+            left = []
+            while job := jobs.claim(f"other {len(left)}", now=10, until=20):
+                left.append(job.key)
+            states.add((tuple(done), tuple(left)))
+            assert set(done + left) == set("ab")
+
+    states = set()
+    report = simclock.explore(scenario, runs=60, lines=LINES)
+    assert report.check().verdict == "passed"
+    assert len(states) >= 4
+
+
 def test_a_store_without_a_lock_would_be_found_out():
     """The search itself."""
 

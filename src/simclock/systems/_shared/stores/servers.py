@@ -19,9 +19,9 @@ SCHEMES = ("redis", "rediss", "unix")
 # By what the server's message begins with; those of the client have classes.
 _REMEDIES = {
     "WRONGTYPE": "its keys are used by something else: give another prefix",
-    "NOAUTH": "put user and password into the URL",
+    "NOAUTH": "put the right user and password into the URL",
     # To a command with more than ten parts, as scripts are.
-    "Protocol error: unauthenticated": "put user and password into the URL",
+    "Protocol error: unauthenticated": "put the right user and password into the URL",
     "NOPERM": "let this user run scripts on the keys of the prefix",
     "OOM": "give it more memory, or remove what has expired",
     "READONLY": "it is a replica: name its primary",
