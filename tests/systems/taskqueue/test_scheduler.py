@@ -12,7 +12,7 @@ import pytest
 
 from simclock.systems.taskqueue.failures import BackendError, TaskArgumentError
 from simclock.systems.taskqueue.registry import TaskRegistry
-from simclock.systems.taskqueue.schedule_backends import InMemoryScheduleBackend
+from simclock.systems.taskqueue.schedule_backends import InMemorySchedulerBackend
 from simclock.systems.taskqueue.scheduler import Scheduler
 from simclock.systems.taskqueue.schedules import ScheduleType
 
@@ -445,7 +445,7 @@ def test_a_task_that_is_not_registered_here_stays_due(log, caplog):
     ]
 
 
-class Broken(InMemoryScheduleBackend):
+class Broken(InMemorySchedulerBackend):
     """A backend that fails for a while."""
 
     until = 0.0
@@ -501,7 +501,7 @@ def test_a_run_that_cannot_be_written_down_is_submitted_again_by_the_same_id(log
 
 
 def test_a_schedule_that_has_no_meaning_here_keeps_nobody_up(log, caplog):
-    backend = InMemoryScheduleBackend()
+    backend = InMemorySchedulerBackend()
 
     async def main():
         async with log.scheduler(backend) as scheduler:
@@ -666,7 +666,7 @@ def test_a_stop_in_the_instant_of_a_run_gives_it_back(log):
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_of_schedulers_that_share_a_backend_one_submits_each_run(log, kind, tmp_path):
-    backend = InMemoryScheduleBackend()
+    backend = InMemorySchedulerBackend()
 
     def node():
         async def main():
@@ -688,7 +688,7 @@ def test_of_schedulers_that_share_a_backend_one_submits_each_run(log, kind, tmp_
 
 
 def test_a_run_whose_scheduler_is_lost_is_submitted_by_another_one(log):
-    backend = InMemoryScheduleBackend()
+    backend = InMemorySchedulerBackend()
 
     log.effects = {0: lambda _: asyncio.sleep(1e6)}
 

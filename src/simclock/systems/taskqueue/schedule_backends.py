@@ -36,7 +36,7 @@ def unknown(task_id: str) -> ValueError:
     )
 
 
-class BaseScheduleBackend(abc.ABC):
+class BaseSchedulerBackend(abc.ABC):
     """Where schedules are kept.
 
     Several schedulers, also of several processes, may have one: what they do
@@ -127,7 +127,7 @@ class BaseScheduleBackend(abc.ABC):
         return next((one for one in await self.list_all() if one.definition == wanted), None)
 
 
-class StoreScheduleBackend(BaseScheduleBackend):
+class StoreSchedulerBackend(BaseSchedulerBackend):
     """Schedules in a table of records.
 
     Args:
@@ -138,7 +138,7 @@ class StoreScheduleBackend(BaseScheduleBackend):
         self._access = access
 
     async def create(self, task: ScheduledTask) -> None:
-        """Keep a new one. See `BaseScheduleBackend`."""
+        """Keep a new one. See `BaseSchedulerBackend`."""
         at = (task.created_at or _now()).timestamp()
         value = _value(task)
         try:
@@ -156,30 +156,30 @@ class StoreScheduleBackend(BaseScheduleBackend):
             )
 
     async def change(self, task_id: str, change: Change) -> ScheduledTask | None:
-        """Replace one. See `BaseScheduleBackend`."""
+        """Replace one. See `BaseSchedulerBackend`."""
         return await self._access.do(lambda records: _changed(records, task_id, change))
 
     async def delete(self, task_id: str) -> bool:
-        """Forget one. See `BaseScheduleBackend`."""
+        """Forget one. See `BaseSchedulerBackend`."""
         return await self._access.do(lambda records: records.delete(task_id))
 
     async def get(self, task_id: str) -> ScheduledTask | None:
-        """Return one. See `BaseScheduleBackend`."""
+        """Return one. See `BaseSchedulerBackend`."""
         row = await self._access.do(lambda records: records.get(task_id))
         return None if row is None else ScheduledTask.from_dict(row.value)
 
     async def list_all(self) -> list[ScheduledTask]:
-        """Return all. See `BaseScheduleBackend`."""
+        """Return all. See `BaseSchedulerBackend`."""
         found = await self._listed(_ENABLED, _DISABLED)
         return sorted(found, key=lambda task: (task.created_at or _NEVER, task.id))
 
     async def list_enabled(self) -> list[ScheduledTask]:
-        """Return those that are enabled. See `BaseScheduleBackend`."""
+        """Return those that are enabled. See `BaseSchedulerBackend`."""
         found = await self._listed(_ENABLED)
         return sorted(found, key=lambda task: task.next_run_at or _NEVER)
 
     async def find_by_definition(self, task: ScheduledTask) -> ScheduledTask | None:
-        """Return the oldest that means the same. See `BaseScheduleBackend`."""
+        """Return the oldest that means the same. See `BaseSchedulerBackend`."""
         named = await self.get(task.with_own_id().id)
         # The usual case: a program that starts again says what it has said before.
         if named is not None and named.definition == task.definition:
@@ -187,11 +187,11 @@ class StoreScheduleBackend(BaseScheduleBackend):
         return await super().find_by_definition(task)
 
     async def clear(self) -> int:
-        """Forget all. See `BaseScheduleBackend`."""
+        """Forget all. See `BaseSchedulerBackend`."""
         return await self._access.do(lambda records: records.clear())
 
     async def close(self) -> None:
-        """Let go of what is open. See `BaseScheduleBackend`."""
+        """Let go of what is open. See `BaseSchedulerBackend`."""
         await self._access.close()
 
     async def _listed(self, *statuses: str) -> list[ScheduledTask]:
@@ -202,14 +202,14 @@ class StoreScheduleBackend(BaseScheduleBackend):
         return [ScheduledTask.from_dict(row.value) for _, row in reversed(found)]
 
 
-class InMemoryScheduleBackend(StoreScheduleBackend):
+class InMemorySchedulerBackend(StoreSchedulerBackend):
     """Schedules of one process: gone with it."""
 
     def __init__(self) -> None:
         super().__init__(Near[Records](MemoryRecords()))
 
 
-class SQLiteScheduleBackend(StoreScheduleBackend):
+class SQLiteSchedulerBackend(StoreSchedulerBackend):
     """Schedules in a file, for all processes of a machine.
 
     Args:
@@ -228,7 +228,7 @@ class SQLiteScheduleBackend(StoreScheduleBackend):
         super().__init__(Far(connect, 1, BackendError, f"schedules {url}"))
 
 
-class RedisScheduleBackend(StoreScheduleBackend):
+class RedisSchedulerBackend(StoreSchedulerBackend):
     """Schedules on a server, for all machines that reach it.
 
     Args:
@@ -244,7 +244,7 @@ class RedisScheduleBackend(StoreScheduleBackend):
         super().__init__(Far(connect, 1, BackendError, f"schedules {without_password(url)}"))
 
 
-def get_schedule_backend(backend: BaseScheduleBackend | str | None) -> BaseScheduleBackend:
+def get_scheduler_backend(backend: BaseSchedulerBackend | str | None) -> BaseSchedulerBackend:
     """Return the backend that is meant.
 
     Args:
@@ -255,14 +255,14 @@ def get_schedule_backend(backend: BaseScheduleBackend | str | None) -> BaseSched
     Raises:
         ValueError: The URL has no meaning.
     """
-    if isinstance(backend, BaseScheduleBackend):
+    if isinstance(backend, BaseSchedulerBackend):
         return backend
     if backend is None:
-        return InMemoryScheduleBackend()
+        return InMemorySchedulerBackend()
     kind = check_url(backend)
     if kind == MEMORY:
-        return InMemoryScheduleBackend()
-    return SQLiteScheduleBackend(backend) if kind == SQLITE else RedisScheduleBackend(backend)
+        return InMemorySchedulerBackend()
+    return SQLiteSchedulerBackend(backend) if kind == SQLITE else RedisSchedulerBackend(backend)
 
 
 def _changed(records: Records, task_id: str, change: Change) -> ScheduledTask | None:

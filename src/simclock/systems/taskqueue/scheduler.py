@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from simclock.systems.taskqueue.executors import BaseTaskExecutor
     from simclock.systems.taskqueue.registry import TaskRegistry
-    from simclock.systems.taskqueue.schedule_backends import BaseScheduleBackend
+    from simclock.systems.taskqueue.schedule_backends import BaseSchedulerBackend
 
 logger = logging.getLogger(__package__)
 
@@ -64,7 +64,7 @@ class Scheduler(Schedules):
 
     def __init__(
         self,
-        backend: BaseScheduleBackend | str | None,
+        backend: BaseSchedulerBackend | str | None,
         registry: TaskRegistry,
         check_interval: float = 60.0,
         io_executor: BaseTaskExecutor | None = None,

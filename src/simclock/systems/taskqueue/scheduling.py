@@ -14,8 +14,8 @@ from simclock.systems.taskqueue.cron import UTC, zone
 from simclock.systems.taskqueue.failures import TaskNotFoundError
 from simclock.systems.taskqueue.registry import MAX_RETRIES, RETRY_DELAY
 from simclock.systems.taskqueue.schedule_backends import (
-    BaseScheduleBackend,
-    get_schedule_backend,
+    BaseSchedulerBackend,
+    get_scheduler_backend,
     unknown,
 )
 from simclock.systems.taskqueue.schedules import ScheduledTask, ScheduleType
@@ -57,13 +57,13 @@ class Schedules:
 
     def __init__(
         self,
-        backend: BaseScheduleBackend | str | None,
+        backend: BaseSchedulerBackend | str | None,
         registry: TaskRegistry,
         timezone: str,
         changed: Callable[[], object],
     ) -> None:
         zone(timezone)
-        self.backend = get_schedule_backend(backend)
+        self.backend = get_scheduler_backend(backend)
         self.registry = registry
         self.timezone = timezone
         self._changed = changed
@@ -283,7 +283,7 @@ class Schedules:
         self._changed()
 
     @contextlib.asynccontextmanager
-    async def _opened(self) -> AsyncIterator[BaseScheduleBackend]:
+    async def _opened(self) -> AsyncIterator[BaseSchedulerBackend]:
         """Return the backend, for one use: nobody need close what he has not started."""
         try:
             yield self.backend

@@ -20,7 +20,7 @@ from simclock.systems.taskqueue.timetables import latest_due, timetable_of
 if TYPE_CHECKING:
     from simclock.systems.taskqueue.executors import BaseTaskExecutor
     from simclock.systems.taskqueue.registry import Definition, TaskRegistry
-    from simclock.systems.taskqueue.schedule_backends import BaseScheduleBackend
+    from simclock.systems.taskqueue.schedule_backends import BaseSchedulerBackend
 
 logger = logging.getLogger(__package__)
 
@@ -93,7 +93,7 @@ class Submissions:
 
     def __init__(
         self,
-        backend: BaseScheduleBackend,
+        backend: BaseSchedulerBackend,
         registry: TaskRegistry,
         submit: Submit,
         wake: Callable[[], object],

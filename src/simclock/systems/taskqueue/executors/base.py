@@ -123,6 +123,11 @@ class BaseTaskExecutor(ABC):
         """Where the records of its tasks are."""
         return self._backend
 
+    @property
+    def broker(self) -> BaseBroker:
+        """Where its tasks wait."""
+        return self._broker
+
     def is_broker(self) -> bool:
         """Return whether tasks wait in a broker, where others may run them, too."""
         return self._has_broker

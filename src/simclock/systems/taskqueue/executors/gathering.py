@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simclock.systems.taskqueue.failures import TaskFailedError, TaskTimeoutError
 
@@ -44,8 +44,15 @@ async def _first_of(executor: BaseTaskExecutor, submitted: deque[str]) -> Any:
     return record.result
 
 
+class Waits(Protocol):
+    """What records can be waited for at."""
+
+    async def wait_for_result(self, task_id: str, timeout: float | None = None) -> TaskResult:
+        """Wait until a task has ended, and return its record."""
+
+
 async def completed(
-    executor: BaseTaskExecutor, task_ids: Iterable[str], timeout: float | None
+    executor: Waits, task_ids: Iterable[str], timeout: float | None
 ) -> AsyncIterator[TaskResult]:
     """Yield the records of tasks as these end. See `BaseTaskExecutor.as_completed`."""
     loop = asyncio.get_running_loop()
