@@ -368,3 +368,11 @@ def test_threads_claim_each_job_once(make_jobs):
 
     assert sorted(found) == list(range(count))
     assert stores[0].counts(0) == Counts(0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"], indirect=True)
+def test_a_key_that_utf8_cannot_encode_is_refused(jobs):
+    with pytest.raises(UnicodeEncodeError):
+        jobs.push("\ud800", 1)
+    assert jobs.push("a", 1)
+    assert jobs.counts(0) == Counts(1, 0, 0)

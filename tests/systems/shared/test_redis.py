@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -190,7 +192,7 @@ def test_a_payload_that_somebody_has_changed_is_an_error(jobs, server, client, r
     jobs.push("a", 1)
     records.create("b", "new", 1, at=1)
     client.hset(f"{redis_prefix}:jobs:payloads", "a", '{"$":"x","v":1}')
-    client.hset(f"{redis_prefix}:records:values", "b", "nonsense")
+    client.hset(f"{redis_prefix}:records:values", "b", b"nonsense \xff")
 
     with pytest.raises(StoreError, match=r"the job 'a' in test .*:jobs of unix:///.* is damaged"):
         jobs.claim("one", now=0, until=10)
@@ -300,3 +302,47 @@ def test_a_child_that_was_forked_has_connections_of_its_own(jobs):
         assert jobs.claim("parent", now=0, until=10).deliveries == 1, number
 
     assert os.waitpid(pid, 0)[1] == 0
+
+
+PROGRAM = """
+    import sys, time
+    from simclock.systems._shared.stores.redis import RedisJobs, RedisRecords
+
+    url, prefix, name = sys.argv[1:]
+    jobs, records = RedisJobs(url, prefix), RedisRecords(url, prefix)
+    if name == "doomed":
+        print(jobs.claim(name, now=1, until=10).key, flush=True)
+        time.sleep(60)
+    count = 0
+    while job := jobs.claim(f"{name} {count}", now=1, until=10):
+        assert records.create(job.key, name, job.payload, at=1)
+        assert jobs.acknowledge(job.key, f"{name} {count}")
+        count += 1
+    jobs.close()
+    records.close()
+"""
+
+
+def started(*arguments):
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.real
+def test_processes_claim_each_job_once_and_one_is_killed(jobs, server, redis_url, redis_prefix):
+    for number in range(200):
+        jobs.push(str(number), number)
+    with started(redis_url, redis_prefix, "doomed") as doomed:
+        assert doomed.stdout.readline() == "0\n"
+        doomed.kill()
+    with (
+        started(redis_url, redis_prefix, "one") as one,
+        started(redis_url, redis_prefix, "two") as two,
+    ):
+        assert (one.wait(60), two.wait(60)) == (0, 0)
+
+    # `create` would have said that a record is there already.
+    assert RedisRecords(server, redis_prefix).count() == 199
+    assert jobs.claim("next", now=9, until=20) is None
+    job = jobs.claim("next", now=10, until=20)
+    assert (job.key, job.deliveries) == ("0", 2)

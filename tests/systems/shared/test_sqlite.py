@@ -190,6 +190,15 @@ def test_a_table_of_another_version_is_left_as_it_is(jobs, other):
     assert other.execute('SELECT count(*) FROM "simclock:jobs"').fetchone() == (1,)
 
 
+def test_a_table_that_was_dropped_is_made_again(jobs, other):
+    jobs.push("a", 1)
+    other.execute('DROP TABLE "simclock:jobs"')
+    refused(jobs, "no such table: simclock:jobs\nsee what SQLite says")
+
+    assert jobs.counts(0) == Counts(0, 0, 0)
+    assert jobs.push("a", 1)
+
+
 @pytest.mark.parametrize("name", ["simclock:jobs", "Simclock:JOBS"])
 def test_a_table_of_somebody_else_is_left_as_it_is(jobs, other, name):
     other.execute(f'CREATE TABLE "{name}" (x)')

@@ -29,7 +29,13 @@ _REMEDIES = {
     "full": "make room on its disk",
 }
 _OTHERWISE = "see what SQLite says; the operation can be repeated"
-_VERSIONS = "simclock_versions"
+_MAKE_VERSIONS = (
+    "CREATE TABLE IF NOT EXISTS simclock_versions (name TEXT PRIMARY KEY, version INTEGER)"
+)
+_VERSION_OF = "SELECT version FROM simclock_versions WHERE name = ?"
+_NOTE_VERSION = "INSERT OR REPLACE INTO simclock_versions VALUES (?, ?)"
+# Names of tables are the same in upper and lower case.
+_IS_THERE = "SELECT 1 FROM sqlite_master WHERE name = ? COLLATE NOCASE"
 
 
 class Table(NamedTuple):
@@ -176,29 +182,27 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection, table: Table) -> None:
         """Make the table, unless it is there."""
-        connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {_VERSIONS} (name TEXT PRIMARY KEY, version INTEGER)"
-        )
-        query = f"SELECT version FROM {_VERSIONS} WHERE name = ?"  # noqa: S608 - a constant
-        found = connection.execute(query, [table.name]).fetchone()
-        if found is not None and found[0] != table.version:
+        connection.execute(_MAKE_VERSIONS)
+        version = connection.execute(_VERSION_OF, [table.name]).fetchone()
+        if connection.execute(_IS_THERE, [table.name]).fetchone():
+            self._check(table, version)
+            return
+        for statement in table.statements:
+            connection.execute(statement.format(quoted(table.name), table.name.replace('"', '""')))
+        connection.execute(_NOTE_VERSION, [table.name, table.version])
+
+    def _check(self, table: Table, found: tuple[int] | None) -> None:
+        if found is None:
+            raise StoreError(
+                f"the table {table.name} in {self.path} is something else's\n"
+                "name another file, or give another prefix"
+            )
+        if found[0] != table.version:
             raise StoreError(
                 f"the table {table.name} in {self.path} is of version {found[0]}, "
                 f"not {table.version}\n"
                 "use the version of simclock that made it, or name another file"
             )
-        if found is not None:
-            return
-        query = "SELECT 1 FROM sqlite_master WHERE name = ? COLLATE NOCASE"
-        if connection.execute(query, [table.name]).fetchone():
-            raise StoreError(
-                f"the table {table.name} in {self.path} is something else's\n"
-                "name another file, or give another prefix"
-            )
-        for statement in table.statements:
-            connection.execute(statement.format(quoted(table.name), table.name.replace('"', '""')))
-        insert = f"INSERT INTO {_VERSIONS} VALUES (?, ?)"  # noqa: S608 - a constant
-        connection.execute(insert, [table.name, table.version])
 
     def _failure(self, error: sqlite3.Error) -> StoreError:
         text = str(error)
@@ -240,13 +244,13 @@ def quoted(name: str) -> str:
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    # IMMEDIATE: one that reads first and becomes a writer later can only start anew.
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        # IMMEDIATE: one that reads first and becomes a writer later can only start anew.
+        connection.execute("BEGIN IMMEDIATE")
         result = work(connection)
         connection.execute("COMMIT")
     except BaseException:
-        # Some errors have rolled back already.
+        # It may not have begun, and some errors have rolled back already.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

@@ -45,6 +45,11 @@ class _OnServer:
         self._server.close()
 
 
+def _text(answer: bytes) -> str:
+    # The store has written UTF-8; what somebody else has made of it is shown by errors.
+    return answer.decode(errors="replace")
+
+
 def _argument(value: str | float | None) -> str:
     if value is None:
         return _NOTHING
@@ -79,8 +84,9 @@ class RedisJobs(_OnServer):
         found = self._run(scripts.CLAIM, owner, now, until)
         if found is None:
             return None
-        key, payload, priority, deliveries = found
-        value = read(payload, f"the job {key!r}", self._where)
+        text, payload, priority, deliveries = found
+        key = _text(text)
+        value = read(_text(payload), f"the job {key!r}", self._where)
         return Job(key, value, int(priority), int(deliveries))
 
     def renew(self, key: str, owner: str, *, until: float) -> bool:
@@ -141,8 +147,8 @@ class RedisRecords(_OnServer):
 
     def _row(self, found: Sequence[Any]) -> Row:
         key, version, status, text, expires = found
-        value = read(text, f"the record {key!r}", self._where)
-        return Row(int(version), status, value, None if expires is None else float(expires))
+        value = read(_text(text), f"the record {_text(key)!r}", self._where)
+        return Row(int(version), _text(status), value, None if expires is None else float(expires))
 
     def swap(
         self, key: str, version: int, status: str, value: Any, *, expires: float | None = None
@@ -163,7 +169,7 @@ class RedisRecords(_OnServer):
         found = self._run(
             scripts.WITH_STATUS, status, offset, _NO_LIMIT if limit is None else limit
         )
-        return [(each[0], self._row(each)) for each in found]
+        return [(_text(each[0]), self._row(each)) for each in found]
 
     def purge(self, now: float) -> int:
         """Remove the records that have expired. See `Records`."""

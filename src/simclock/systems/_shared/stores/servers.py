@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -64,8 +65,10 @@ class Server:
                 f"socket_timeout={socket_timeout!r}\ngive positive numbers"
             )
         self._timeout = socket_timeout
-        # The client's own pools refuse who comes too late, or cannot close what is idle only.
-        self._free = threading.BoundedSemaphore(max_connections)
+        # The client's own pools refuse who comes too late, or cannot close what is idle only. Of
+        # each process one: a child that was forked may find it in any state.
+        self._free: dict[int, threading.BoundedSemaphore] = {}
+        self._connections = max_connections
         self._retries_timeouts = retry_on_timeout
         self._client = _client(url, self.where, socket_timeout)
 
@@ -81,7 +84,8 @@ class Server:
         """
         import redis
 
-        if not self._free.acquire(timeout=self._timeout):
+        free = self._free.setdefault(os.getpid(), threading.BoundedSemaphore(self._connections))
+        if not free.acquire(timeout=self._timeout):
             raise StoreError(
                 f"all connections to the Redis server at {self.where} have been in use for "
                 f"{self._timeout:g} s\nallow more of them: max_connections"
@@ -91,7 +95,7 @@ class Server:
         except redis.RedisError as error:
             raise self._failure(error) from error
         finally:
-            self._free.release()
+            free.release()
 
     def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:
         import redis
@@ -179,8 +183,6 @@ def _client(url: str, where: str, timeout: float) -> redis.Redis:
             socket_connect_timeout=timeout,
             # Newer ones of these clients would try again and sleep in between.
             retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-            encoding_errors="strict",
         )
     except ValueError as error:
         raise ValueError(
