@@ -187,7 +187,8 @@ class StoreBroker(BaseBroker):
         done = await self._access.do(
             lambda jobs: jobs.push(task.id, payload, priority=task.priority, limit=limit)
         )
-        self._changed()
+        if done:
+            self._changed()
         return done
 
     async def claim(self, owner: str) -> Claim | None:
@@ -218,7 +219,8 @@ class StoreBroker(BaseBroker):
     async def remove(self, task_id: str) -> bool:
         """Remove a task that nobody has claimed. See `BaseBroker`."""
         done = await self._access.do(lambda jobs: jobs.remove(task_id))
-        self._changed()
+        if done:
+            self._changed()
         return done
 
     async def counts(self) -> Counts:

@@ -29,9 +29,6 @@ class EventBus:
         # Invariant: never changed, only replaced: whoever iterates over it has the one he began.
         self._subscribers: tuple[Subscriber, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self._subscribers)
-
     def subscribe(self, fn: Subscriber) -> None:
         """Have *fn* called with each event, from the next one on."""
         if not callable(fn):
