@@ -19,8 +19,13 @@ T = TypeVar("T")
 # Seconds between two tries, and what each is longer than the one before: other processes have the
 # file for about a millisecond.
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.001, 0.05, 1.5
-# Parts of SQLite's messages. Python 3.10 does not tell its error codes.
-_BUSY = ("locked", "locking protocol")
+# How SQLite's messages begin. Python 3.10 does not tell its error codes.
+_BUSY = (
+    "database is locked",
+    "database table is locked",
+    "database schema is locked",
+    "locking protocol",
+)
 _REMEDIES = {
     "unable to open": "name a file, not a folder, in a folder that is there and may be written",
     "not a database": "it is something else's: name another file; this one was not changed",
@@ -258,4 +263,4 @@ def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Conn
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
-    return any(part in str(error) for part in _BUSY)
+    return str(error).startswith(_BUSY)
