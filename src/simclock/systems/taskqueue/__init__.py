@@ -9,13 +9,20 @@
         task_id = await executor.submit(fetch, "https://example.org", priority=1)
         record = await executor.wait_for_result(task_id, timeout=60)
 
-``executors`` has those who run tasks; ``config`` says how; ``registry`` the
-functions; ``tasks`` what is submitted, and the record of it; ``brokers`` where
-tasks wait, ``backends`` where records are kept: in memory, in a SQLite file, on
-a Redis server; ``events`` tells of changes; ``failures`` what goes wrong. What
-happens is logged to ``simclock.systems.taskqueue``.
+    app = Flowrra.from_urls(backend="redis://localhost")     # both kinds of functions
+    scheduler = app.create_scheduler()                       # submits what is due
+    await scheduler.schedule_cron("fetch", "0 6 * * MON-FRI", ["https://example.org"])
+
+``executors`` has those who run tasks, ``app`` puts the parts together,
+``scheduler`` submits what is due by ``cron`` lines and intervals, ``manager``
+looks at it all; ``config`` says how; ``registry`` the functions; ``tasks`` what
+is submitted, and the record of it; ``brokers`` where tasks wait, ``backends``
+where records are kept: in memory, in a SQLite file, on a Redis server;
+``events`` tells of changes; ``failures`` what goes wrong. What happens is logged
+to ``simclock.systems.taskqueue``.
 """
 
+from simclock.systems.taskqueue.app import Flowrra
 from simclock.systems.taskqueue.backends import (
     BaseResultBackend,
     InMemoryBackend,
@@ -37,6 +44,7 @@ from simclock.systems.taskqueue.config import (
     ExecutorConfig,
     SchedulerConfig,
 )
+from simclock.systems.taskqueue.cron import CronExpression
 from simclock.systems.taskqueue.events import EventBus, event_bus
 from simclock.systems.taskqueue.executors import BaseTaskExecutor, CPUExecutor, IOExecutor
 from simclock.systems.taskqueue.failures import (
@@ -52,8 +60,19 @@ from simclock.systems.taskqueue.failures import (
     UnknownTaskIdError,
     WorkerLostError,
 )
+from simclock.systems.taskqueue.manager import FlowrraManager
 from simclock.systems.taskqueue.progress import progress
 from simclock.systems.taskqueue.registry import TaskRegistry
+from simclock.systems.taskqueue.schedule_backends import (
+    BaseSchedulerBackend,
+    InMemorySchedulerBackend,
+    RedisSchedulerBackend,
+    SQLiteSchedulerBackend,
+    get_scheduler_backend,
+)
+from simclock.systems.taskqueue.scheduler import Scheduler
+from simclock.systems.taskqueue.schedules import ScheduledTask, ScheduleType
+from simclock.systems.taskqueue.submissions import Submission
 from simclock.systems.taskqueue.tasks import Task, TaskResult, TaskStatus
 
 __all__ = [
@@ -61,24 +80,35 @@ __all__ = [
     "BackendError",
     "BaseBroker",
     "BaseResultBackend",
+    "BaseSchedulerBackend",
     "BaseTaskExecutor",
     "BrokerConfig",
     "BrokerError",
     "CPUExecutor",
     "Config",
+    "CronExpression",
     "EventBus",
     "ExecutorConfig",
     "ExecutorNotRunningError",
+    "Flowrra",
     "FlowrraError",
+    "FlowrraManager",
     "IOExecutor",
     "InMemoryBackend",
     "InMemoryBroker",
+    "InMemorySchedulerBackend",
     "QueueFullError",
     "RedisBackend",
     "RedisBroker",
+    "RedisSchedulerBackend",
     "SQLiteBackend",
     "SQLiteBroker",
+    "SQLiteSchedulerBackend",
+    "ScheduleType",
+    "ScheduledTask",
+    "Scheduler",
     "SchedulerConfig",
+    "Submission",
     "Task",
     "TaskArgumentError",
     "TaskFailedError",
@@ -92,5 +122,6 @@ __all__ = [
     "event_bus",
     "get_backend",
     "get_broker",
+    "get_scheduler_backend",
     "progress",
 ]

@@ -74,7 +74,7 @@ class FlowrraManager:
         return await self._with_status(TaskStatus.FAILED, limit)
 
     async def get_task_result(self, task_id: str) -> View | None:
-        """Return the record of a task, and as ``completed_at`` when it ended; None: there is none."""
+        """Return the record of a task, with ``completed_at``; None if nothing is known of it."""
         record = await self.app.get_result(task_id)
         return None if record is None else {**_task(record), "completed_at": record.finished_at}
 

@@ -233,13 +233,14 @@ class RedisSchedulerBackend(StoreSchedulerBackend):
 
     Args:
         url: ``redis://…``, ``rediss://…`` or ``unix://…``.
+        prefix: What the server's keys begin with.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prefix: str = PREFIX) -> None:
         def connect() -> Records:
             from simclock.systems._shared.stores.redis import RedisRecords
 
-            return RedisRecords(url, prefix=PREFIX)
+            return RedisRecords(url, prefix=prefix)
 
         super().__init__(Far(connect, 1, BackendError, f"schedules {without_password(url)}"))
 
