@@ -110,7 +110,8 @@ def test_what_is_scheduled_again_as_the_answer_was_lost_is_one_schedule(sim):
         await schedules.schedule_interval("work", 1)
         assert len(await schedules.list_scheduled_tasks()) == 1
 
-    for number in range(1, 6):
+    # It asks for one of the same definition by its id, in both lists, and writes it.
+    for number in range(1, 5):
         asyncio.run(main(number))
 
 
