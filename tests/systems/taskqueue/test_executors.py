@@ -473,7 +473,7 @@ async def test_map_ends_with_the_first_failure(note):
     async with executor:
         with pytest.raises(TaskFailedError, match=r"\(work\) ended as failed: two") as error:
             async for result in executor.map(work, range(1, 10)):
-                results.append(result)
+                results += [result]
 
     assert results == [1]
     assert error.value.result.args == (2,)
@@ -507,7 +507,7 @@ async def test_as_completed_ends_in_time(sim):
         seen = []
         with pytest.raises(TaskTimeoutError) as error:
             async for record in executor.as_completed(ids, timeout=3):
-                seen.append(record.args)
+                seen += [record.args]
         assert sim.elapsed == 3
         with pytest.raises(UnknownTaskIdError):
             _ = [record async for record in executor.as_completed(["nobody", ids[1]])]

@@ -137,7 +137,7 @@ async def test_a_stop_with_a_broker_waits_too(working, note, tmp_path):
 async def test_with_a_broker_what_is_interrupted_is_given_back(working, note):
     broker, backend = InMemoryBroker(), InMemoryBackend()
     first, work = working(broker=broker, backend=backend)
-    second, same = working(broker=broker, backend=backend)
+    second, _ = working(broker=broker, backend=backend)
     await first.start()
     task_id = await first.submit(work, 1, 10)
     await asyncio.sleep(1)

@@ -133,8 +133,17 @@ class StoreBackend(BaseResultBackend):
 
     async def create(self, record: TaskResult) -> bool:
         """Keep a new record. See `BaseResultBackend`."""
+        if not await self._create(record):
+            # The one that is there may have expired, and nobody has removed it yet.
+            await self._remove_expired()
+            if not await self._create(record):
+                return False
+        self._waiting.tell(record)
+        return True
+
+    async def _create(self, record: TaskResult) -> bool:
         at = 0.0 if record.submitted_at is None else record.submitted_at.timestamp()
-        done = await self._access.do(
+        return await self._access.do(
             lambda records: records.create(
                 record.task_id,
                 record.status.value,
@@ -143,8 +152,6 @@ class StoreBackend(BaseResultBackend):
                 expires=self._expiry(record),
             )
         )
-        self._waiting.tell(record)
-        return done
 
     async def read(self, task_id: str) -> Versioned | None:
         """Return the record and its version. See `BaseResultBackend`."""
@@ -219,7 +226,11 @@ class StoreBackend(BaseResultBackend):
         now = time.time()
         if self._ttl is not None and record.is_complete and now >= self._next_purge:
             self._next_purge = now + min(self._ttl, PURGE_INTERVAL)
-            await self._access.do(lambda records: records.purge(now))
+            await self._remove_expired()
+
+    async def _remove_expired(self) -> None:
+        now = time.time()
+        await self._access.do(lambda records: records.purge(now))
 
 
 class InMemoryBackend(StoreBackend):

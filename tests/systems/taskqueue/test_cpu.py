@@ -1,0 +1,211 @@
+"""Executors of functions in processes, in simulated time; `test_real.py` has real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from simclock.systems.taskqueue import (
+    BackendConfig,
+    Config,
+    CPUExecutor,
+    EventBus,
+    ExecutorConfig,
+    TaskArgumentError,
+    TaskStatus,
+)
+
+pytestmark = pytest.mark.simclock(processes="simulated")
+
+
+@pytest.fixture
+def make(functions):
+    """Return a function that makes an executor of the functions of the module."""
+
+    def make(workers=2, **settings):
+        config = Config(
+            backend=BackendConfig("memory://"),
+            executor=ExecutorConfig(cpu_workers=workers, **settings),
+        )
+        executor = CPUExecutor(config, events=EventBus())
+        for name in ("square", "crash", "fail", "leave", "unsendable", "long", "steps", "pid"):
+            executor.task(max_retries=1, retry_delay=1.0)(getattr(functions, name))
+        return executor
+
+    return make
+
+
+async def ended(executor, *submission, **options):
+    return await executor.wait_for_result(await executor.submit(*submission, **options))
+
+
+async def test_as_many_at_once_as_there_are_processes(make, functions, note):
+    executor = make(2)
+
+    async with executor:
+        ids = [await executor.submit(functions.square, number, 1.0) for number in range(5)]
+        async for record in executor.as_completed(ids):
+            note(record.result)
+
+    assert note.log == [(1.0, 0), (1.0, 1), (2.0, 4), (2.0, 9), (3.0, 16)]
+
+
+async def test_processes_are_kept(make, functions):
+    async with make(1) as executor:
+        pids = {(await ended(executor, functions.pid)).result for _ in range(3)}
+
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+
+
+async def test_map(make, functions):
+    async with make() as executor:
+        results = [each async for each in executor.map(functions.square, range(6), priority=3)]
+
+    assert results == [0, 1, 4, 9, 16, 25]
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "text"),
+    [("fail", ("why",), "why"), ("leave", (), "3"), ("fail", ("",), "LookupError")],
+)
+async def test_what_a_function_raises_is_its_failure(make, functions, sim, name, args, text):
+    async with make() as executor:
+        record = await ended(executor, getattr(functions, name), *args)
+        done = await ended(executor, functions.square, 3)
+
+    assert (record.status, record.retries, record.error) == (TaskStatus.FAILED, 1, text)
+    assert done.result == 9
+    assert sim.elapsed >= 1
+
+
+async def test_the_traceback_of_the_process_is_logged(make, functions, caplog):
+    caplog.set_level("INFO")
+    async with make() as executor:
+        await ended(executor, functions.fail, "why")
+
+    assert "in fail\n    raise LookupError(text)\nLookupError: why" in caplog.text
+
+
+async def test_a_crash_is_a_loss_and_no_failure(make, functions, tmp_path, sim):
+    async with make(1) as executor:
+        record = await ended(executor, functions.crash, f"{tmp_path}/crashed")
+
+    assert (record.result, record.losses, record.retries) == ("survived", 1, 0)
+    assert sim.elapsed == 1
+
+
+async def test_what_crashes_again_and_again_has_failed(make, functions, sim, caplog):
+    async with make(1, max_losses=2) as executor:
+        crashing = await executor.submit(functions.crash)
+        record = await executor.wait_for_result(crashing)
+        done = await ended(executor, functions.square, 3)
+
+    assert (record.status, record.losses, record.retries) == (TaskStatus.FAILED, 3, 0)
+    assert record.error.startswith("3 workers were lost while they ran this task\n")
+    assert round(sim.elapsed, 3) == 3
+    assert done.result == 9
+    assert len(caplog.messages) == 3
+
+
+async def test_a_crash_concerns_no_other_task(make, functions, note):
+    async with make(2) as executor:
+        ids = [
+            await executor.submit(functions.square, 3, 5.0),
+            await executor.submit(functions.crash),
+        ]
+        async for record in executor.as_completed(ids):
+            note(record.status.value, record.losses)
+
+    assert note.log == [(4.0, "failed", 4), (5.0, "success", 0)]
+
+
+async def test_arguments_that_cannot_be_sent_are_refused_and_nothing_is_stored(make, functions):
+    async with make() as executor:
+        with pytest.raises(TaskArgumentError, match="a call of 'square' cannot be sent") as error:
+            await executor.submit(functions.square, lambda: None)
+        assert isinstance(error.value, TypeError)
+        assert len(executor.backend) == 0
+
+
+async def test_a_result_that_cannot_be_sent_is_a_failure(make, functions):
+    async with make(1) as executor:
+        record = await ended(executor, functions.unsendable)
+        done = await ended(executor, functions.square, 3)
+
+    assert (record.status, record.retries) == (TaskStatus.FAILED, 0)
+    assert record.error.startswith("its result cannot be serialised: ")
+    assert done.result == 9
+
+
+async def test_progress_comes_from_the_process(make, functions, note):
+    async with make() as executor:
+        task_id = await executor.submit(functions.steps, 3)
+        for _ in range(3):
+            await asyncio.sleep(0.5)
+            note((await executor.get_result(task_id)).progress)
+            await asyncio.sleep(0.5)
+        assert (await executor.wait_for_result(task_id)).result == 3
+
+    assert note.log == [(0.5, (0, "step 0")), (1.5, (1, "step 1")), (2.5, (2, "step 2"))]
+
+
+async def test_a_cancelled_task_is_killed(make, functions, note):
+    async with make(1) as executor:
+        task_id = await executor.submit(functions.long)
+        await asyncio.sleep(3)
+        assert await executor.cancel(task_id)
+        note((await ended(executor, functions.square, 3)).result)
+
+    assert (await executor.get_result(task_id)).status is TaskStatus.CANCELLED
+    assert len(note.log) == 1
+    assert note.log[0][0] < 3.5
+
+
+async def test_a_stop_kills_what_does_not_end_in_time(make, functions, sim):
+    executor = make(2)
+    await executor.start()
+    first, second = [await executor.submit(functions.long) for _ in range(2)]
+    await executor.stop(timeout=5)
+
+    assert 5 <= sim.elapsed < 5.5
+    for each in (first, second):
+        assert (await executor.get_result(each)).status is TaskStatus.CANCELLED
+
+
+async def test_a_stop_blocks_nobody(make, functions, note):
+    executor = make(1)
+    await executor.start()
+    await executor.submit(functions.square, 3, 3.0)
+    stopping = asyncio.ensure_future(executor.stop())
+    while not stopping.done():
+        note("others")
+        await asyncio.sleep(1)
+
+    assert [instant for instant, _ in note.log[:4]] == [0, 1, 2, 3]
+
+
+async def test_it_starts_again(make, functions):
+    executor = make(1)
+    for number in range(3):
+        async with executor:
+            assert (await ended(executor, functions.square, number)).result == number**2
+
+
+async def test_coroutine_functions_are_refused(make):
+    executor = make()
+
+    @executor.registry.task()
+    async def coroutine(): ...
+
+    async with executor:
+        with pytest.raises(
+            TypeError, match="'coroutine' is not for CPUExecutor\nsubmit it to an? IO"
+        ):
+            await executor.submit(coroutine)
+
+
+def test_it_says_what_it_is(make):
+    assert repr(make()) == "<CPUExecutor of 8 functions, not running>"
