@@ -71,14 +71,13 @@ async def test_map(make, functions):
     ("name", "args", "text"),
     [("fail", ("why",), "why"), ("leave", (), "3"), ("fail", ("",), "LookupError")],
 )
-async def test_what_a_function_raises_is_its_failure(make, functions, sim, name, args, text):
+async def test_what_a_function_raises_is_its_failure(make, functions, name, args, text):
     async with make() as executor:
         record = await ended(executor, getattr(functions, name), *args)
         done = await ended(executor, functions.square, 3)
 
     assert (record.status, record.retries, record.error) == (TaskStatus.FAILED, 1, text)
     assert done.result == 9
-    assert sim.elapsed >= 1
 
 
 async def test_the_traceback_of_the_process_is_logged(make, functions, caplog):
@@ -202,7 +201,7 @@ async def test_coroutine_functions_are_refused(make):
 
     async with executor:
         with pytest.raises(
-            TypeError, match="'coroutine' is not for CPUExecutor\nsubmit it to an? IO"
+            TypeError, match=r"'coroutine' is not for CPUExecutor\nsubmit it to an IO"
         ):
             await executor.submit(coroutine)
 

@@ -376,9 +376,9 @@ class BaseTaskExecutor(ABC):
 
     def _check(self, definition: Definition) -> None:
         if self._cpu_bound not in {None, definition.cpu_bound}:
-            kind = "CPUExecutor" if definition.cpu_bound else "IOExecutor"
+            kind = "a CPUExecutor" if definition.cpu_bound else "an IOExecutor"
             raise TypeError(
-                f"{definition.name!r} is not for {type(self).__name__}\nsubmit it to a {kind}"
+                f"{definition.name!r} is not for {type(self).__name__}\nsubmit it to {kind}"
             )
 
     def _made(
