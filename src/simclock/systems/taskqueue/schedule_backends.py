@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from simclock.systems._shared.codecs import NotSerialisable
 from simclock.systems._shared.stores.interfaces import Records
 from simclock.systems._shared.stores.memory import MemoryRecords
+from simclock.systems.taskqueue import ledger
 from simclock.systems.taskqueue.access import Far, Near
 from simclock.systems.taskqueue.failures import BackendError, TaskArgumentError
 from simclock.systems.taskqueue.schedules import ScheduledTask
@@ -139,7 +140,7 @@ class StoreSchedulerBackend(BaseSchedulerBackend):
 
     async def create(self, task: ScheduledTask) -> None:
         """Keep a new one. See `BaseSchedulerBackend`."""
-        at = (task.created_at or _now()).timestamp()
+        at = (task.created_at or ledger.now()).timestamp()
         value = _value(task)
         try:
             is_new = await self._access.do(
@@ -279,8 +280,4 @@ def _status(task: ScheduledTask) -> str:
 
 
 def _value(task: ScheduledTask) -> dict[str, object]:
-    return dataclasses.replace(task, updated_at=_now()).to_dict
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+    return dataclasses.replace(task, updated_at=ledger.now()).to_dict

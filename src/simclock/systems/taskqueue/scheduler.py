@@ -51,7 +51,11 @@ class Scheduler(Schedules):
     A wall clock that is put back by up to three hours (for intervals, a minute)
     makes no run happen twice; by more, schedules go on from what it shows.
 
-    A run that cannot be submitted is tried again, after 1, 2, 4 ... 60 seconds.
+    A run that cannot be submitted, or not within 20 seconds, is tried again, after
+    1, 2, 4 ... 60 seconds. Meanwhile others are submitted.
+
+    It may be stopped and started again, also in another event loop. Its
+    coroutine methods are for the loop in which it was started.
 
     Args:
         backend: Where schedules are kept: a backend, its URL, or None: in memory.

@@ -8,11 +8,12 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simclock.systems._shared.codecs import decode, encode
 from simclock.systems._shared.retry import RetryPolicy
+from simclock.systems.taskqueue import ledger
 from simclock.systems.taskqueue.failures import TaskNotFoundError
 from simclock.systems.taskqueue.schedules import Claim, ScheduledTask
 from simclock.systems.taskqueue.timetables import latest_due, timetable_of
@@ -109,13 +110,13 @@ class Submissions:
 
     async def look(self) -> datetime | None:
         """Begin to submit what is due; return when to look again, None: when others say so."""
-        now = _now()
+        now = ledger.now()
         tasks = await self._backend.list_enabled()
         self._pauses.keep({task.id for task in tasks})
         # Stable: of one priority, what was due first comes first.
         ordered = sorted(tasks, key=lambda task: task.priority)
         instants = [await self._consider(task, now) for task in ordered]
-        return min((instant for instant in instants if instant is not None), default=None)
+        return min((each for each in instants if each is not None), default=None)
 
     async def _consider(self, task: ScheduledTask, now: datetime) -> datetime | None:
         """Begin its run if that is due; return when to look at it again, None: `wake` will say."""
@@ -192,7 +193,7 @@ class Submissions:
                 await asyncio.wait_for(self._submit(submission), LONGEST_SUBMISSION)
             except Exception:
                 logger.exception("a run could not be submitted, and will be again: %s", task.id)
-                self._pauses.add(task.id, _now())
+                self._pauses.add(task.id, ledger.now())
                 await self._finish(task, _given_back)
             else:
                 await self._finish(task, lambda it: _advanced(it, submission.due))
@@ -200,7 +201,7 @@ class Submissions:
         except Exception:
             # The claim stays, and expires: the run is submitted again, by the same id.
             logger.exception("it cannot be written down what became of a run of %s", task.id)
-            self._pauses.add(task.id, _now())
+            self._pauses.add(task.id, ledger.now())
         finally:
             self._under_way.pop(task.id, None)
             self._wake()
@@ -289,12 +290,10 @@ def _given_back(task: ScheduledTask) -> ScheduledTask:
 
 def _advanced(task: ScheduledTask, due: datetime) -> ScheduledTask:
     following = timetable_of(task).after(due)
-    return _moved(replace(task, claim=None, last_run_at=_now(), runs=task.runs + 1), following)
+    return _moved(
+        replace(task, claim=None, last_run_at=ledger.now(), runs=task.runs + 1), following
+    )
 
 
 def _moved(task: ScheduledTask, due: datetime | None) -> ScheduledTask:
     return replace(task, next_run_at=due, enabled=task.enabled and due is not None)
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
