@@ -179,10 +179,10 @@ class StoreBackend(BaseResultBackend):
     async def _was_done(self, record: TaskResult) -> bool:
         """Return whether a change was done that the store says was not.
 
-        It says so if the connection broke before its answer came, and it has
-        therefore done it once more. Nobody else writes the same.
+        It says so if its answer was lost, and it has therefore done it once
+        more. Nobody else writes the same.
         """
-        found = None if isinstance(self._access, Near) else await self.read(record.task_id)
+        found = await self.read(record.task_id)
         return found is not None and _mark(found.record) == _mark(record)
 
     async def wait_for(self, task_id: str, timeout: float | None = None) -> TaskResult:
@@ -348,6 +348,9 @@ def _record(task_id: str, row: Row) -> TaskResult:
 
 
 def _mark(record: TaskResult) -> tuple[Any, ...]:
-    """Return what tells one change of a record from all others."""
-    names = ("status", "worker", "retries", "losses", "started_at", "finished_at", "progress")
+    """Return what tells the changes by one attempt, or by one who cancels, from those by others.
+
+    Of one attempt those of its progress have the same, and come one after the other.
+    """
+    names = ("status", "worker", "retries", "losses", "started_at", "finished_at")
     return tuple(getattr(record, name) for name in names)

@@ -304,10 +304,12 @@ class Attempt:
         found = self._found
         assert found is not None
         broker = self._shop.broker
-        if await self._insist(lambda: self._shop.ledger.change(found, **following.changes)) is None:
-            # Somebody has cancelled it, or has it now. In the second case this claim is lost,
-            # and what is done with it does nothing.
-            await self._insist(lambda: broker.acknowledge(self.claim))
+        ledger = self._shop.ledger
+        if await self._insist(lambda: ledger.change(found, **following.changes)) is None:
+            other = await self._insist(lambda: ledger.read(self.claim.key))
+            if other is None or other.record.is_complete:
+                await self._insist(lambda: broker.acknowledge(self.claim))
+            # Or it is somebody else's by now, and this claim is lost.
         elif following.delay is None:
             await self._insist(lambda: broker.acknowledge(self.claim))
         else:

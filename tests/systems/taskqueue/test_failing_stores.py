@@ -1,0 +1,146 @@
+"""A broker and a backend that fail once, at every single call: nothing is lost, no result wrong."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import simclock
+from simclock.systems.taskqueue import (
+    BackendError,
+    BrokerError,
+    Config,
+    EventBus,
+    ExecutorConfig,
+    FlowrraError,
+    InMemoryBackend,
+    InMemoryBroker,
+    IOExecutor,
+    TaskStatus,
+)
+
+
+class Fault:
+    """Fails at one call of all, before or after that has done its work."""
+
+    def __init__(self, at, when):
+        self._at, self._when = at, when
+        self.calls = 0
+
+    async def around(self, operation, error):
+        self.calls += 1
+        is_it = self.calls == self._at
+        if is_it and self._when == "before":
+            raise error("it is away")
+        answer = await operation
+        if is_it and self._when == "after":
+            raise error("the answer is lost")
+        return answer
+
+
+def failing(kind, names, error):
+    """Return a subclass whose methods of these names fail as `fault` says."""
+
+    def method(name):
+        async def call(self, *args, **kwargs):
+            operation = getattr(super(made, self), name)(*args, **kwargs)
+            try:
+                return await self.fault.around(operation, error)
+            finally:
+                operation.close()
+
+        return call
+
+    made = type(f"Failing{kind.__name__}", (kind,), {name: method(name) for name in names})
+    return made
+
+
+BROKER = ("push", "claim", "renew", "acknowledge", "release", "remove", "counts", "next_wait")
+FailingBroker = failing(InMemoryBroker, BROKER, BrokerError)
+FailingBackend = failing(InMemoryBackend, ("create", "read", "change", "delete"), BackendError)
+
+
+async def scenario(fault):
+    """Run some tasks; return what was submitted, by ids, the records, and what was run."""
+    broker, backend = FailingBroker(), FailingBackend()
+    broker.fault = backend.fault = fault
+    broker.lease = 3.0
+    config = Config(executor=ExecutorConfig(io_workers=2, max_retries=1, retry_delay=1.0))
+    executor = IOExecutor(config, broker=broker, backend=backend, events=EventBus())
+    runs = []
+
+    @executor.task()
+    async def work(name, fails=0):
+        runs.append(name)
+        await asyncio.sleep(2)
+        if runs.count(name) <= fails:
+            raise LookupError(name)
+        return name
+
+    ids = {}
+    async with executor:
+        for name, fails in {"good": 0, "flaky": 1, "bad": 9, "cancelled": 0}.items():
+            try:
+                ids[name] = await executor.submit(work, name, fails)
+            except FlowrraError:
+                ids[name] = None
+        await asyncio.sleep(1)
+        try:
+            await executor.cancel(ids["cancelled"] or "nobody")
+        except FlowrraError:
+            # It was, or was not.
+            ids["either"] = ids.pop("cancelled")
+    records = {}
+    for name, task_id in ids.items():
+        if task_id is not None:
+            records[name] = await InMemoryBackend.read(backend, task_id)
+    left = (await InMemoryBroker.counts(broker), len(backend) - len(records))
+    return ids, {name: found.record for name, found in records.items()}, runs, left
+
+
+EXPECTED = {
+    "good": (TaskStatus.SUCCESS, "good"),
+    "flaky": (TaskStatus.SUCCESS, "flaky"),
+    "bad": (TaskStatus.FAILED, None),
+    "cancelled": (TaskStatus.CANCELLED, None),
+}
+ANY = [(TaskStatus.CANCELLED, None), (TaskStatus.SUCCESS, "cancelled")]
+MOST_RUNS = {"good": 1, "flaky": 2, "bad": 2, "cancelled": 1}
+
+
+def run(at, when):
+    fault = Fault(at, when)
+    with simclock.Simulation() as sim:
+        outcome = asyncio.run(scenario(fault))
+        # The stop has waited for all of them, not given up.
+        assert sim.elapsed < 29
+    return fault, *outcome
+
+
+def test_without_faults():
+    _, ids, records, runs, left = run(0, "before")
+
+    assert {name: (each.status, each.result) for name, each in records.items()} == EXPECTED
+    assert None not in ids.values()
+    assert sorted(runs) == ["bad", "bad", "flaky", "flaky", "good"]
+    assert left == ((0, 0, 0), 0)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_one_fault_at_each_call_loses_nothing(when):
+    calls = run(0, "before")[0].calls
+    assert calls > 50
+    for at in range(1, calls + 1):
+        _, ids, records, runs, left = run(at, when)
+        found = {name: (each.status, each.result) for name, each in records.items()}
+        assert found.pop("either", ANY[0]) in ANY, at
+        assert found == {name: EXPECTED[name] for name in found}, at
+        for name, most in MOST_RUNS.items():
+            # Whoever was told that it was not submitted can rely on it; the rest is run once for
+            # each attempt, and once more if what was written could not be known.
+            was_refused = ids.get(name, "either") is None
+            assert runs.count(name) <= (0 if was_refused else most + 1), (at, name)
+        assert left[0] == (0, 0, 0), at
+        assert left[1] <= len([each for each in ids.values() if each is None]), at
+        assert sum(each.losses for each in records.values()) <= 1, at
