@@ -240,6 +240,11 @@ class Attempt:
             _drop(body)
             logger.warning("task %s was lost: its worker stops, and writes nothing", self._name)
             return
+        if self._reason is Reason.CANCELLED:
+            # Whoever has cancelled it has written that down.
+            _drop(body)
+            await self._insist(lambda: self._shop.broker.acknowledge(self.claim))
+            return
         following = self._judge(task, body)
         try:
             await self._follow(following)
