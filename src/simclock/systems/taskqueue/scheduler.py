@@ -33,10 +33,9 @@ class Scheduler(Schedules):
     """Submits tasks when they are due, by the wall clock.
 
     Each instant is exact: intervals are counted from when they were scheduled,
-    and do not drift. All schedules are looked at when one of them is due, when
-    this object changes one, and each *check_interval* seconds: as late is it
-    noticed that the wall clock was put, or that another process has changed
-    something.
+    and do not drift. The schedules are read when this object changes one, and
+    each *check_interval* seconds: as late is it noticed that another process has
+    changed something, or that the wall clock was put.
 
     Several schedulers may share a backend: each run is submitted by one of
     them. A run is written down as done after it was submitted, so that none is
@@ -60,7 +59,7 @@ class Scheduler(Schedules):
     Args:
         backend: Where schedules are kept: a backend, its URL, or None: in memory.
         registry: The functions.
-        check_interval: Seconds between two looks at the schedules, at most.
+        check_interval: Seconds between two readings of the schedules, at most.
         io_executor: Where coroutine functions are submitted.
         cpu_executor: Where functions for processes are.
         timezone: The time zone of cron lines that do not say one.
@@ -78,7 +77,7 @@ class Scheduler(Schedules):
     ) -> None:
         check_number("check_interval", check_interval, zero=False)
         self._alarm = Alarm()
-        super().__init__(backend, registry, timezone, self._alarm.ring)
+        super().__init__(backend, registry, timezone, self._read_soon)
         self.check_interval = check_interval
         self.io_executor = io_executor
         self.cpu_executor = cpu_executor
@@ -119,7 +118,9 @@ class Scheduler(Schedules):
                 "give it an executor, or call set_submit_callback()"
             )
         submit = self._submit or self._to_executor
-        self._submissions = Submissions(self.backend, self.registry, submit, self._alarm.ring)
+        self._submissions = Submissions(
+            self.backend, self.registry, submit, self._alarm.ring, self.check_interval
+        )
         self._loop = asyncio.ensure_future(self._run(self._submissions))
 
     async def stop(self, timeout: float = _STOP_SECONDS) -> None:
@@ -145,6 +146,11 @@ class Scheduler(Schedules):
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
 
+    def _read_soon(self) -> None:
+        if self._submissions is not None:
+            self._submissions.read_soon()
+        self._alarm.ring()
+
     async def _run(self, submissions: Submissions) -> None:
         failures = 0
         while True:
@@ -153,10 +159,11 @@ class Scheduler(Schedules):
                 failures = 0
             except Exception:
                 logger.exception("the schedules cannot be looked at")
+                submissions.read_soon()
                 instant, failures = None, failures + 1
-            pause = self.check_interval
+            pause = submissions.until_read
             if failures:
-                pause = min(pause, 2.0 ** min(failures - 1, 30))
+                pause = min(self.check_interval, 2.0 ** min(failures - 1, 30))
             if instant is not None:
                 left = (instant - datetime.now(UTC)).total_seconds()
                 pause = min(pause, max(left, 0.0))

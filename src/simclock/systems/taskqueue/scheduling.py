@@ -183,7 +183,9 @@ class Schedules:
     async def unschedule(self, task_id: str) -> bool:
         """Forget a schedule; return whether there was one of this id."""
         async with self._opened() as backend:
-            return await backend.delete(task_id)
+            was_there = await backend.delete(task_id)
+        self._changed()
+        return was_there
 
     async def enable_task(self, task_id: str) -> None:
         """Let a schedule be submitted again; what was due meanwhile is not made up for.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -21,7 +23,7 @@ from simclock.systems.taskqueue.timetables import latest_due, timetable_of
 if TYPE_CHECKING:
     from simclock.systems.taskqueue.executors import BaseTaskExecutor
     from simclock.systems.taskqueue.registry import Definition, TaskRegistry
-    from simclock.systems.taskqueue.schedule_backends import BaseSchedulerBackend
+    from simclock.systems.taskqueue.schedule_backends import BaseSchedulerBackend, Change
 
 logger = logging.getLogger(__package__)
 
@@ -90,6 +92,9 @@ class Submissions:
         registry: What they run.
         submit: Submits one run.
         wake: Is called when there is a reason to `look` again.
+        read_interval: Seconds after which the schedules are read anew. Meanwhile
+            it goes by what it has read: whatever it does about one is done by
+            compare-and-set, and shows if others have changed that.
     """
 
     def __init__(
@@ -98,25 +103,51 @@ class Submissions:
         registry: TaskRegistry,
         submit: Submit,
         wake: Callable[[], object],
+        read_interval: float,
     ) -> None:
         self._backend = backend
         self._registry = registry
         self._submit = submit
         self._wake = wake
+        self._read_interval = read_interval
         self._owner = uuid.uuid4().hex
+        # Those that are enabled, as they were read or written last.
+        self._tasks: dict[str, ScheduledTask] = {}
+        # Of `time.monotonic`.
+        self._next_read = -math.inf
         # Invariant: what this has claimed, and has not ended; by the schedule's id.
         self._under_way: dict[str, tuple[ScheduledTask, asyncio.Task[None]]] = {}
         self._pauses = Pauses()
 
+    @property
+    def until_read(self) -> float:
+        """In how many seconds the schedules are to be read anew."""
+        return max(0.0, self._next_read - time.monotonic())
+
+    def read_soon(self) -> None:
+        """Have the schedules read at the next `look`."""
+        self._next_read = -math.inf
+
     async def look(self) -> datetime | None:
         """Begin to submit what is due; return when to look again, None: when others say so."""
         now = ledger.now()
-        tasks = await self._backend.list_enabled()
-        self._pauses.keep({task.id for task in tasks})
-        # Stable: of one priority, what was due first comes first.
-        ordered = sorted(tasks, key=lambda task: task.priority)
+        if not self.until_read:
+            await self._read()
+        # `sorted` makes a list first, so `_consider` may change the dict.
+        ordered = sorted(self._tasks.values(), key=_order)
         instants = [await self._consider(task, now) for task in ordered]
         return min((each for each in instants if each is not None), default=None)
+
+    async def _read(self) -> None:
+        # Before the schedules are read: what is changed meanwhile is read once more.
+        self._next_read = time.monotonic() + self._read_interval
+        try:
+            tasks = await self._backend.list_enabled()
+        except BaseException:
+            self.read_soon()
+            raise
+        self._tasks = {task.id: task for task in tasks}
+        self._pauses.keep(set(self._tasks))
 
     async def _consider(self, task: ScheduledTask, now: datetime) -> datetime | None:
         """Begin its run if that is due; return when to look at it again, None: `wake` will say."""
@@ -152,7 +183,7 @@ class Submissions:
             self._wake()
             return None
         claim = Claim(self._owner, now + LEASE)
-        if await self._change(task, lambda it: replace(it, claim=claim)) is None:
+        if not await self._change(task, lambda it: replace(it, claim=claim)):
             self._wake()  # somebody else has changed it: look at what it is now
             return None
         carrying_out = asyncio.ensure_future(self._carry_out(task, submission))
@@ -161,12 +192,22 @@ class Submissions:
 
     async def _change(
         self, task: ScheduledTask, change: Callable[[ScheduledTask], ScheduledTask]
-    ) -> ScheduledTask | None:
-        """Change a schedule, unless it is another one by now; return it."""
-        return await self._backend.change(
-            task.id,
-            lambda it: change(it) if _mark(it, self._owner) == _mark(task, self._owner) else None,
+    ) -> bool:
+        """Change a schedule, unless it is another one by now; return whether it was changed."""
+        mark = _mark(task, self._owner)
+        return await self._write(
+            task.id, lambda it: change(it) if _mark(it, self._owner) == mark else None
         )
+
+    async def _write(self, task_id: str, change: Change) -> bool:
+        """Change a schedule, and keep what it is then; return whether it was changed."""
+        changed = await self._backend.change(task_id, change)
+        task = changed or await self._backend.get(task_id)
+        if task is None or not task.enabled:
+            self._tasks.pop(task_id, None)
+        else:
+            self._tasks[task_id] = task
+        return changed is not None
 
     def _submission(self, task: ScheduledTask, due: datetime, now: datetime) -> Submission | None:
         """Return the run that is to be submitted; None: none of those that are due."""
@@ -236,7 +277,7 @@ class Submissions:
             is_ours = it.claim is not None and it.claim.owner == self._owner
             return change(it) if is_ours and it.run_id == task.run_id else None
 
-        await self._backend.change(task.id, finished)
+        await self._write(task.id, finished)
 
 
 class Pauses:
@@ -275,7 +316,14 @@ def _mark(task: ScheduledTask, owner: str) -> tuple[object, ...]:
     """Return what tells whether the same of its runs is to be submitted."""
     # A claim of one's own may have been written by a change that was said not to be done.
     claim = None if task.claim is None or task.claim.owner == owner else task.claim
-    return task.run_id, task.enabled, task.next_run_at, claim
+    run = task.run_id, task.enabled, task.next_run_at, claim
+    settings = task.priority, task.max_retries, task.retry_delay, task.catch_up
+    return *run, *settings, task.definition
+
+
+def _order(task: ScheduledTask) -> tuple[int, datetime]:
+    """Return what those are ordered by that are due at the same time."""
+    return task.priority, task.next_run_at or task.created_at or ledger.now()
 
 
 def _is_ahead(task: ScheduledTask, now: datetime) -> bool:
