@@ -51,31 +51,27 @@ class EventBus:
 
         If this is cancelled, so are the subscribers.
         """
-        subscribers = self._subscribers
-        if len(subscribers) == 1:
-            await _tell(subscribers[0], event)
-        elif subscribers:
-            await asyncio.gather(*(_tell(each, event) for each in subscribers))
+        answers = [(each, _begun(each, event)) for each in self._subscribers]
+        waited = [pair for pair in answers if inspect.isawaitable(pair[1])]
+        if not waited:
+            return
+        # Each in a task of its own: if one is cancelled by what it awaits, that is not us.
+        ends = await asyncio.gather(*(each for _, each in waited), return_exceptions=True)
+        for (each, _), end in zip(waited, ends, strict=True):
+            if isinstance(end, BaseException):
+                _log(each, end)
 
 
-async def _tell(subscriber: Subscriber, event: Event) -> None:
+def _begun(subscriber: Subscriber, event: Event) -> Any:
     try:
-        answer = subscriber(event)
-        if inspect.isawaitable(answer):
-            await answer
-    except asyncio.CancelledError:
-        if _is_cancelled():
-            raise
-        logger.exception("a subscriber was cancelled by what it awaits: %r", subscriber)
-    except Exception:
-        logger.exception("a subscriber has failed: %r", subscriber)
+        return subscriber(event)
+    except Exception as error:  # noqa: BLE001 - whatever it is, others are told
+        _log(subscriber, error)
+        return None
 
 
-def _is_cancelled() -> bool:
-    """Return whether who emits was cancelled, as far as this Python can tell."""
-    task = asyncio.current_task()
-    cancelling = getattr(task, "cancelling", None)  # from 3.11 on
-    return cancelling is None or cancelling() > 0
+def _log(subscriber: Subscriber, error: BaseException) -> None:
+    logger.error("a subscriber has failed: %r", subscriber, exc_info=error)
 
 
 event_bus = EventBus()
