@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 
 import pytest
 
@@ -208,3 +209,13 @@ async def test_coroutine_functions_are_refused(make):
 
 def test_it_says_what_it_is(make):
     assert repr(make()) == "<CPUExecutor of 8 functions, not running>"
+
+
+async def test_a_process_that_was_killed_while_idle_is_no_loss(make, functions, sim):
+    async with make(1) as executor:
+        pid = (await ended(executor, functions.pid)).result
+        os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(1)
+        record = await ended(executor, functions.square, 3)
+
+    assert (record.result, record.losses) == (9, 0)

@@ -374,3 +374,14 @@ def test_a_loop_that_ends_without_a_stop_interrupts():
 
     assert record.status is TaskStatus.CANCELLED
     assert log == [(0, 1)]
+
+
+async def test_it_is_for_the_loop_that_has_started_it(working):
+    executor, work = working()
+
+    async def elsewhere():
+        with pytest.raises(ExecutorNotRunningError, match="IOExecutor, in this event loop, is not"):
+            await executor.submit(work, 1)
+
+    async with executor:
+        await asyncio.to_thread(lambda: asyncio.run(elsewhere()))

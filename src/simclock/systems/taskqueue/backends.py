@@ -254,16 +254,24 @@ class SQLiteBackend(StoreBackend):
     Args:
         url: ``sqlite:///relative/path`` or ``sqlite:////absolute/path``.
         ttl: See `BackendConfig`.
-        poll_interval: The same.
+        socket_timeout: How many seconds to wait for a file that others have locked.
+        poll_interval: See `BackendConfig`.
     """
 
-    def __init__(self, url: str, ttl: float | None = None, *, poll_interval: float = 0.1) -> None:
+    def __init__(
+        self,
+        url: str,
+        ttl: float | None = None,
+        *,
+        socket_timeout: float = 5.0,
+        poll_interval: float = 0.1,
+    ) -> None:
         path = sqlite_path(url)
 
         def connect() -> Records:
             from simclock.systems._shared.stores.sqlite import SqliteRecords
 
-            return SqliteRecords(path, prefix=RECORDS_KEY)
+            return SqliteRecords(path, prefix=RECORDS_KEY, patience=socket_timeout)
 
         access = Far(connect, 1, BackendError, f"backend {url}")
         super().__init__(access, ttl, poll_interval)
@@ -329,7 +337,12 @@ def get_backend(backend: BaseResultBackend | BackendConfig | str | None) -> Base
     if kind == MEMORY:
         return InMemoryBackend(backend.ttl)
     if kind == SQLITE:
-        return SQLiteBackend(backend.url, backend.ttl, poll_interval=backend.poll_interval)
+        return SQLiteBackend(
+            backend.url,
+            backend.ttl,
+            socket_timeout=backend.socket_timeout,
+            poll_interval=backend.poll_interval,
+        )
     return RedisBackend(**dataclasses.asdict(backend))
 
 

@@ -278,6 +278,7 @@ class SQLiteBroker(StoreBroker):
     Args:
         url: ``sqlite:///relative/path`` or ``sqlite:////absolute/path``.
         queue_key: The queue's name in that file.
+        socket_timeout: How many seconds to wait for a file that others have locked.
         poll_interval: See `BrokerConfig`.
         lease: The same.
     """
@@ -287,6 +288,7 @@ class SQLiteBroker(StoreBroker):
         url: str,
         queue_key: str = QUEUE_KEY,
         *,
+        socket_timeout: float = 5.0,
         poll_interval: float = 0.1,
         lease: float = 30.0,
     ) -> None:
@@ -295,7 +297,7 @@ class SQLiteBroker(StoreBroker):
         def connect() -> Jobs:
             from simclock.systems._shared.stores.sqlite import SqliteJobs
 
-            return SqliteJobs(path, prefix=queue_key)
+            return SqliteJobs(path, prefix=queue_key, patience=socket_timeout)
 
         # One thread: SQLite lets one write at a time, whoever else waits.
         super().__init__(Far(connect, 1, BrokerError, f"broker {url}"), time.time)
@@ -370,6 +372,6 @@ def get_broker(
     settings = dataclasses.asdict(broker)
     settings["queue_key"] = (broker.queue_key or QUEUE_KEY) + queue_suffix
     if kind == SQLITE:
-        names = ("url", "queue_key", "poll_interval", "lease")
+        names = ("url", "queue_key", "socket_timeout", "poll_interval", "lease")
         return SQLiteBroker(**{name: settings[name] for name in names})
     return RedisBroker(**settings)

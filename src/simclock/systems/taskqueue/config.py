@@ -33,7 +33,8 @@ class BrokerConfig:
         url: Where that is: ``redis://host:port/number`` (also ``rediss``, and ``unix`` with a
             path), ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``memory://``.
         max_connections: How many connections, and threads that use them, at most.
-        socket_timeout: Seconds after which a server that says nothing is not there.
+        socket_timeout: Seconds after which a server that says nothing is not there, and a
+            file that others have locked is given up.
         retry_on_timeout: Whether an operation that timed out is done once more.
         queue_key: The queue's name, to which the executor adds its suffix. None: ``flowrra:queue``.
         poll_interval: Seconds between two looks for tasks of other processes.

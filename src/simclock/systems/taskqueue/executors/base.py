@@ -332,7 +332,11 @@ class BaseTaskExecutor(ABC):
         calls it with *wait* being False.
         """
         run = self._run
-        if run is None or run.loop is not asyncio.get_running_loop():
+        if run is not None and run.loop.is_closed():
+            # It has interrupted all, at its end; there was nobody to close what is open.
+            self._run = run = None
+            await self._close_owned()
+        if run is None:
             return
         if run.stopping is None:
             run.stopping = asyncio.ensure_future(self._stop_run(run, wait, timeout))
@@ -352,6 +356,9 @@ class BaseTaskExecutor(ABC):
         await run.dispatcher.halt()
         await self._close()
         self._run = None
+        await self._close_owned()
+
+    async def _close_owned(self) -> None:
         for each in self._owned:
             await each.close()
 
@@ -406,6 +413,8 @@ class BaseTaskExecutor(ABC):
     def _running(self) -> _Run:
         if self._run is None or not self.is_running:
             raise ExecutorNotRunningError(type(self).__name__)
+        if self._run.loop is not asyncio.get_running_loop():
+            raise ExecutorNotRunningError(f"{type(self).__name__}, in this event loop,")
         return self._run
 
     @contextlib.asynccontextmanager
@@ -414,6 +423,5 @@ class BaseTaskExecutor(ABC):
         try:
             yield
         finally:
-            if self._run is None:
-                for each in self._owned:
-                    await each.close()
+            if self._run is None or self._run.loop.is_closed():
+                await self._close_owned()

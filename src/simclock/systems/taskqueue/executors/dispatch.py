@@ -79,20 +79,25 @@ class Dispatcher:
         await asyncio.wait({self._main, *self._attempts})
         if self._attempts:  # of a claim that came meanwhile
             await asyncio.wait(set(self._attempts))
-        self._shop.broker.unlisten(self._bell.set)
 
     async def _dispatch(self) -> None:
-        while not self._halted.is_set():
-            try:
-                await self._step()
-            except FlowrraError as error:
-                logger.warning("there are no tasks, as the broker has failed: %s", error)
-                await self._pause()
-            except Exception:
-                logger.exception("a worker has failed, and goes on")
-                await self._pause()
-            else:
-                self._back_off = FIRST_BACK_OFF
+        try:
+            while not self._halted.is_set():
+                await self._try_step()
+        finally:  # also at the end of a loop that nobody has waited for
+            self._shop.broker.unlisten(self._bell.set)
+
+    async def _try_step(self) -> None:
+        try:
+            await self._step()
+        except FlowrraError as error:
+            logger.warning("there are no tasks, as the broker has failed: %s", error)
+            await self._pause()
+        except Exception:
+            logger.exception("a worker has failed, and goes on")
+            await self._pause()
+        else:
+            self._back_off = FIRST_BACK_OFF
 
     async def _step(self) -> None:
         self._bell.clear()

@@ -77,6 +77,8 @@ class Worker:
         self._threads = threads
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
+        # It may have been idle by then.
+        self._is_killed = False
 
     async def call(
         self,
@@ -120,6 +122,9 @@ class Worker:
         return answer
 
     def _connected(self) -> Connection:
+        is_over = self._process is not None and self._process.exitcode is not None
+        if is_over or self._is_killed:
+            self.end()
         if self._connection is None:
             ours, theirs = self._context.Pipe()
             process = self._context.Process(  # type: ignore[attr-defined]
@@ -132,6 +137,7 @@ class Worker:
         return self._connection
 
     def _kill(self) -> None:
+        self._is_killed = True
         if self._process is not None:
             self._process.kill()
 
@@ -139,6 +145,7 @@ class Worker:
         """End the process, if there is one. It waits, and is for a thread."""
         process, self._process = self._process, None
         connection, self._connection = self._connection, None
+        self._is_killed = False
         if connection is not None:
             connection.close()
         if process is not None:
