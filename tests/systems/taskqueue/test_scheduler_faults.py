@@ -61,7 +61,7 @@ async def scenario(records, faulty):
         executed.append(datetime.now(timezone.utc))
 
     good = StoreSchedulerBackend(Near(records))
-    await Schedules(good, app.registry, "UTC", int).schedule_interval("work", INTERVAL)
+    await Schedules(good, app.registry, "UTC", str).schedule_interval("work", INTERVAL)
     app.create_scheduler(StoreSchedulerBackend(Near(faulty)))
     async with app:
         await asyncio.sleep(INTERVAL / 2)
@@ -104,7 +104,7 @@ def test_what_is_scheduled_again_as_the_answer_was_lost_is_one_schedule(sim):
         async def work(): ...
 
         faulty = Faulty(MemoryRecords(), number, "after")
-        schedules = Schedules(StoreSchedulerBackend(Near(faulty)), app.registry, "UTC", int)
+        schedules = Schedules(StoreSchedulerBackend(Near(faulty)), app.registry, "UTC", str)
         with contextlib.suppress(StoreError):
             await schedules.schedule_interval("work", 1)
         await schedules.schedule_interval("work", 1)

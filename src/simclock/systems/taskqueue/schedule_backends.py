@@ -6,10 +6,10 @@ import abc
 import dataclasses
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.codecs import NotSerialisable
-from simclock.systems._shared.stores.interfaces import Records
+from simclock.systems._shared.stores.interfaces import Records, Row
 from simclock.systems._shared.stores.memory import MemoryRecords
 from simclock.systems.taskqueue import ledger
 from simclock.systems.taskqueue.access import Far, Near
@@ -185,7 +185,12 @@ class StoreSchedulerBackend(BaseSchedulerBackend):
         # The usual case: a program that starts again says what it has said before.
         if named is not None and named.definition == task.definition:
             return named
-        return await super().find_by_definition(task)
+        digest = task.digest
+        rows = await self._rows(_ENABLED, _DISABLED)
+        found = [
+            ScheduledTask.from_dict(row.value) for row in rows if row.value["digest"] == digest
+        ]
+        return min(found, key=lambda one: one.created_at or _NEVER, default=None)
 
     async def clear(self) -> int:
         """Forget all. See `BaseSchedulerBackend`."""
@@ -196,11 +201,15 @@ class StoreSchedulerBackend(BaseSchedulerBackend):
         await self._access.close()
 
     async def _listed(self, *statuses: str) -> list[ScheduledTask]:
-        """Return those of some statuses, the oldest first."""
-        found = await self._access.do(
-            lambda records: [row for each in statuses for row in records.with_status(each)]
+        return [ScheduledTask.from_dict(row.value) for row in await self._rows(*statuses)]
+
+    async def _rows(self, *statuses: str) -> list[Row]:
+        """Return the records of some statuses, of each the oldest first."""
+        return await self._access.do(
+            lambda records: [
+                row for each in statuses for _, row in reversed(records.with_status(each))
+            ]
         )
-        return [ScheduledTask.from_dict(row.value) for _, row in reversed(found)]
 
 
 class InMemorySchedulerBackend(StoreSchedulerBackend):
@@ -279,5 +288,7 @@ def _status(task: ScheduledTask) -> str:
     return _ENABLED if task.enabled else _DISABLED
 
 
-def _value(task: ScheduledTask) -> dict[str, object]:
-    return dataclasses.replace(task, updated_at=ledger.now()).to_dict
+def _value(task: ScheduledTask) -> dict[str, Any]:
+    task = dataclasses.replace(task, updated_at=ledger.now())
+    # So that `find_by_definition` need not make it of each that there is.
+    return {**task.to_dict, "digest": task.digest}

@@ -146,9 +146,9 @@ class Scheduler(Schedules):
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
 
-    def _read_soon(self) -> None:
+    def _read_soon(self, task_id: str) -> None:
         if self._submissions is not None:
-            self._submissions.read_soon()
+            self._submissions.read_soon(task_id)
         self._alarm.ring()
 
     async def _run(self, submissions: Submissions) -> None:
@@ -159,7 +159,7 @@ class Scheduler(Schedules):
                 failures = 0
             except Exception:
                 logger.exception("the schedules cannot be looked at")
-                submissions.read_soon()
+                submissions.read_all_soon()
                 instant, failures = None, failures + 1
             pause = submissions.until_read
             if failures:

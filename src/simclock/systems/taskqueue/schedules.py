@@ -102,14 +102,18 @@ class ScheduledTask:
                 f"task {self.task_name!r} cannot be scheduled: {error}"
             ) from error
 
+    @property
+    def digest(self) -> str:
+        """A short text for `definition`."""
+        return hashlib.sha256(self.definition.encode()).hexdigest()
+
     def with_own_id(self) -> ScheduledTask:
         """Return it with the id that only its definition gives it.
 
         Who schedules the same again, even at the same time in another
         process, finds this one.
         """
-        digest = hashlib.sha256(self.definition.encode()).digest()
-        return replace(self, id=str(uuid.UUID(bytes=digest[:16], version=5)))
+        return replace(self, id=str(uuid.UUID(self.digest[:32], version=5)))
 
     @property
     def to_dict(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Schedules:
         backend: Where they are kept: a backend, its URL, or None: in memory.
         registry: The functions.
         timezone: The time zone of cron lines that do not say one.
-        changed: Is called when one was changed by this object.
+        changed: Is called with the id of each that was changed by this object.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Schedules:
         backend: BaseSchedulerBackend | str | None,
         registry: TaskRegistry,
         timezone: str,
-        changed: Callable[[], object],
+        changed: Callable[[str], object],
     ) -> None:
         zone(timezone)
         self.backend = get_scheduler_backend(backend)
@@ -184,7 +184,7 @@ class Schedules:
         """Forget a schedule; return whether there was one of this id."""
         async with self._opened() as backend:
             was_there = await backend.delete(task_id)
-        self._changed()
+        self._changed(task_id)
         return was_there
 
     async def enable_task(self, task_id: str) -> None:
@@ -275,14 +275,14 @@ class Schedules:
                 found = await backend.get(task.id)
                 if found is None or found.definition != task.definition:
                     raise
-        self._changed()
+        self._changed(task.id)
         return task.id
 
     async def _change(self, task_id: str, change: Callable[[ScheduledTask], ScheduledTask]) -> None:
         async with self._opened() as backend:
             if await backend.change(task_id, change) is None:
                 raise unknown(task_id)
-        self._changed()
+        self._changed(task_id)
 
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncIterator[BaseSchedulerBackend]:

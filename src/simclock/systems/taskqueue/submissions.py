@@ -113,6 +113,8 @@ class Submissions:
         self._owner = uuid.uuid4().hex
         # Those that are enabled, as they were read or written last.
         self._tasks: dict[str, ScheduledTask] = {}
+        # Those that were changed since.
+        self._to_read: set[str] = set()
         # Of `time.monotonic`.
         self._next_read = -math.inf
         # Invariant: what this has claimed, and has not ended; by the schedule's id.
@@ -124,30 +126,42 @@ class Submissions:
         """In how many seconds the schedules are to be read anew."""
         return max(0.0, self._next_read - time.monotonic())
 
-    def read_soon(self) -> None:
-        """Have the schedules read at the next `look`."""
+    def read_all_soon(self) -> None:
+        """Have all schedules read at the next `look`."""
         self._next_read = -math.inf
+
+    def read_soon(self, task_id: str) -> None:
+        """Have one schedule read at the next `look`, as it was changed."""
+        self._to_read.add(task_id)
 
     async def look(self) -> datetime | None:
         """Begin to submit what is due; return when to look again, None: when others say so."""
         now = ledger.now()
         if not self.until_read:
-            await self._read()
+            await self._read_all()
+        while self._to_read:
+            task_id = self._to_read.pop()
+            self._keep(task_id, await self._backend.get(task_id))
         # `sorted` makes a list first, so `_consider` may change the dict.
         ordered = sorted(self._tasks.values(), key=_order)
         instants = [await self._consider(task, now) for task in ordered]
         return min((each for each in instants if each is not None), default=None)
 
-    async def _read(self) -> None:
-        # Before the schedules are read: what is changed meanwhile is read once more.
-        self._next_read = time.monotonic() + self._read_interval
-        try:
-            tasks = await self._backend.list_enabled()
-        except BaseException:
-            self.read_soon()
-            raise
+    async def _read_all(self) -> None:
+        began = time.monotonic()
+        # Before they are read: what is changed meanwhile is read once more.
+        self._to_read.clear()
+        tasks = await self._backend.list_enabled()
+        self._next_read = began + self._read_interval
         self._tasks = {task.id: task for task in tasks}
         self._pauses.keep(set(self._tasks))
+
+    def _keep(self, task_id: str, task: ScheduledTask | None) -> None:
+        """Go by what was read of a schedule, from now on."""
+        if task is None or not task.enabled:
+            self._tasks.pop(task_id, None)
+        else:
+            self._tasks[task_id] = task
 
     async def _consider(self, task: ScheduledTask, now: datetime) -> datetime | None:
         """Begin its run if that is due; return when to look at it again, None: `wake` will say."""
@@ -202,11 +216,7 @@ class Submissions:
     async def _write(self, task_id: str, change: Change) -> bool:
         """Change a schedule, and keep what it is then; return whether it was changed."""
         changed = await self._backend.change(task_id, change)
-        task = changed or await self._backend.get(task_id)
-        if task is None or not task.enabled:
-            self._tasks.pop(task_id, None)
-        else:
-            self._tasks[task_id] = task
+        self._keep(task_id, changed or await self._backend.get(task_id))
         return changed is not None
 
     def _submission(self, task: ScheduledTask, due: datetime, now: datetime) -> Submission | None:
