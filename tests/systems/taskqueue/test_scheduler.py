@@ -203,7 +203,9 @@ def test_each_run_has_arguments_of_its_own(log):
         scheduler = log.scheduler()
         scheduler.set_submit_callback(submit)
         async with scheduler:
-            await scheduler.schedule_interval("tick", 1, [[]])
+            items = []
+            await scheduler.schedule_interval("tick", 1, [items])
+            items.append("the caller's")
             await asyncio.sleep(3.5)
 
     asyncio.run(main())
@@ -382,6 +384,23 @@ def test_after_a_clock_was_a_year_ahead_schedules_go_on_from_what_it_shows(log):
         (1800.0, "cron"),
         (1800.0, "interval"),
     ]
+
+
+@pytest.mark.parametrize(("check_interval", "expected"), [(60, 60.0), (7, 7.0), (0.5, 3.0)])
+def test_what_others_change_is_noticed_within_the_check_interval(log, check_interval, expected):
+    backend = InMemorySchedulerBackend()
+
+    async def main():
+        async with log.scheduler(backend, check_interval=check_interval) as scheduler:
+            await scheduler.schedule_interval("tick", 0.9, ["own"])
+            await asyncio.sleep(1.25)
+            other = log.scheduler(backend)
+            await other.schedule_once("tick", START + timedelta(seconds=3), ["other's"])
+            await asyncio.sleep(60)
+
+    asyncio.run(main())
+
+    assert [at for at, what in log.runs if what == "other's"] == [expected]
 
 
 # --------------------------------------------------------------------------- what goes wrong

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from simclock.systems._shared.codecs import NotSerialisable, canonical
+from simclock.systems._shared.codecs import NotSerialisable, canonical, decode, encode
 from simclock.systems.taskqueue.failures import TaskArgumentError
 
 
@@ -114,6 +114,11 @@ class ScheduledTask:
         process, finds this one.
         """
         return replace(self, id=str(uuid.UUID(self.digest[:32], version=5)))
+
+    def with_own_arguments(self) -> ScheduledTask:
+        """Return it with copies of its arguments, which nobody else has."""
+        args, kwargs = decode(encode([self.args, self.kwargs]))
+        return replace(self, args=args, kwargs=kwargs)
 
     @property
     def to_dict(self) -> dict[str, Any]:

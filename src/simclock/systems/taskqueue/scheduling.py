@@ -261,9 +261,10 @@ class Schedules:
             ) from error
 
     async def _add(self, task: ScheduledTask, task_id: str | None) -> str:
-        task = task.with_own_id() if task_id is None else replace(task, id=task_id)
+        named = task.with_own_id()  # which says it if the arguments cannot be kept
+        task = named if task_id is None else replace(task, id=task_id)
         assert task.created_at is not None
-        task = replace(task, next_run_at=_first(task, task.created_at))
+        task = replace(task.with_own_arguments(), next_run_at=_first(task, task.created_at))
         async with self._opened() as backend:
             found = await backend.find_by_definition(task)
             if found is not None:

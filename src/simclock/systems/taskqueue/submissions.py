@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simclock.systems._shared.codecs import decode, encode
 from simclock.systems._shared.retry import RetryPolicy
 from simclock.systems.taskqueue import ledger
 from simclock.systems.taskqueue.failures import TaskNotFoundError
@@ -225,11 +224,11 @@ class Submissions:
             due = latest_due(timetable_of(task), due, now)
         if task.catch_up == "skip" and now - due > GRACE:
             return None
-        args, kwargs = decode(encode([task.args, task.kwargs]))
+        task = task.with_own_arguments()
         return Submission(
             definition=self._registry.definition(task.task_name),
-            args=args,
-            kwargs=kwargs,
+            args=task.args,
+            kwargs=task.kwargs,
             priority=task.priority,
             max_retries=task.max_retries,
             retry_delay=task.retry_delay,
