@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-Report = Callable[[Any, "str | None"], None]
+Reporter = Callable[[Any, "str | None"], None]
 """Takes a value and a note, in whatever thread."""
 
 # Of each task its own, in a process as on the event loop; threads that a task starts by
 # `asyncio.to_thread` have it, too.
-reporting: ContextVar[Report | None] = ContextVar("reporting", default=None)
+reporting: ContextVar[Reporter | None] = ContextVar("reporting", default=None)
 
 
 def progress(value: Any, note: str | None = None) -> None:

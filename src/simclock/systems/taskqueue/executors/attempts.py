@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from simclock.systems._shared.codecs import NotSerialisable
 from simclock.systems.taskqueue.access import ended
 from simclock.systems.taskqueue.brokers import FOREVER
+from simclock.systems.taskqueue.executors.outcomes import (
+    Next,
+    drop,
+    failed,
+    failure,
+    interrupted,
+    is_success,
+    of_error,
+    success,
+)
+from simclock.systems.taskqueue.executors.shop import ProcessLost, Reason
 from simclock.systems.taskqueue.failures import (
     BackendError,
     BrokerError,
@@ -23,12 +32,11 @@ from simclock.systems.taskqueue.progress import reporting
 from simclock.systems.taskqueue.tasks import TaskStatus
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Awaitable, Callable
 
     from simclock.systems.taskqueue.backends import Versioned
-    from simclock.systems.taskqueue.brokers import BaseBroker, Claim
-    from simclock.systems.taskqueue.ledger import Ledger
+    from simclock.systems.taskqueue.brokers import Claim
+    from simclock.systems.taskqueue.executors.shop import Shop
     from simclock.systems.taskqueue.tasks import Task
 
 logger = logging.getLogger("simclock.systems.taskqueue")
@@ -38,53 +46,6 @@ Result = TypeVar("Result")
 # Seconds before what a store has refused is done again; twice as many each time.
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
-
-
-class Reason(enum.Enum):
-    """Why an attempt is interrupted."""
-
-    CANCELLED = "the task was cancelled"
-    LOST = "the task is somebody else's by now"
-    STOPPED = "the executor was stopped"
-
-
-class ProcessLost(Exception):
-    """The process of a task has ended, and the task had not."""
-
-
-@dataclass(frozen=True)
-class Shop:
-    """What all attempts of an executor work with.
-
-    Attributes:
-        broker: Where tasks come from.
-        ledger: Their records.
-        perform: Calls the function of a task.
-        max_losses: See `ExecutorConfig`.
-        requeues: Whether a task that a stop has interrupted is run again later.
-        grace: See `ExecutorConfig`.
-        random: For delays.
-    """
-
-    broker: BaseBroker
-    ledger: Ledger
-    perform: Callable[[Task], Awaitable[Any]]
-    max_losses: int
-    requeues: bool
-    grace: float
-    random: random.Random
-
-
-class Next(NamedTuple):
-    """What is to become of a task after an attempt.
-
-    Attributes:
-        changes: Of its record.
-        delay: Seconds after which it is ready again; None: it has ended.
-    """
-
-    changes: dict[str, Any]
-    delay: float | None = None
 
 
 class Attempt:
@@ -237,72 +198,36 @@ class Attempt:
         while self._saying is not None and not self._saying.done():
             await ended(self._saying)
         if self._reason is Reason.LOST:
-            _drop(body)
+            drop(body)
             logger.warning("task %s was lost: its worker stops, and writes nothing", self._name)
             return
         if self._reason is Reason.CANCELLED:
             # Whoever has cancelled it has written that down.
-            _drop(body)
+            drop(body)
             await self._insist(lambda: self._shop.broker.acknowledge(self.claim))
             return
-        following = self._judge(task, body)
+        following = self._following(task, body)
         try:
             await self._follow(following)
         except NotSerialisable as error:
-            await self._follow(_failed(f"its result is lost: {error}"))
+            await self._follow(failed(f"its result is lost: {error}"))
 
-    def _judge(self, task: Task, body: asyncio.Task[Any]) -> Next:
-        """Return what is to become of the task."""
-        if self._reason is not None and not _is_success(body):
-            _drop(body)
-            return self._interrupted_next()
+    def _following(self, task: Task, body: asyncio.Task[Any]) -> Next:
+        assert self._found is not None
+        record = self._found.record
+        if self._reason is not None and not is_success(body):
+            drop(body)
+            return interrupted(requeues=self._shop.requeues)
         if body.cancelled():
-            return self._failed_next(task, "it was cancelled by what it awaits")
+            return failure(self._shop, task, record, "it was cancelled by what it awaits")
         error = body.exception()
         if error is None:
-            result = body.result()
-            return Next(
-                {
-                    "status": TaskStatus.SUCCESS,
-                    "result": result,
-                    "error": None,
-                    "finished_at": now(),
-                }
-            )
+            return success(body.result())
         if isinstance(error, ProcessLost):
-            return self._lost_next()
-        if isinstance(error, NotSerialisable):
-            return _failed(str(error))
-        logger.info("task %s has failed", self._name, exc_info=error)
-        return self._failed_next(task, str(error) or type(error).__name__)
-
-    def _interrupted_next(self) -> Next:
-        if self._shop.requeues:
-            return Next({"status": TaskStatus.PENDING, "worker": None}, 0.0)
-        return Next(
-            {
-                "status": TaskStatus.CANCELLED,
-                "error": Reason.STOPPED.value,
-                "finished_at": now(),
-            }
-        )
-
-    def _failed_next(self, task: Task, text: str) -> Next:
-        assert self._found is not None
-        retry = self._found.record.retries + 1
-        if retry > task.max_retries:
-            return _failed(text)
-        delay = task.policy.delay_of(retry, self._shop.random)
-        return Next({"status": TaskStatus.RETRYING, "error": text, "retries": retry}, delay)
-
-    def _lost_next(self) -> Next:
-        assert self._found is not None
-        losses = self._found.record.losses + 1
-        logger.error("the process of task %s was lost, for the %d. time", self._name, losses)
-        if losses > self._shop.max_losses:
-            failed = _failed(str(WorkerLostError(losses)))
-            return Next({**failed.changes, "losses": losses})
-        return Next({"status": TaskStatus.PENDING, "losses": losses, "worker": None}, 0.0)
+            logger.error("the process of task %s was lost", self._name)
+        else:
+            logger.info("task %s has failed", self._name, exc_info=error)
+        return of_error(self._shop, task, record, error)
 
     async def _follow(self, following: Next) -> None:
         """Write down what becomes of the task, and tell the broker."""
@@ -396,16 +321,3 @@ class Attempt:
                 await self._check_record()
                 return
             self._found = written
-
-
-def _failed(text: str) -> Next:
-    return Next({"status": TaskStatus.FAILED, "error": text, "finished_at": now()})
-
-
-def _is_success(body: asyncio.Task[Any]) -> bool:
-    return body.done() and not body.cancelled() and body.exception() is None
-
-
-def _drop(body: asyncio.Task[Any]) -> None:
-    """Take note of what it raises, or asyncio says that nobody has."""
-    body.add_done_callback(lambda task: task.cancelled() or task.exception())

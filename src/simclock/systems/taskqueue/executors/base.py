@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import logging
 import random
-import uuid
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,13 @@ from simclock.systems.taskqueue.backends import get_backend
 from simclock.systems.taskqueue.brokers import InMemoryBroker, get_broker
 from simclock.systems.taskqueue.config import Config, ExecutorConfig
 from simclock.systems.taskqueue.events import EventBus, event_bus
-from simclock.systems.taskqueue.executors.attempts import Reason, Shop
 from simclock.systems.taskqueue.executors.dispatch import Dispatcher
 from simclock.systems.taskqueue.executors.gathering import completed, mapped
-from simclock.systems.taskqueue.executors.submitting import Entrance
+from simclock.systems.taskqueue.executors.shop import Reason, Shop
+from simclock.systems.taskqueue.executors.submitting import Entrance, check_kind, task_of
 from simclock.systems.taskqueue.failures import BrokerError, ExecutorNotRunningError
 from simclock.systems.taskqueue.ledger import Ledger
 from simclock.systems.taskqueue.registry import TaskRegistry
-from simclock.systems.taskqueue.tasks import Task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.backends import BaseResultBackend
     from simclock.systems.taskqueue.brokers import BaseBroker
     from simclock.systems.taskqueue.registry import Definition
-    from simclock.systems.taskqueue.tasks import TaskResult
+    from simclock.systems.taskqueue.tasks import Task, TaskResult
 
 logger = logging.getLogger("simclock.systems.taskqueue")
 
@@ -163,8 +161,8 @@ class BaseTaskExecutor(ABC):
         """
         run = self._running()
         definition = self.registry.definition(task_func)
-        self._check(definition)
-        task = self._made(definition, args, kwargs, priority)
+        check_kind(definition, type(self).__name__, cpu_bound=self._cpu_bound)
+        task = task_of(definition, self._settings, args, kwargs, priority)
         self._check_arguments(definition, task)
         await run.entrance.take(task)
         return task.id
@@ -199,8 +197,8 @@ class BaseTaskExecutor(ABC):
         """
         run = self._running()
         definition = self.registry.definition(task_func)
-        self._check(definition)
-        task = self._made(definition, tuple(args), dict(kwargs or {}), priority)
+        check_kind(definition, type(self).__name__, cpu_bound=self._cpu_bound)
+        task = task_of(definition, self._settings, tuple(args), dict(kwargs or {}), priority)
         task = dataclasses.replace(
             task,
             id=task_id,
@@ -380,35 +378,6 @@ class BaseTaskExecutor(ABC):
         self, definition: Definition, task: Task
     ) -> None:
         """Raise a `TaskArgumentError` if they cannot get to the function; for subclasses."""
-
-    def _check(self, definition: Definition) -> None:
-        if self._cpu_bound not in {None, definition.cpu_bound}:
-            kind = "a CPUExecutor" if definition.cpu_bound else "an IOExecutor"
-            raise TypeError(
-                f"{definition.name!r} is not for {type(self).__name__}\nsubmit it to {kind}"
-            )
-
-    def _made(
-        self,
-        definition: Definition,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        priority: int,
-    ) -> Task:
-        policy = definition.policy(self._settings.max_retries, self._settings.retry_delay)
-        return Task(
-            str(uuid.uuid4()),
-            definition.name,
-            args,
-            kwargs,
-            policy.max_retries,
-            policy.delay,
-            priority=priority,
-            cpu_bound=definition.cpu_bound,
-            backoff=policy.backoff,
-            max_delay=policy.max_delay,
-            jitter=policy.jitter,
-        )
 
     def _running(self) -> _Run:
         if self._run is None or not self.is_running:

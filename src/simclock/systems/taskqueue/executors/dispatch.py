@@ -11,13 +11,13 @@ from simclock.systems.taskqueue.executors.attempts import (
     FIRST_BACK_OFF,
     LONGEST_BACK_OFF,
     Attempt,
-    Reason,
 )
+from simclock.systems.taskqueue.executors.shop import Reason
 from simclock.systems.taskqueue.failures import FlowrraError
 
 if TYPE_CHECKING:
     from simclock.systems.taskqueue.brokers import Claim
-    from simclock.systems.taskqueue.executors.attempts import Shop
+    from simclock.systems.taskqueue.executors.shop import Shop
 
 logger = logging.getLogger("simclock.systems.taskqueue")
 

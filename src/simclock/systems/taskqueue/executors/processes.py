@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simclock.systems._shared.codecs import NotSerialisable
 from simclock.systems.taskqueue.access import ended
-from simclock.systems.taskqueue.executors.attempts import ProcessLost
+from simclock.systems.taskqueue.executors.shop import ProcessLost
 from simclock.systems.taskqueue.progress import reporting
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
 
-    from simclock.systems.taskqueue.progress import Report
+    from simclock.systems.taskqueue.progress import Reporter
 
 # Seconds that a process has to end by itself, when nothing more is asked of it.
 SETTLING = 1.0
@@ -85,7 +85,7 @@ class Worker:
         function: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        report: Report | None,
+        report: Reporter | None,
     ) -> Any:
         """Return what the function returns, called in the process; one call at a time.
 
@@ -109,7 +109,7 @@ class Worker:
             await ended(future)
             raise
 
-    def _converse(self, request: bytes, report: Report | None) -> Any:
+    def _converse(self, request: bytes, report: Reporter | None) -> Any:
         connection = self._connected()
         try:
             connection.send_bytes(request)

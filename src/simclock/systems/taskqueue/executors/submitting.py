@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+import uuid
+from typing import TYPE_CHECKING, Any
 
 from simclock.systems.taskqueue.failures import (
     BackendError,
@@ -12,12 +13,13 @@ from simclock.systems.taskqueue.failures import (
     ExecutorNotRunningError,
     QueueFullError,
 )
-from simclock.systems.taskqueue.tasks import TaskStatus
+from simclock.systems.taskqueue.tasks import Task, TaskStatus
 
 if TYPE_CHECKING:
     from simclock.systems.taskqueue.brokers import BaseBroker
+    from simclock.systems.taskqueue.config import ExecutorConfig
     from simclock.systems.taskqueue.ledger import Ledger
-    from simclock.systems.taskqueue.tasks import Task
+    from simclock.systems.taskqueue.registry import Definition
 
 logger = logging.getLogger("simclock.systems.taskqueue")
 
@@ -126,3 +128,40 @@ class Entrance:
             await self._ledger.delete(task.id)
         except (BackendError, NotImplementedError) as error:
             logger.warning("the record of task %s stays, which is none: %s", task.id, error)
+
+
+def check_kind(definition: Definition, executor: str, *, cpu_bound: bool | None) -> None:
+    """Raise a `TypeError` if a function is not for an executor.
+
+    Args:
+        definition: The function.
+        executor: The name of the executor's class.
+        cpu_bound: Whether that is for functions that compute; None: for both kinds.
+    """
+    if cpu_bound not in {None, definition.cpu_bound}:
+        kind = "a CPUExecutor" if definition.cpu_bound else "an IOExecutor"
+        raise TypeError(f"{definition.name!r} is not for {executor}\nsubmit it to {kind}")
+
+
+def task_of(
+    definition: Definition,
+    settings: ExecutorConfig,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    priority: int,
+) -> Task:
+    """Return a new task: a call of a function, as that was registered, or else as is set."""
+    policy = definition.policy(settings.max_retries, settings.retry_delay)
+    return Task(
+        str(uuid.uuid4()),
+        definition.name,
+        args,
+        kwargs,
+        policy.max_retries,
+        policy.delay,
+        priority=priority,
+        cpu_bound=definition.cpu_bound,
+        backoff=policy.backoff,
+        max_delay=policy.max_delay,
+        jitter=policy.jitter,
+    )
