@@ -144,3 +144,100 @@ def test_one_fault_at_each_call_loses_nothing(when):
         assert left[0] == (0, 0, 0), at
         assert left[1] <= len([each for each in ids.values() if each is None]), at
         assert sum(each.losses for each in records.values()) <= 1, at
+
+
+class Outage:
+    """Fails at each call, while it lasts."""
+
+    def __init__(self):
+        self.lasts = False
+
+    async def around(self, operation, error):
+        if self.lasts:
+            raise error("it is away")
+        return await operation
+
+
+@pytest.fixture
+def outage():
+    return Outage()
+
+
+@pytest.fixture
+def made(outage, sim):
+    """Return an executor over stores that the outage concerns, and its task, which takes 1 s."""
+    broker, backend = FailingBroker(), FailingBackend()
+    broker.fault = backend.fault = outage
+    broker.lease = 3.0
+    executor = IOExecutor(broker=broker, backend=backend, events=EventBus())
+
+    @executor.task()
+    async def work(number):
+        runs.append((sim.elapsed, number))
+        await asyncio.sleep(1)
+        return number
+
+    runs = work.runs = []
+    return executor, work
+
+
+async def test_a_result_waits_for_the_end_of_an_outage(made, outage, sim):
+    executor, work = made
+    async with executor:
+        task_id = await executor.submit(work, 1)
+        await asyncio.sleep(0.5)
+        outage.lasts = True
+        await asyncio.sleep(2)
+        with pytest.raises(BackendError):
+            await executor.get_result(task_id)
+        outage.lasts = False
+        record = await executor.wait_for_result(task_id)
+
+    assert (record.result, record.losses) == (1, 0)
+    assert work.runs == [(0, 1)]
+
+
+async def test_after_a_long_outage_the_lease_is_over_and_the_task_is_run_again(made, outage):
+    executor, work = made
+    async with executor:
+        task_id = await executor.submit(work, 1)
+        await asyncio.sleep(0.5)
+        outage.lasts = True
+        await asyncio.sleep(20)
+        outage.lasts = False
+        record = await executor.wait_for_result(task_id)
+
+    assert (record.result, record.losses) == (1, 1)
+    assert len(work.runs) == 2
+
+
+async def test_a_stop_in_an_outage_is_bounded_and_nothing_is_lost(made, outage, sim):
+    executor, work = made
+    await executor.start()
+    ids = [await executor.submit(work, number) for number in range(6)]
+    await asyncio.sleep(0.5)
+    outage.lasts = True
+    await executor.stop(timeout=2)
+    assert sim.elapsed == 2.5
+    with pytest.raises(FlowrraError):
+        await executor.get_result(ids[0])
+
+    outage.lasts = False
+    await asyncio.sleep(5)
+    async with executor:
+        records = [await executor.wait_for_result(each) for each in ids]
+
+    assert [each.result for each in records] == list(range(6))
+    assert max(each.losses for each in records) == 1
+    assert len(work.runs) <= 6 + 4
+
+
+async def test_what_is_submitted_in_an_outage_is_refused(made, outage):
+    executor, work = made
+    async with executor:
+        outage.lasts = True
+        with pytest.raises(BackendError):
+            await executor.submit(work, 1)
+        outage.lasts = False
+        assert len(executor.backend) == 0
+    assert work.runs == []
