@@ -403,6 +403,22 @@ def test_what_others_change_is_noticed_within_the_check_interval(log, check_inte
     assert [at for at, what in log.runs if what == "other's"] == [expected]
 
 
+def test_what_others_have_scheduled_is_known_at_once_to_who_schedules_the_same(log):
+    backend = InMemorySchedulerBackend()
+
+    async def main():
+        async with log.scheduler(backend) as scheduler:
+            await asyncio.sleep(1)
+            other = log.scheduler(backend)
+            task_id = await other.schedule_interval("tick", 10)
+            assert await scheduler.schedule_interval("tick", 10) == task_id
+            await asyncio.sleep(15)
+
+    asyncio.run(main())
+
+    assert log.runs == [(11.0,)]
+
+
 # --------------------------------------------------------------------------- what goes wrong
 
 

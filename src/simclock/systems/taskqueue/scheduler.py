@@ -121,7 +121,7 @@ class Scheduler(Schedules):
         self._submissions = Submissions(
             self.backend, self.registry, submit, self._alarm.ring, self.check_interval
         )
-        self._loop = asyncio.ensure_future(self._run(self._submissions))
+        self._loop = asyncio.create_task(self._run(self._submissions))
 
     async def stop(self, timeout: float = _STOP_SECONDS) -> None:
         """Submit nothing any more, and close the backend. Idempotent.

@@ -267,17 +267,22 @@ class Schedules:
         task = replace(task.with_own_arguments(), next_run_at=_first(task, task.created_at))
         async with self._opened() as backend:
             found = await backend.find_by_definition(task)
-            if found is not None:
-                return found.id
-            try:
-                await backend.create(task)
-            except ValueError:
-                # Somebody else may have scheduled the same meanwhile.
-                found = await backend.get(task.id)
-                if found is None or found.definition != task.definition:
-                    raise
-        self._changed(task.id)
-        return task.id
+            if found is None:
+                found = await self._create(backend, task)
+        # Also if it was there: perhaps others have just made it.
+        self._changed(found.id)
+        return found.id
+
+    async def _create(self, backend: BaseSchedulerBackend, task: ScheduledTask) -> ScheduledTask:
+        try:
+            await backend.create(task)
+        except ValueError:
+            # Somebody else may have scheduled the same meanwhile.
+            found = await backend.get(task.id)
+            if found is None or found.definition != task.definition:
+                raise
+            return found
+        return task
 
     async def _change(self, task_id: str, change: Callable[[ScheduledTask], ScheduledTask]) -> None:
         async with self._opened() as backend:

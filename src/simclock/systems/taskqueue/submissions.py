@@ -199,7 +199,7 @@ class Submissions:
         if not await self._change(task, lambda it: replace(it, claim=claim)):
             self._wake()  # somebody else has changed it: look at what it is now
             return None
-        carrying_out = asyncio.ensure_future(self._carry_out(task, submission))
+        carrying_out = asyncio.create_task(self._carry_out(task, submission))
         self._under_way[task.id] = task, carrying_out
         return None
 
