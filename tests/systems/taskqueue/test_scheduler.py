@@ -722,6 +722,28 @@ def test_of_schedulers_that_share_a_backend_one_submits_each_run(log, kind, tmp_
     assert len(set(log.ids)) == 10
 
 
+def test_the_next_run_of_a_scheduler_that_ends_is_submitted_by_another_in_time(log):
+    backend = InMemorySchedulerBackend()
+
+    async def slow(_):
+        await asyncio.sleep(0.5)
+
+    # So that the other one sees its claims.
+    log.effects = dict.fromkeys(range(2), slow)
+
+    async def main():
+        async with log.scheduler(backend) as one:
+            await one.schedule_interval("tick", 5)
+            async with log.scheduler(backend):
+                await asyncio.sleep(11)
+                await one.stop()
+                await asyncio.sleep(10)
+
+    asyncio.run(main())
+
+    assert log.runs == [(5.0,), (10.0,), (15.0,), (20.0,)]
+
+
 def test_a_run_whose_scheduler_is_lost_is_submitted_by_another_one(log):
     backend = InMemorySchedulerBackend()
 

@@ -30,6 +30,8 @@ logger = logging.getLogger(__package__)
 # is given up. They differ so that what was given up is over when others begin.
 LEASE = timedelta(seconds=30)
 LONGEST_SUBMISSION = 20.0
+# Until a schedule is read again whose run somebody else submits.
+LOOK_AGAIN = timedelta(seconds=1)
 # With catch_up="skip", how late a run may be.
 GRACE = timedelta(seconds=1)
 _LONGEST_PAUSE = timedelta(minutes=1)
@@ -167,9 +169,13 @@ class Submissions:
         if task.id in self._under_way or task.next_run_at is None:
             return None
         try:
-            instant = self._instant(task, task.next_run_at, now)
+            instant = max(task.next_run_at, self._pauses.until(task.id, now))
             if instant > now and not _is_ahead(task, now):
                 return instant
+            if self._is_taken(task, now):
+                # It is not known when its claim ends, other than by looking.
+                self._to_read.add(task.id)
+                return now + LOOK_AGAIN
             return await self._begin(task, task.next_run_at, now)
         except TaskNotFoundError:
             # Another process that shares the schedules may have it.
@@ -180,14 +186,13 @@ class Submissions:
                 logger.exception("a schedule has no meaning here: %s", task.id)
         return self._pauses.until(task.id, now)
 
-    def _instant(self, task: ScheduledTask, due: datetime, now: datetime) -> datetime:
-        """Return when there is something to do for it."""
-        instant = max(due, self._pauses.until(task.id, now))
+    def _is_taken(self, task: ScheduledTask, now: datetime) -> bool:
+        """Return whether somebody else submits its run."""
         claim = task.claim
+        if claim is None or claim.owner == self._owner:
+            return False
         # One of a later time than that is from before the wall clock was put back.
-        if claim is not None and claim.owner != self._owner and claim.until <= now + LEASE:
-            instant = max(instant, claim.until)
-        return instant
+        return now < claim.until <= now + LEASE
 
     async def _begin(self, task: ScheduledTask, due: datetime, now: datetime) -> datetime | None:
         """Claim the run that is due, and begin to submit it, or leave it out."""
