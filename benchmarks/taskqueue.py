@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,15 +45,37 @@ ONE_BY_ONE = 200
 # Real seconds until the server must answer.
 LIMIT = 10.0
 _names = (f"benchmark{number}" for number in itertools.count())
-# When each task was begun that has been run.
-_began: list[int] = []
-_event: asyncio.Event
+
+
+class Done:
+    """The tasks that have been run.
+
+    Attributes:
+        began: When each was begun, in nanoseconds.
+    """
+
+    def __init__(self) -> None:
+        self.began: list[int] = []
+        self._bell = asyncio.Event()
+
+    def note(self) -> None:
+        """Note that a task has begun."""
+        self.began.append(time.perf_counter_ns())
+        self._bell.set()
+
+    async def wait(self, count: int) -> None:
+        """Wait until so many tasks have begun."""
+        while len(self.began) < count:
+            self._bell.clear()
+            await self._bell.wait()
+
+
+done: ContextVar[Done] = ContextVar("done")
 
 
 async def work() -> None:
     """Note the time: what each task does."""
-    _began.append(time.perf_counter_ns())
-    _event.set()
+    done.get().note()
 
 
 @contextlib.asynccontextmanager
@@ -86,12 +109,14 @@ async def ours(url: str | None) -> AsyncIterator[Submit]:
 @contextlib.asynccontextmanager
 async def saq(url: str) -> AsyncIterator[Submit]:
     """Run a worker of SAQ."""
-    from saq import Queue, Worker  # noqa: PLC0415 - perhaps not installed
+    from redis.asyncio import Redis  # noqa: PLC0415 - perhaps not installed
+    from saq import Worker  # noqa: PLC0415 - perhaps not installed
+    from saq.queue.redis import RedisQueue  # noqa: PLC0415 - perhaps not installed
 
     async def run(_context: object) -> None:
         await work()
 
-    queue: Any = Queue.from_url(url, name=next(_names))
+    queue: Any = RedisQueue(Redis.from_url(url), name=next(_names))
     await queue.connect()
     worker: Any = Worker(queue, [("run", run)], concurrency=WORKERS)
     worker.SIGNALS = []  # those are for programs
@@ -102,21 +127,14 @@ async def saq(url: str) -> AsyncIterator[Submit]:
     await queue.disconnect()
 
 
-async def _wait(count: int) -> None:
-    """Wait until so many tasks have begun."""
-    while len(_began) < count:
-        _event.clear()
-        await _event.wait()
-
-
 async def _burst(contender: Contender) -> float:
     """Return the nanoseconds for each of many tasks, from the first submission to the last run."""
     async with contender() as submit:
         began = time.perf_counter_ns()
         for _ in range(TASKS):
             await submit()
-        await _wait(TASKS)
-        return (_began[-1] - began) / TASKS
+        await done.get().wait(TASKS)
+        return (done.get().began[-1] - began) / TASKS
 
 
 async def _one_by_one(contender: Contender) -> list[int]:
@@ -126,16 +144,14 @@ async def _one_by_one(contender: Contender) -> list[int]:
         for number in range(ONE_BY_ONE):
             began = time.perf_counter_ns()
             await submit()
-            await _wait(number + 1)
-            taken.append(_began[-1] - began)
+            await done.get().wait(number + 1)
+            taken.append(done.get().began[-1] - began)
     return sorted(taken)
 
 
 def _measure(how: Callable[[Contender], Any], contender: Contender) -> Any:
     async def main() -> Any:
-        global _event  # noqa: PLW0603 - of this loop
-        _event = asyncio.Event()
-        _began.clear()
+        done.set(Done())  # before there are workers, whose tasks have a copy of this context
         return await how(contender)
 
     return asyncio.run(main())

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from simclock.systems._shared.stores.interfaces import Counts, Job, Row
+from simclock.systems._shared.stores.interfaces import Counts, Job, StoredRecord
 
 EXAMPLES = {"memory": 100, "sqlite": 10, "redis": 10}
 STEPS = 40
@@ -144,7 +144,7 @@ class JobsModel(RuleBasedStateMachine):
 class Record:
     """A record of the model."""
 
-    row: Row
+    row: StoredRecord
     order: tuple[int, int]
 
 
@@ -169,7 +169,7 @@ class RecordsModel(RuleBasedStateMachine):
         assert self.records.create(key, status, value, at=at, expires=expires) == is_new
         if is_new:
             self.number += 1
-            self.model[key] = Record(Row(1, status, value, expires), (at, self.number))
+            self.model[key] = Record(StoredRecord(1, status, value, expires), (at, self.number))
 
     @rule(
         key=keys,
@@ -185,7 +185,7 @@ class RecordsModel(RuleBasedStateMachine):
 
         assert self.records.swap(key, version, status, value, expires=expires) == is_right
         if is_right:
-            record.row = Row(version + 1, status, value, expires)
+            record.row = StoredRecord(version + 1, status, value, expires)
 
     @rule(key=keys)
     def delete(self, key):

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from simclock.systems._shared.codecs import NotSerialisable
-from simclock.systems._shared.stores.interfaces import Row
+from simclock.systems._shared.stores.interfaces import StoredRecord
 
 
 def keys(found):
@@ -18,23 +18,23 @@ def test_a_record_is_read_as_it_was_written(records):
     assert records.get("a") is None
     assert records.create("a", "new", {"x": (1, b"2")}, at=1, expires=5.5)
 
-    assert records.get("a") == Row(1, "new", {"x": (1, b"2")}, 5.5)
+    assert records.get("a") == StoredRecord(1, "new", {"x": (1, b"2")}, 5.5)
 
 
 def test_one_that_is_there_is_not_written_anew(records):
     records.create("a", "new", 1, at=1)
 
     assert not records.create("a", "newer", 2, at=2, expires=9)
-    assert records.get("a") == Row(1, "new", 1, None)
+    assert records.get("a") == StoredRecord(1, "new", 1, None)
 
 
 def test_a_swap_overwrites_the_version_that_was_read(records):
     records.create("a", "new", 1, at=1, expires=5)
 
     assert records.swap("a", 1, "done", 2)
-    assert records.get("a") == Row(2, "done", 2, None)
+    assert records.get("a") == StoredRecord(2, "done", 2, None)
     assert records.swap("a", 2, "done", 3, expires=7)
-    assert records.get("a") == Row(3, "done", 3, 7)
+    assert records.get("a") == StoredRecord(3, "done", 3, 7)
 
 
 def test_a_swap_of_another_version_changes_nothing(records):
@@ -44,7 +44,7 @@ def test_a_swap_of_another_version_changes_nothing(records):
     for version in (0, 1, 3):
         assert not records.swap("a", version, "done", 3)
     assert not records.swap("b", 1, "done", 3)
-    assert records.get("a") == Row(2, "busy", 2, None)
+    assert records.get("a") == StoredRecord(2, "busy", 2, None)
     assert records.get("b") is None
 
 
@@ -65,7 +65,7 @@ def test_a_key_may_come_again_once_it_is_gone(records):
     records.delete("a")
 
     assert records.create("a", "other", 3, at=2)
-    assert records.get("a") == Row(1, "other", 3, None)
+    assert records.get("a") == StoredRecord(1, "other", 3, None)
 
 
 def test_those_of_a_status_latest_first(records):
@@ -74,7 +74,7 @@ def test_those_of_a_status_latest_first(records):
     records.create("e", "other", None, at=9)
 
     found = records.with_status("new")
-    assert found == [(key, Row(1, "new", key, None)) for key in "bdac"]
+    assert found == [(key, StoredRecord(1, "new", key, None)) for key in "bdac"]
     assert records.with_status("nothing") == []
 
 
@@ -158,7 +158,7 @@ def test_nothing_is_lost_with_close_and_all_can_be_used_again(records):
     records.close()
     records.close()
 
-    assert records.get("a") == Row(1, "new", 1, None)
+    assert records.get("a") == StoredRecord(1, "new", 1, None)
 
 
 @pytest.mark.parametrize("text", ["", "a:b", "ä😀", "{x}", "a b\n", "x" * 1000, "\0", "*"])
@@ -166,7 +166,7 @@ def test_any_text_is_a_key_and_a_status(records, text):
     records.create(text, text, text, at=1)
     records.create("other", "other", None, at=1)
 
-    assert records.with_status(text) == [(text, Row(1, text, text, None))]
+    assert records.with_status(text) == [(text, StoredRecord(1, text, text, None))]
     assert records.swap(text, 1, text, None)
     assert records.get(text).version == 2
     assert records.delete(text)
@@ -209,4 +209,4 @@ def test_what_cannot_be_serialised_is_refused_and_not_written(kind, records):
     records.create("a", "new", 1, at=1)
     with pytest.raises(NotSerialisable, match="cannot be serialised: a builtins"):
         records.swap("a", 1, "done", [value])
-    assert records.get("a") == Row(1, "new", 1, None)
+    assert records.get("a") == StoredRecord(1, "new", 1, None)

@@ -16,7 +16,7 @@ import pytest
 
 from simclock.systems._shared.stores import databases
 from simclock.systems._shared.stores.databases import Database
-from simclock.systems._shared.stores.interfaces import Counts, Row, StoreError
+from simclock.systems._shared.stores.interfaces import Counts, StoredRecord, StoreError
 from simclock.systems._shared.stores.sqlite import SqliteJobs, SqliteRecords
 
 
@@ -432,4 +432,4 @@ def test_rows_survive_the_process(path):
     with contextlib.closing(SqliteRecords(path)) as records:
         records.create("a", "new", {"x": 1}, at=1, expires=2)
     with contextlib.closing(SqliteRecords(path)) as records:
-        assert records.get("a") == Row(1, "new", {"x": 1}, 2)
+        assert records.get("a") == StoredRecord(1, "new", {"x": 1}, 2)

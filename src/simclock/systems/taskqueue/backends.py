@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-from simclock.systems._shared.stores.interfaces import Records, Row
+from simclock.systems._shared.stores.interfaces import Records, StoredRecord
 from simclock.systems._shared.stores.memory import MemoryRecords
 from simclock.systems.taskqueue.access import Far, Near
 from simclock.systems.taskqueue.brokers import MOST_THREADS
@@ -346,11 +346,11 @@ def get_backend(backend: BaseResultBackend | BackendConfig | str | None) -> Base
     return RedisBackend(**dataclasses.asdict(backend))
 
 
-def _is_gone(row: Row) -> bool:
+def _is_gone(row: StoredRecord) -> bool:
     return row.expires is not None and row.expires <= time.time()
 
 
-def _record(task_id: str, row: Row) -> TaskResult:
+def _record(task_id: str, row: StoredRecord) -> TaskResult:
     try:
         return TaskResult.from_dict(row.value)
     except (TypeError, KeyError, AttributeError, ValueError) as error:

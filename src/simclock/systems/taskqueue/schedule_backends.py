@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.codecs import NotSerialisable
-from simclock.systems._shared.stores.interfaces import Records, Row
+from simclock.systems._shared.stores.interfaces import Records, StoredRecord
 from simclock.systems._shared.stores.memory import MemoryRecords
 from simclock.systems.taskqueue import ledger
 from simclock.systems.taskqueue.access import Far, Near
@@ -203,7 +203,7 @@ class StoreSchedulerBackend(BaseSchedulerBackend):
     async def _listed(self, *statuses: str) -> list[ScheduledTask]:
         return [ScheduledTask.from_dict(row.value) for row in await self._rows(*statuses)]
 
-    async def _rows(self, *statuses: str) -> list[Row]:
+    async def _rows(self, *statuses: str) -> list[StoredRecord]:
         """Return the records of some statuses, of each the oldest first."""
         return await self._access.do(
             lambda records: [

@@ -98,7 +98,7 @@ class Waiting:
 
     def _poll(self) -> None:
         if self._poll_interval is not None and (self._poller is None or self._poller.done()):
-            self._poller = asyncio.ensure_future(self._look_again(self._poll_interval))
+            self._poller = asyncio.create_task(self._look_again(self._poll_interval))
 
     async def _look_again(self, interval: float) -> None:
         while self._waiters:

@@ -129,7 +129,7 @@ class Jobs(Protocol):
         """
 
 
-class Row(NamedTuple):
+class StoredRecord(NamedTuple):
     """A record as it was read.
 
     Attributes:
@@ -170,7 +170,7 @@ class Records(Protocol):
             NotSerialisable: The codec cannot take *value*. Nothing was written.
         """
 
-    def get(self, key: str) -> Row | None:
+    def get(self, key: str) -> StoredRecord | None:
         """Return the record, if there is one."""
 
     def swap(
@@ -187,7 +187,7 @@ class Records(Protocol):
 
     def with_status(
         self, status: str, *, limit: int | None = None, offset: int = 0
-    ) -> list[tuple[str, Row]]:
+    ) -> list[tuple[str, StoredRecord]]:
         """Return keys and records of a status, those of the latest instant first.
 
         Of equal instants the one that was created last is first.

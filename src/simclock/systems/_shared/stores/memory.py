@@ -13,7 +13,7 @@ from simclock.systems._shared.stores.arguments import (
     check_page,
     check_priority,
 )
-from simclock.systems._shared.stores.interfaces import Counts, Job, Row
+from simclock.systems._shared.stores.interfaces import Counts, Job, StoredRecord
 
 
 class _Job:
@@ -166,7 +166,7 @@ class _Record:
 
     __slots__ = ("order", "row")
 
-    def __init__(self, row: Row, order: tuple[float, int]) -> None:
+    def __init__(self, row: StoredRecord, order: tuple[float, int]) -> None:
         self.row = row
         self.order = order
 
@@ -193,12 +193,12 @@ class MemoryRecords:
         with self._lock:
             if key in self._records:
                 return False
-            row = Row(1, status, value, expires)
+            row = StoredRecord(1, status, value, expires)
             self._records[key] = _Record(row, (at, next(self._numbers)))
             self._note(key, row)
             return True
 
-    def get(self, key: str) -> Row | None:
+    def get(self, key: str) -> StoredRecord | None:
         """Return the record, if there is one. See `Records`."""
         with self._lock:
             record = self._records.get(key)
@@ -214,7 +214,7 @@ class MemoryRecords:
             if record is None or record.row.version != version:
                 return False
             self._unnote(key, record.row)
-            record.row = Row(version + 1, status, value, expires)
+            record.row = StoredRecord(version + 1, status, value, expires)
             self._note(key, record.row)
             return True
 
@@ -230,12 +230,12 @@ class MemoryRecords:
         self._unnote(key, record.row)
         return True
 
-    def _note(self, key: str, row: Row) -> None:
+    def _note(self, key: str, row: StoredRecord) -> None:
         self._of_status.setdefault(row.status, set()).add(key)
         if row.expires is not None:
             self._expiring.add(key, row.expires)
 
-    def _unnote(self, key: str, row: Row) -> None:
+    def _unnote(self, key: str, row: StoredRecord) -> None:
         keys = self._of_status[row.status]
         keys.discard(key)
         if not keys:
@@ -244,7 +244,7 @@ class MemoryRecords:
 
     def with_status(
         self, status: str, *, limit: int | None = None, offset: int = 0
-    ) -> list[tuple[str, Row]]:
+    ) -> list[tuple[str, StoredRecord]]:
         """Return keys and records of a status. See `Records`."""
         check_page(limit, offset)
         end = None if limit is None else offset + limit

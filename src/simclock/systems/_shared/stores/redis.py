@@ -13,7 +13,7 @@ from simclock.systems._shared.stores.arguments import (
     check_page,
     check_priority,
 )
-from simclock.systems._shared.stores.interfaces import Counts, Job, Row
+from simclock.systems._shared.stores.interfaces import Counts, Job, StoredRecord
 from simclock.systems._shared.stores.servers import Server, connected
 from simclock.systems._shared.stores.texts import read
 
@@ -140,15 +140,17 @@ class RedisRecords(_OnServer):
         instant, expires = _in_order(check_instant(at, "at")), check_expiry(expires)
         return bool(self._run(scripts.CREATE, key, status, encode(value), instant, expires))
 
-    def get(self, key: str) -> Row | None:
+    def get(self, key: str) -> StoredRecord | None:
         """Return the record, if there is one. See `Records`."""
         found = self._run(scripts.GET, key)
         return None if found is None else self._row(found)
 
-    def _row(self, found: Sequence[Any]) -> Row:
+    def _row(self, found: Sequence[Any]) -> StoredRecord:
         key, version, status, text, expires = found
         value = read(_text(text), f"the record {_text(key)!r}", self._where)
-        return Row(int(version), _text(status), value, None if expires is None else float(expires))
+        return StoredRecord(
+            int(version), _text(status), value, None if expires is None else float(expires)
+        )
 
     def swap(
         self, key: str, version: int, status: str, value: Any, *, expires: float | None = None
@@ -163,7 +165,7 @@ class RedisRecords(_OnServer):
 
     def with_status(
         self, status: str, *, limit: int | None = None, offset: int = 0
-    ) -> list[tuple[str, Row]]:
+    ) -> list[tuple[str, StoredRecord]]:
         """Return keys and records of a status. See `Records`."""
         check_page(limit, offset)
         found = self._run(

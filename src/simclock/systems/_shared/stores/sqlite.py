@@ -12,7 +12,7 @@ from simclock.systems._shared.stores.arguments import (
     check_priority,
 )
 from simclock.systems._shared.stores.databases import Database, Table, check_name, opened, quoted
-from simclock.systems._shared.stores.interfaces import Counts, Job, Row
+from simclock.systems._shared.stores.interfaces import Counts, Job, StoredRecord
 from simclock.systems._shared.stores.texts import read
 
 if TYPE_CHECKING:
@@ -246,9 +246,11 @@ class SqliteRecords(_InTable):
         table = Table(check_name(f"{prefix}:records"), 1, _RECORDS)
         super().__init__(opened(database, **settings), table)
 
-    def _row(self, found: Any) -> Row:
+    def _row(self, found: Any) -> StoredRecord:
         key, version, status, value, expires = found
-        return Row(version, status, read(value, f"the record {key!r}", self._where), expires)
+        return StoredRecord(
+            version, status, read(value, f"the record {key!r}", self._where), expires
+        )
 
     def create(
         self, key: str, status: str, value: Any, *, at: float, expires: float | None = None
@@ -259,7 +261,7 @@ class SqliteRecords(_InTable):
         changed = self._change(_CREATE, key=key, status=status, value=text, expires=expires, at=at)
         return bool(changed)
 
-    def get(self, key: str) -> Row | None:
+    def get(self, key: str) -> StoredRecord | None:
         """Return the record, if there is one. See `Records`."""
         found = self._select(_GET, key=key)
         return self._row(found[0]) if found else None
@@ -280,7 +282,7 @@ class SqliteRecords(_InTable):
 
     def with_status(
         self, status: str, *, limit: int | None = None, offset: int = 0
-    ) -> list[tuple[str, Row]]:
+    ) -> list[tuple[str, StoredRecord]]:
         """Return keys and records of a status. See `Records`."""
         check_page(limit, offset)
         most = _NO_LIMIT if limit is None else limit

@@ -86,7 +86,7 @@ class Attempt:
         If this is cancelled, as all tasks of a loop are at its end, the task is
         interrupted, and the cancellation raised when that is written down.
         """
-        keeper = asyncio.ensure_future(self._keep()) if self._is_leased else None
+        keeper = asyncio.create_task(self._keep()) if self._is_leased else None
         try:
             await self._run()
         except (BackendError, BrokerError) as error:
@@ -164,7 +164,7 @@ class Attempt:
     # ------------------------------------------------------------------------- the work
 
     async def _work(self, task: Task) -> None:
-        body = asyncio.ensure_future(self._call(task))
+        body = asyncio.create_task(self._call(task))
         try:
             await self._end_of(body)
         except asyncio.CancelledError:
@@ -307,7 +307,7 @@ class Attempt:
     def _say(self, value: Any, note: str | None) -> None:
         self._said = (value, note)
         if self._saying is None or self._saying.done():
-            self._saying = asyncio.ensure_future(self._write_said())
+            self._saying = asyncio.create_task(self._write_said())
 
     async def _write_said(self) -> None:
         while self._said is not None and self._found is not None and self._reason is None:

@@ -337,7 +337,7 @@ class BaseTaskExecutor(ABC):
         if run is None:
             return
         if run.stopping is None:
-            run.stopping = asyncio.ensure_future(self._stop_run(run, wait, timeout))
+            run.stopping = asyncio.create_task(self._stop_run(run, wait, timeout))
         elif not wait:
             run.hurry.set()
         try:

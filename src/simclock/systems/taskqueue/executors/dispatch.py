@@ -46,7 +46,7 @@ class Dispatcher:
         self._drained: asyncio.Event | None = None
         self._back_off = FIRST_BACK_OFF
         shop.broker.listen(self._bell.set)
-        self._main = asyncio.ensure_future(self._dispatch())
+        self._main = asyncio.create_task(self._dispatch())
 
     def attempt_at(self, task_id: str) -> Attempt | None:
         """Return the attempt at a task that is under way here, if there is one."""
@@ -64,7 +64,7 @@ class Dispatcher:
         """
         self._drained = asyncio.Event()
         self._bell.set()
-        waits = [asyncio.ensure_future(each.wait()) for each in (self._drained, enough)]
+        waits = [asyncio.create_task(each.wait()) for each in (self._drained, enough)]
         await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         for each in waits:
             each.cancel()
@@ -127,7 +127,7 @@ class Dispatcher:
         attempt = Attempt(self._shop, claim)
         if self._halted.is_set():
             attempt.interrupt(Reason.STOPPED)
-        task = asyncio.ensure_future(attempt.run())
+        task = asyncio.create_task(attempt.run())
         self._attempts[task] = attempt
         task.add_done_callback(self._ended)
 
@@ -143,7 +143,7 @@ class Dispatcher:
             drained.set()
 
     async def _pause(self) -> None:
-        halted = asyncio.ensure_future(self._halted.wait())
+        halted = asyncio.create_task(self._halted.wait())
         await asyncio.wait({halted}, timeout=self._back_off)
         halted.cancel()
         self._back_off = min(2 * self._back_off, LONGEST_BACK_OFF)

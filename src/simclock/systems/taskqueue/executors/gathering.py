@@ -59,7 +59,7 @@ async def completed(
     end = None if timeout is None else loop.time() + timeout
     # In the order of the ids; each once.
     ids = {
-        asyncio.ensure_future(executor.wait_for_result(each)): each
+        asyncio.create_task(executor.wait_for_result(each)): each
         for each in dict.fromkeys(task_ids)
     }
     try:

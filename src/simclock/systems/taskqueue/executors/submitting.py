@@ -66,7 +66,7 @@ class Entrance:
             # It may be in the queue all the same.
             await asyncio.shield(self._take_back(task))
             raise
-        except BaseException:
+        except Exception:
             await asyncio.shield(self._forget(task))
             raise
 
