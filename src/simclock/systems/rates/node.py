@@ -8,9 +8,11 @@ import itertools
 import logging
 import numbers
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.grids import check_interval
+from simclock.systems._shared.signals import woken_by_signals
 from simclock.systems.rates.callbacks import check_plain, name_of, returns_coroutine
 from simclock.systems.rates.events import StopEvent
 from simclock.systems.rates.sleeping import Sleeper
@@ -217,12 +219,9 @@ class Node:
     def spin(self, timeout: float | None = None) -> None:
         """Run the timers until `stop`, and wait until all has ended; the calling thread is blocked.
 
-        In the main thread: Python runs handlers of signals there, and only when
-        that thread is awake. A signal of the process that the system gives to
-        another thread does not wake it: its handler, and the `stop` in it, may
-        wait until the end of *timeout*. To be sure, block the signal with
-        `signal.pthread_sigmask` before any thread starts, and have a thread wait
-        for it with `signal.sigwait` and stop the node.
+        In the main thread a signal ends the wait, whichever thread the system has
+        given it to: its handler is run at once, and may call `stop`, or raise an
+        exception, such as ``KeyboardInterrupt``, which ends the run and is raised.
 
         Args:
             timeout: Seconds after which it stops by itself; None: never.
@@ -243,7 +242,7 @@ class Node:
             self._spins = True
         try:
             self._begin_all(None)
-            asked.wait(timeout)
+            _await(asked, timeout)
         finally:
             self._end_all()
             try:
@@ -444,6 +443,15 @@ def _check_timeout(timeout: Any) -> None:
             f"this is no timeout: {timeout!r}\n"
             f"give a number of seconds, from 0 to {threading.TIMEOUT_MAX:g}, or None for no end"
         )
+
+
+def _await(asked: Asked, timeout: float | None) -> None:
+    """Wait until *asked* is set, or so many seconds are over; let handlers of signals run."""
+    until = None if timeout is None else time.monotonic() + timeout
+    with woken_by_signals(asked.wake):
+        # Woken, it waits for the rest, unless a handler has set what it waits for.
+        while asked.wait(timeout) and not asked.is_set():
+            timeout = None if until is None else until - time.monotonic()
 
 
 def _needs_a_loop(node: Node, callback: Callable[..., Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from simclock.systems._shared.signals import woken_by_signals
 from simclock.systems.rates.callbacks import check_plain, name_of, refuse_coroutine
 from simclock.systems.rates.pacing import Rate
 from simclock.systems.rates.switch import Switch
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simclock.systems.rates.statistics import RateStatistics
+    from simclock.systems.rates.switch import Asked
 
 logger = logging.getLogger(__package__)
 
@@ -95,20 +97,24 @@ class SyncRateExecutor:
         self._switch.begin(asked, self)
         try:
             self.start()
-            pacer = self._rate.pacer(repr(self), self.interval)
-            while not asked.is_set():
-                remaining = pacer.remaining()
-                if remaining > 0:
-                    asked.wait(remaining)
-                    continue
-                pacer.begin()
-                try:
-                    func = self.func
-                    refuse_coroutine(func, func(*args, **kwargs))
-                except Exception:
-                    logger.exception("the callback of %r has failed", self)
-                    pacer.failed()
-                pacer.end()
+            with woken_by_signals(asked.wake):
+                self._loop(asked, args, kwargs)
         finally:
             self.stop()
             self._switch.end(asked)
+
+    def _loop(self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        pacer = self._rate.pacer(repr(self), self.interval)
+        while not asked.is_set():
+            remaining = pacer.remaining()
+            if remaining > 0:
+                asked.wait(remaining)
+                continue
+            pacer.begin()
+            try:
+                func = self.func
+                refuse_coroutine(func, func(*args, **kwargs))
+            except Exception:
+                logger.exception("the callback of %r has failed", self)
+                pacer.failed()
+            pacer.end()
