@@ -7,6 +7,7 @@ import contextlib
 import functools
 import math
 import re
+import signal
 import threading
 import time
 
@@ -407,7 +408,7 @@ def test_close_sync_does_not_block_the_loop_that_it_would_wait_for(logged):
         await asyncio.sleep(1)
         with pytest.raises(
             RuntimeError,
-            match=r"^the event loop would wait for itself: Node\('node'\) runs in it\nuse `await node.close\(\)`",
+            match=r"^close_sync would block the event loop .*: Node\('node'\)\nuse `await node.close\(\)`",
         ):
             node.close_sync()
         await task
@@ -417,6 +418,58 @@ def test_close_sync_does_not_block_the_loop_that_it_would_wait_for(logged):
         it.run(main())
 
     assert it.log == [(1.0, "ended")]
+
+
+def test_close_sync_does_not_block_a_loop_for_threads(logged):
+    async def main():
+        node = Node()
+        # Nothing is there to be waited for.
+        it.note(node.close_sync())
+        thread = node.spawn_thread(lambda stop: (stop.wait(), time.sleep(1), it.note("ended")))
+        with pytest.raises(RuntimeError, match=r"^close_sync would block the event loop"):
+            node.close_sync()
+        it.note("stopped")
+        it.note(await node.close(), thread.is_alive())
+
+    with logged() as it:
+        it.run(main())
+
+    assert it.log == [(0.0, []), (0.0, "stopped"), (1.0, "ended"), (1.0, [], False)]
+
+
+def test_spinning_does_not_block_a_loop(logged):
+    async def main():
+        node = Node()
+        node.create_timer(1, lambda: it.note("tick"), "sync")
+        with pytest.raises(
+            RuntimeError,
+            match=r"^spin would block the event loop .*: Node\('node'\)\nuse `await node.run\(\)`",
+        ):
+            node.spin(timeout=5)
+        it.note(node.running)
+        # In a thread of its own it blocks nobody.
+        await asyncio.to_thread(node.spin, 0.5)
+        it.note("ended")
+
+    with logged() as it:
+        it.run(main())
+
+    assert it.log == [(0.0, False), (0.0, "tick"), (0.5, "ended")]
+
+
+def test_a_handler_in_the_thread_that_spins_cannot_wait_for_its_end(logged):
+    with logged() as it:
+        node = Node()
+        node.spawn_thread(lambda stop: (stop.wait(), time.sleep(1)))
+        before = signal.signal(signal.SIGTERM, lambda *_: it.note("closed", node.close_sync()))
+        try:
+            after(0.5, signal.raise_signal, signal.SIGTERM)
+            node.spin()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        it.note("ended")
+
+    assert it.log == [(0.5, "closed", []), (1.5, "ended")]
 
 
 def test_what_would_not_stop_is_named(logged, caplog):

@@ -50,9 +50,11 @@ class Node:
     has ended there is nothing to stop, but for threads that were spawned since.
     A run whose event loop was closed is over.
 
-    All methods may be called by any thread, but `run` is a coroutine of one event
-    loop, and neither `run` nor `spin` is for threads of the node itself. Signal
-    handlers may call `stop`.
+    All but the runs may be called by any thread: `run` is a coroutine of one
+    event loop, `spin` is for a thread without one, and neither for threads of
+    the node itself. What waits for the end of others belongs to those threads,
+    too: `close` where there is an event loop, `close_sync` where there is none.
+    Signal handlers may call `stop`.
 
     Args:
         name: Of the node; names of its timers and threads begin with it.
@@ -228,11 +230,16 @@ class Node:
 
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
-            RuntimeError: A timer is for an event loop, or the calling thread is one
-                of the node itself.
+            RuntimeError: A timer is for an event loop, one runs in the calling
+                thread, or that is one of the node itself.
             ValueError: *timeout* is no number, or negative, or longer than threads can wait.
         """
         _check_timeout(timeout)
+        if _loop_here() is not None:
+            raise RuntimeError(
+                f"spin would block the event loop that runs in this thread: {self!r}\n"
+                "use `await node.run()`, which runs timers in threads, too"
+            )
         with self._lock:
             for each in self._timers:
                 if each.mode == "async":
@@ -256,7 +263,7 @@ class Node:
         """Stop, wait until all has ended, and return the names of what would not.
 
         A callback or thread of the node itself only stops: it cannot wait for
-        its own end. The node may be used again afterwards; as with any `stop`,
+        its own end. Neither can a signal handler in the thread that spins. The node may be used again afterwards; as with any `stop`,
         one that has never run is to be told so by `start`.
         """
         self.stop()
@@ -269,16 +276,16 @@ class Node:
         """Do as `close`, in a program without an event loop, or in another thread than that.
 
         Raises:
-            RuntimeError: The node runs in the event loop of this thread, which
-                would wait for itself. The node is stopped all the same.
+            RuntimeError: An event loop runs in this thread, and there is something
+                to wait for. The node is stopped all the same.
         """
         self.stop()
         works = self._works.others()
         if any(each.is_caller for each in works):
             return []
-        if self._is_in_loop():
+        if works and _loop_here() is not None:
             raise RuntimeError(
-                f"the event loop would wait for itself: {self!r} runs in it\n"
+                f"close_sync would block the event loop that runs in this thread: {self!r}\n"
                 "use `await node.close()`, or `async with`"
             )
         return self._report(wait_for(works, self._patience()))
@@ -316,6 +323,7 @@ class Node:
             self._works.remove_lost()
             own = Work(f"{self.name}.{kind}")
             own.loop = loop
+            own.blocks = threading.current_thread() if loop is None else None
             return self._works.add(own)
 
     def _refuse_own(self, kind: str) -> None:
@@ -427,10 +435,16 @@ class Node:
         return [each.name for each in left]
 
     def _is_in_loop(self) -> bool:
-        try:
-            return asyncio.get_running_loop() is self._loop
-        except RuntimeError:  # no event loop runs here
-            return False
+        loop = _loop_here()
+        return loop is not None and loop is self._loop
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _check_timeout(timeout: Any) -> None:
