@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.grids import check_interval
 from simclock.systems._shared.signals import woken_by_signals
-from simclock.systems.rates.callbacks import check_plain, name_of, returns_coroutine
+from simclock.systems.rates.callbacks import check_target, name_of, returns_coroutine
 from simclock.systems.rates.events import StopEvent
 from simclock.systems.rates.sleeping import Sleeper
-from simclock.systems.rates.switch import Switch
+from simclock.systems.rates.switch import Switch, refuse_copy
 from simclock.systems.rates.synchronous import SyncRateExecutor
 from simclock.systems.rates.timers import NodeTimer, executor_of
 from simclock.systems.rates.works import Work, Works, cancel, wait_for, wait_for_async
@@ -76,7 +76,7 @@ class Node:
         self._sleeper = Sleeper()
         self._stop_event: threading.Event = StopEvent()
         self._timers: list[NodeTimer] = []
-        self._works = Works()
+        self._works = Works(repr(self))
         # Of what is under way: the event loop of `run`, whether it is `spin`, whether timers start.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._spins = False
@@ -86,6 +86,8 @@ class Node:
 
     def __repr__(self) -> str:
         return f"Node({self.name!r})"
+
+    __reduce__ = refuse_copy
 
     # ------------------------------------------------------------------ what it owns
 
@@ -107,6 +109,7 @@ class Node:
         *,
         catch_up: str = "burst",
         max_backlog: int | None = None,
+        name: str | None = None,
     ) -> NodeTimer:
         """Call *callback* each *period* seconds while the node runs, from now on if it does.
 
@@ -117,9 +120,11 @@ class Node:
                 `run`. ``"sync"``: a plain function, called in a thread of its own.
             catch_up: See `RateExecutor`.
             max_backlog: See `RateExecutor`.
+            name: What logs call it; also of its thread or task. By default of the
+                node, with a number.
 
         Raises:
-            TypeError: The callback is of the other kind.
+            TypeError: The callback is of the other kind, or swapped with the period.
             ValueError: The period is not finite and positive, or another argument
                 has no meaning.
             RuntimeError: It is for an event loop, and the node spins without one.
@@ -130,9 +135,8 @@ class Node:
         with self._lock:
             if self._spins and mode == "async":
                 raise RuntimeError(_needs_a_loop(self, callback))
-            timer = NodeTimer(
-                f"{self.name}-timer-{next(self._timer_numbers)}", executor, self._stop_timer
-            )
+            name = name or f"{self.name}-timer-{next(self._timer_numbers)}"
+            timer = NodeTimer(self, name, executor, self._stop_timer)
             self._timers.append(timer)
             if self._starts:
                 self._begin(timer)
@@ -156,7 +160,7 @@ class Node:
         Raises:
             TypeError: *target* cannot be called, or is a coroutine function.
         """
-        check_plain(target)
+        check_target(target)
         work = Work(name or f"{self.name}-thread-{next(self._thread_numbers)}")
         run = functools.partial(target, self.stop_event, *args, **kwargs)
         return self._works.start_thread(work, run)
@@ -196,7 +200,7 @@ class Node:
             asyncio.CancelledError: It was cancelled.
         """
         asked = self._switch.expect()
-        return asked.of(self._run(asked))
+        return asked.of(self._run(asked), self)
 
     async def _run(self, asked: Asked) -> None:
         loop = asyncio.get_running_loop()
@@ -263,8 +267,9 @@ class Node:
         """Stop, wait until all has ended, and return the names of what would not.
 
         A callback or thread of the node itself only stops: it cannot wait for
-        its own end. Neither can a signal handler in the thread that spins. The node may be used again afterwards; as with any `stop`,
-        one that has never run is to be told so by `start`.
+        its own end. Neither can a signal handler in the thread that spins.
+        The node may be used again afterwards; as with any `stop`, one that has
+        never run is to be told so by `start`.
         """
         self.stop()
         works = self._works.others()
@@ -404,11 +409,12 @@ class Node:
         if task.cancelled():
             if not self.stop_event.is_set():
                 logger.error(
-                    "%s has ended: it was cancelled, or its callback raised a CancelledError",
+                    "%s of %r has ended: it was cancelled, or its callback raised a CancelledError",
                     work.name,
+                    self,
                 )
         elif (error := task.exception()) is not None:
-            logger.error("%s has ended", work.name, exc_info=error)
+            logger.error("%s of %r has ended", work.name, self, exc_info=error)
 
     def _stop_timer(self, timer: NodeTimer) -> None:
         with self._lock:

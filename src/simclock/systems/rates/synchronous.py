@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simclock.systems._shared.signals import woken_by_signals
 from simclock.systems.rates.callbacks import check_plain, name_of, refuse_coroutine
 from simclock.systems.rates.pacing import Rate
-from simclock.systems.rates.switch import Switch
+from simclock.systems.rates.switch import Switch, refuse_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +61,13 @@ class SyncRateExecutor:
         self._rate = Rate(rate_hz, catch_up, max_backlog)
         self.interval = 1.0 / rate_hz
         self._switch = Switch()
+        # What logs tell of instead of it: the timer that it is of.
+        self._timer: object = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.func)}, {self._rate.rate_hz})"
+
+    __reduce__ = refuse_copy
 
     @property
     def running(self) -> bool:
@@ -104,7 +108,7 @@ class SyncRateExecutor:
             self._switch.end(asked)
 
     def _loop(self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        pacer = self._rate.pacer(repr(self), self.interval)
+        pacer = self._rate.pacer(repr(self._timer or self), self.interval)
         while not asked.is_set():
             remaining = pacer.remaining()
             if remaining > 0:
@@ -115,6 +119,6 @@ class SyncRateExecutor:
                 func = self.func
                 refuse_coroutine(func, func(*args, **kwargs))
             except Exception:
-                logger.exception("the callback of %r has failed", self)
+                logger.exception("the callback of %r has failed", self._timer or self)
                 pacer.failed()
             pacer.end()

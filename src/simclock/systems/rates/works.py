@@ -80,9 +80,14 @@ class Work:
 
 
 class Works:
-    """What is under way in a node. All methods may be called by any thread."""
+    """What is under way in a node. All methods may be called by any thread.
 
-    def __init__(self) -> None:
+    Args:
+        owner: What logs call the node.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
         # Without a lock, which a signal handler could find owned: each use is one step of a list.
         self._works: list[Work] = []
 
@@ -114,7 +119,7 @@ class Works:
             try:
                 function()
             except Exception:
-                logger.exception("%s has failed", work.name)
+                logger.exception("%s of %s has failed", work.name, self._owner)
             finally:
                 self.remove(work)
 
