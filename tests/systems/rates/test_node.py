@@ -11,6 +11,7 @@ import math
 import pickle
 import re
 import signal
+import sys
 import threading
 import time
 
@@ -665,6 +666,34 @@ def test_errors_of_callbacks_and_threads_are_logged_and_end_nothing_else(logged,
         named = f"the callback of <timer n-timer-{number} of Node('n'): {kind}("
         assert caplog.text.count(named) == 2
     assert "n-thread-1 of Node('n') has failed" in caplog.text
+
+
+# Pytest has a word for it: it replaces the hook of threading, which has none.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_system_exit_in_a_thread_ends_its_timer_without_a_word(logged, caplog):
+    with logged() as it:
+        node = Node()
+        timer = node.create_timer(1, sys.exit, "sync")
+        node.create_timer(1, functools.partial(it.note, "tick"), "sync")
+        after(0.5, lambda: it.note("runs", timer.running, node.running))
+        node.spin(1.5)
+
+    assert it.log == [(0.0, "tick"), (0.5, "runs", False, True), (1.0, "tick")]
+    assert caplog.text == ""
+
+
+def test_a_system_exit_in_a_coroutine_ends_the_loop(logged):
+    async def leave():
+        sys.exit("left")
+
+    with logged() as it:
+        node = Node()
+        node.create_timer(1, leave)
+        with pytest.raises(SystemExit, match="left"):
+            it.run(node.run())
+        it.note(node.running)
+
+    assert it.log == [(0.0, False)]
 
 
 def test_a_callback_that_raises_a_cancelled_error_ends_its_timer_which_is_told(logged, caplog):
