@@ -54,7 +54,7 @@ AT_EACH_STEP = """
 import itertools, signal, sys, threading, time
 from simclock.systems.rates import Node, SyncRateExecutor
 
-FILES = ("threading.py", *(f"/rates/{name}.py" for name in (
+FILES = ("threading.py", "/_shared/signals.py", *(f"/rates/{name}.py" for name in (
     "events", "switch", "works", "synchronous", "node")))
 
 def at_step(number, function):

@@ -67,13 +67,13 @@ def woken_by_signals(wake: Callable[[], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)  # as Python demands
     thread = threading.Thread(
-        target=_read, args=[reader, wake], name="simclock-signals", daemon=True
+        target=lambda: _read(reader, wake), name="simclock-signals", daemon=True
     )
-    # From here on a handler may raise an exception anywhere.
+    reader, writer = os.pipe()
+    # A handler may raise an exception anywhere.
     try:
+        os.set_blocking(writer, False)  # as Python demands
         if _take_wakeup(writer):
             thread.start()
         yield

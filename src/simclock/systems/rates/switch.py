@@ -86,7 +86,14 @@ class Switch:
     Otherwise there is nothing to stop.
 
     A run whose event loop was closed is over. So is what `start` has begun, if
-    all runs asked for since were cancelled before their first step.
+    all runs asked for since were cancelled before their first step. With a run
+    that was asked for before `start`, that cannot be said: whoever cancels a run
+    and starts expects another one, and its stop must not be lost.
+
+    Not built on `Lifecycle`, which has one run that its owner starts and ends.
+    Here runs are coroutines, too: there may be several that were asked for, a
+    stop concerns each of them, and one may come to nothing without any step.
+    Each of its methods would be another one.
 
     Attributes:
         asked: Of the run that is under way: set when it is to end. Otherwise set
