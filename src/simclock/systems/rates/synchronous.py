@@ -94,6 +94,9 @@ class SyncRateExecutor:
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Call ``func(*args, **kwargs)`` at the rate, until `stop`; the calling thread is blocked.
 
+        In the main thread a signal ends a sleep between two ticks, so that its
+        handler is run at once, as in `Node.spin`.
+
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
         """
