@@ -53,6 +53,17 @@ def sleeper(flavour, seconds=1e6):
     return payload
 
 
+def payload_of(flavour, function):
+    """Return a payload that calls a function."""
+    if flavour == "threading":
+        return function
+
+    async def payload():
+        function()
+
+    return payload
+
+
 def sleeping_service():
     @service(flavour=threading)
     class Sleeps:
@@ -532,6 +543,48 @@ def test_a_function_that_is_executed_may_shut_it_down(sim, log, accepting):
         log(runner.execute(runner.shutdown, flavour=threading))
 
     assert log == [(0.0, None)]
+
+
+@pytest.mark.parametrize("inner", FLAVOURS)
+@pytest.mark.parametrize("outer", FLAVOURS)
+def test_what_a_payload_executes_in_another_runner_may_shut_it_down(
+    sim, log, accepting, outer, inner
+):
+    """The payload waits for that, and the end for the payload."""
+
+    def shuts():
+        log(runner.shutdown())
+
+    def executes():
+        other.execute(payload_of(inner, shuts), flavour=inner)
+
+    def executes_what_executes():
+        other.execute(executes, flavour=threading)
+
+    runner = ServiceRunner(grace=5)
+    with accepting() as other:
+        runner.adopt(payload_of(outer, executes_what_executes), flavour=outer)
+        runner.accept()
+
+    assert log == [(0.0, None)]
+    assert runner.report == (0.0, ())
+
+
+def test_what_a_payload_adopts_in_another_runner_waits_for_its_end(sim, log, accepting):
+    def shuts():
+        log(runner.shutdown())
+
+    def adopts():
+        other.adopt(shuts, flavour=threading)
+        stop_token().wait()
+        time.sleep(2)
+
+    runner = ServiceRunner(grace=5)
+    with accepting() as other:
+        runner.adopt(adopts, flavour=threading)
+        runner.accept()
+
+    assert log == [(2.0, (2.0, ()))]
 
 
 def test_a_handler_in_the_accepting_thread_may_shut_it_down(sim, log):

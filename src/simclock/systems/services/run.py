@@ -18,7 +18,7 @@ from simclock.systems.services.failures import (
     PayloadCancelled,
     PayloadExit,
 )
-from simclock.systems.services.work import current
+from simclock.systems.services.work import waiting_for_caller
 
 if TYPE_CHECKING:
     from simclock.flavours import Flavour, PayloadFuture, Runner
@@ -256,11 +256,10 @@ class Run:
 
     def is_inside(self) -> bool:
         """Return whether the run cannot end while the caller waits."""
-        work = current()
         with self._lock:
             return (
                 threading.current_thread() is self._thread
-                or (work is not None and work in self._works)
+                or any(work in self._works for work in waiting_for_caller())
                 or any(runner.is_inside() for runner in self._runners.values())
             )
 
