@@ -479,6 +479,62 @@ def test_it_accepts_once_at_a_time(sim, accepting):
         assert runner.state is State.RUNNING
 
 
+@pytest.mark.usefixtures("sim")
+@pytest.mark.parametrize(
+    ("flavour", "remedy"),
+    [
+        ("asyncio", "await asyncio.to_thread(runner.accept)"),
+        ("trio", "await trio.to_thread.run_sync(runner.accept)"),
+        ("curio", "threading.Thread(target=runner.accept).start()"),
+    ],
+)
+def test_it_does_not_accept_where_it_would_block_a_loop(monkeypatch, flavour, remedy):
+    class Curio:
+        name = "curio"
+
+    async def accepts():
+        runner.accept()
+
+    runner = ServiceRunner()
+    if flavour == "curio":
+        monkeypatch.setattr("simclock.systems.services.runner.running", Curio)
+    with pytest.raises(RuntimeError) as caught:
+        trio.run(accepts) if flavour == "trio" else asyncio.run(accepts())
+
+    assert str(caught.value) == (
+        f"accept() would block the loop of {flavour!r} that runs in its thread: 'MainThread'\n"
+        f"call it in another thread: {remedy}"
+    )
+    assert runner.state is State.NEW
+
+
+def test_it_does_not_accept_in_a_callback_of_a_loop(sim):
+    def callback():
+        with pytest.raises(RuntimeError, match="would block the loop of 'asyncio'"):
+            runner.accept()
+        loop.stop()
+
+    runner, loop = ServiceRunner(), asyncio.new_event_loop()
+    loop.call_soon(callback)
+    loop.run_forever()
+    loop.close()
+
+    assert runner.state is State.NEW
+
+
+def test_the_remedy_is_one(sim):
+    async def main():
+        accepting = asyncio.create_task(asyncio.to_thread(runner.accept))
+        await asyncio.sleep(1)
+        assert runner.shutdown() == (0.0, ())
+        await accepting
+
+    runner = ServiceRunner()
+    asyncio.run(main())
+
+    assert sim.elapsed == 1.0
+
+
 def test_shutdown_before_and_after_says_what_there_is(sim):
     runner = ServiceRunner()
     assert runner.report is None

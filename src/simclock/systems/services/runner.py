@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
+import contextlib
 import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
-from simclock.flavours import check_payload, get
+from simclock.flavours import check_payload, get, running
 from simclock.systems._shared.lifecycle import Lifecycle, State, StopReport
 from simclock.systems._shared.signals import on_signals
 from simclock.systems.services import units
@@ -17,7 +19,7 @@ from simclock.systems.services.run import Run
 from simclock.systems.services.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from simclock.flavours import Runner
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 
 # Seconds. Python's waits know no time that is much longer.
 LONGEST_GRACE = 1e9
+# What to write instead, by the flavour in whose loop somebody has called `accept`.
+_IN_A_THREAD = {
+    "asyncio": "await asyncio.to_thread(runner.accept)",
+    "trio": "await trio.to_thread.run_sync(runner.accept)",
+}
 
 
 class ServiceRunner:
@@ -149,8 +156,10 @@ class ServiceRunner:
 
         Raises:
             BackgroundFailure: Payloads have failed: with all their errors.
-            RuntimeError: The runner accepts already.
+            RuntimeError: The runner accepts already; or the caller's thread
+                runs a loop, which would stand still.
         """
+        _refuse_to_block_a_loop()
         run = Run(self._lifecycle, self._lock, self._left)
         # First: until the handlers are ours, SIGINT raises KeyboardInterrupt wherever we are.
         with on_signals(run.on_signal, run.wake):
@@ -264,6 +273,27 @@ def _check_grace(grace: object) -> None:
         raise ValueError(
             f"grace must be a number of seconds from 0 to 1e9: {grace!r}\ngive seconds such as 10.0"
         )
+
+
+def _refuse_to_block_a_loop() -> None:
+    name = _loop_here()
+    if name is not None:
+        instead = _IN_A_THREAD.get(name, "threading.Thread(target=runner.accept).start()")
+        raise RuntimeError(
+            f"accept() would block the loop of {name!r} that runs in its thread: "
+            f"{threading.current_thread().name!r}\n"
+            f"call it in another thread: {instead}"
+        )
+
+
+def _loop_here() -> str | None:
+    """Return the flavour whose loop runs in the calling thread."""
+    if (flavour := running()) is not None:
+        return flavour.name
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        return "asyncio"  # a callback, which is part of no task
+    return None
 
 
 def _work(
