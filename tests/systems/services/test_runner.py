@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import signal
+import sys
 import threading
 import time
 import weakref
@@ -151,10 +152,14 @@ def test_bad_input_is_refused_and_disturbs_nothing(sim, accepting, run):
             call(print, flavour="curio")
         with pytest.raises(TypeError, match="no payload of flavour 'asyncio': 7\n"):
             call(7, flavour=asyncio)
-        with pytest.raises(TypeError, match=r"no payload of flavour 'threading': .*coroutine_fun"):
-            call(coroutine_function, flavour=threading)
-        with pytest.raises(TypeError, match="no payload of flavour 'threading'"):
-            call(coroutine_function, 1, flavour=threading)
+        for args in (), (1,):
+            with pytest.raises(TypeError) as caught:
+                call(coroutine_function, *args, flavour=threading)
+            assert str(caught.value) == (
+                "this is no payload of flavour 'threading' but a coroutine function: "
+                f"{coroutine_function!r}\n"
+                "give flavour= the library that it awaits, such as asyncio or trio"
+            )
         with pytest.raises(TypeError, match="flavour"):
             call(print)
 
@@ -533,6 +538,68 @@ def test_the_remedy_is_one(sim):
     asyncio.run(main())
 
     assert sim.elapsed == 1.0
+
+
+def test_it_shows_its_state_and_payloads(sim, log, accepting):
+    def stubborn():
+        go_on.wait()
+
+    go_on = threading.Event()
+    runner = ServiceRunner(grace=1)
+    log(repr(runner))
+    runner.adopt(sleeper("trio"), flavour=trio)
+    log(repr(runner))
+    with accepting(runner):
+        runner.adopt(sleeper("asyncio"), flavour=asyncio)
+        runner.adopt(stubborn, flavour=threading)
+        runner.adopt(stubborn, flavour=threading)
+        log(repr(runner))
+    log(repr(runner))
+    go_on.set()
+    time.sleep(1)
+    log(repr(runner))
+
+    assert log == [
+        (0.0, "<ServiceRunner: new, 0 payloads>"),
+        (0.0, "<ServiceRunner: new, 1 payload of trio>"),
+        (0.0, "<ServiceRunner: running, 4 payloads of asyncio, threading, trio>"),
+        (2.0, "<ServiceRunner: stopped, 2 payloads of threading>"),
+        (3.0, "<ServiceRunner: stopped, 0 payloads>"),
+    ]
+
+
+def test_the_grace_period_may_be_changed_while_it_runs(sim, accepting):
+    runner = ServiceRunner(grace=1e9)
+    with accepting(runner):
+        runner.adopt(time.sleep, 1000, flavour=threading)
+        runner.grace = 5
+        with pytest.raises(ValueError, match="grace must be a number of seconds .*: -1\n"):
+            runner.grace = -1
+        assert runner.shutdown().seconds == 6.0
+    assert runner.grace == 5
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+@pytest.mark.parametrize("flavour", [None, "asyncio"])
+def test_an_error_of_a_test_that_accepts_for_ever_says_what_ends_that(flavour):
+    async def beats():
+        while True:
+            await asyncio.sleep(1)
+
+    def program():
+        if flavour is not None:
+            runner.adopt(beats, flavour=flavour)
+        runner.accept()
+
+    runner = ServiceRunner()
+    with pytest.raises((simclock.Deadlock, simclock.LimitReached)) as caught:
+        simclock.run(program, max_time=100)
+
+    assert type(caught.value) is (simclock.LimitReached if flavour else simclock.Deadlock)
+    assert caught.value.__notes__[0] == (
+        "accept() was waiting: it returns when a payload, another thread or a handler of a signal "
+        "calls shutdown() of the runner"
+    )
 
 
 def test_shutdown_before_and_after_says_what_there_is(sim):
