@@ -573,7 +573,7 @@ def test_the_grace_period_may_be_changed_while_it_runs(sim, accepting):
     with accepting(runner):
         runner.adopt(time.sleep, 1000, flavour=threading)
         runner.grace = 5
-        with pytest.raises(ValueError, match="grace must be a number of seconds .*: -1\n"):
+        with pytest.raises(ValueError, match=r"grace must be a number of seconds .*: -1\n"):
             runner.grace = -1
         assert runner.shutdown().seconds == 6.0
     assert runner.grace == 5

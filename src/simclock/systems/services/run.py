@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 import queue
+import sys
 import threading
 import time
 from concurrent.futures import CancelledError, Future
@@ -258,7 +259,7 @@ class Run:
                 pass
         except Exception as error:
             # Nothing in here raises: somebody outside has found that it waits in vain, or too long.
-            if hasattr(error, "add_note"):  # since Python 3.11
+            if sys.version_info >= (3, 11):  # pragma: no branch - before, errors have no notes
                 error.add_note(_HOW_TO_END)
             raise
 

@@ -324,7 +324,7 @@ def join(starter: Starter) -> None:
 
 
 def names() -> list[str]:
-    """Return what services there are, each by its name and flavour, in the order of their making."""
+    """Return what services there are, by name and flavour, in the order of their making."""
     with _lock:
         return [unit.name for unit in _units.values()]
 
