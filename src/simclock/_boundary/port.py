@@ -158,6 +158,7 @@ class NativePort:
         """Call *unwind*, which ends the threads of killed processes, so that nothing is seen."""
         with remains.silenced():
             unwind()
+            _forget_pools()
             gc.collect()
             self.contexts.close()
 
@@ -173,6 +174,18 @@ class NativePort:
                 _native.call_user(executor.shutdown, False)
             else:
                 _native.call_user(worker.f_locals["work_queue"].put, None)
+
+
+def _forget_pools() -> None:
+    """Take workers that have ended off the list of pools' queues.
+
+    It has them as weak keys. But work that was left in the queue of a killed pool, and knows that
+    pool, keeps its worker, and so itself, for ever.
+    """
+    pool = sys.modules.get("concurrent.futures.thread")
+    for worker in list(pool._threads_queues) if pool is not None else ():
+        if threading._active.get(worker.ident) is not worker:  # type: ignore[attr-defined]
+            del pool._threads_queues[worker]  # type: ignore[union-attr]
 
 
 def _worker_frame(thread: SimThread) -> FrameType | None:
