@@ -53,7 +53,8 @@ def sim(request: pytest.FixtureRequest) -> Simulation:
 def sim_node(sim: Simulation) -> Iterator[Node]:
     """Return a `Node` of ``simclock.systems.rates`` in the test's simulation.
 
-    It is closed at the end, whatever the test leaves running in it.
+    It is closed at the end, whatever the test leaves running in it. The test
+    errs if some of that would not stop.
     """
     del sim  # it makes the test simulated
     from simclock.systems.rates import Node
@@ -61,6 +62,16 @@ def sim_node(sim: Simulation) -> Iterator[Node]:
     node = Node("sim_node")
     yield node
     node.close_sync()
+    # Coroutines of a loop that has stopped are not to blame: whoever closes it cancels them.
+    left = [work for work in node._works.others() if work.loop is None or work.loop.is_running()]
+    if left:
+        pytest.fail(
+            f"of {node!r} these would not stop in {node.join_timeout:g} s after the test:"
+            f" {', '.join(work.name for work in left)}\n"
+            "let threads return when their stop_event is set, and callbacks not wait for ever;\n"
+            "or raise sim_node.join_timeout",
+            pytrace=False,
+        )
 
 
 @pytest.fixture

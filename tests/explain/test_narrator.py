@@ -137,6 +137,42 @@ def test_tasks_have_names_of_their_own(telling):
     ]
 
 
+def test_threads_of_one_name_are_told_apart(telling):
+    def work():
+        time.sleep(0)
+
+    def scenario():
+        threads = [threading.Thread(target=work, name="worker") for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    narrative, _ = telling.told(scenario, [(0, 1), (2, 2)])
+
+    lines = [each for each in said(narrative, "line") if each[1] == "time.sleep(0)"]
+    assert lines == [(name, "time.sleep(0)") for name in ("worker", "worker (0.2)", "worker (0.3)")]
+    assert [each.said for each in narrative.deviations] == [
+        "root runs before worker (at its start)",
+        "worker runs before worker (0.2) (at its start)",
+    ]
+
+
+def test_tasks_of_one_name_are_told_apart(telling):
+    async def child():
+        await asyncio.sleep(1)
+
+    async def scenario():
+        await asyncio.gather(*(asyncio.create_task(child(), name="child") for _ in range(2)))
+
+    narrative, _ = telling.told(scenario)
+
+    assert list(dict.fromkeys(said(narrative, "line")))[-2:] == [
+        ("child", "await asyncio.sleep(1)"),
+        ("child (task 2)", "await asyncio.sleep(1)"),
+    ]
+
+
 def test_tasks_of_trio(telling):
     trio = pytest.importorskip("trio")
 

@@ -513,6 +513,28 @@ def test_ten_thousand_kills_leave_nothing_behind():
     assert not LOCK_OF_A_MODULE.locked()
 
 
+def test_work_that_waits_in_a_killed_pool_is_not_kept_for_ever():
+    kept = []
+
+    def main():
+        pool = ThreadPoolExecutor(1)
+        pool.submit(int).result()
+        kept.append(weakref.ref(pool))
+        try:
+            time.sleep(1000)
+        finally:
+            # Nobody runs it any more. It knows the pool, which knows its worker.
+            pool.submit(pool.submit, int)
+
+    with simclock.Simulation() as sim:
+        process = sim.host("a").start(main)
+        time.sleep(1)
+        process.kill()
+
+    gc.collect()
+    assert [each() for each in kept] == [None]
+
+
 def test_what_a_killed_process_raises_when_it_is_unwound_has_not_ended_it(logged):
     """And it would keep the frames, with an event loop in them, whose tasks complain later."""
 

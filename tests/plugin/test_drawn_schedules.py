@@ -227,7 +227,7 @@ def test_the_fidelity_is_that_of_a_search(suite, fidelity):
         f"""
         orders = set()
 
-        @settings(thorough, max_examples=50)
+        @settings(thorough)
         @pytest.mark.simclock(schedules=True)
         @given(st.none())
         async def test(_):

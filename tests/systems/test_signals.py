@@ -14,7 +14,7 @@ import time
 import pytest
 
 import simclock
-from simclock.systems._shared.signals import SIGNALS, on_signals
+from simclock.systems._shared.signals import SIGNALS, on_signals, woken_by_signals
 
 
 def handlers():
@@ -161,6 +161,52 @@ def test_where_python_takes_no_wakeup_descriptor_there_is_none(monkeypatch):
         signal.raise_signal(signal.SIGTERM)
 
     assert got == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("world", ["real", "simulated"])
+def test_without_handlers_of_ours_those_of_others_act_as_ever(world):
+    def program():
+        before = descriptors(), threading.enumerate(), handlers()
+        woken = queue.SimpleQueue()
+        with pytest.raises(KeyboardInterrupt), woken_by_signals(lambda: woken.put("woken")):
+            assert handlers() == before[2]
+            signal.raise_signal(signal.SIGINT)
+            woken.get()
+        assert (descriptors(), threading.enumerate(), handlers()) == before
+        assert signal.set_wakeup_fd(-1) == -1
+
+    program() if world == "real" else simclock.run(program)
+
+
+@pytest.mark.parametrize("world", ["real", "simulated"])
+def test_nothing_is_done_outside_of_the_main_thread(world):
+    def in_thread():
+        before = descriptors(), threading.enumerate()
+        with woken_by_signals(print):
+            found.append((descriptors(), threading.enumerate()) == before)
+
+    def program():
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        thread.join()
+
+    found = []
+    program() if world == "real" else simclock.run(program)
+
+    assert found == [True]
+
+
+def test_a_descriptor_that_somebody_takes_meanwhile_stays_theirs():
+    before = descriptors()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with woken_by_signals(print):
+        signal.set_wakeup_fd(writer)
+    assert signal.set_wakeup_fd(-1) == writer
+    os.close(reader)
+    os.close(writer)
+
+    assert descriptors() == before
 
 
 def test_in_a_simulated_process_too(sim):

@@ -65,6 +65,8 @@ class Narrator(Given):
         self._trace = Trace()
         self._moments: list[Moment] = []
         self._names: dict[str, str] = {}
+        # Of each name, who had it first.
+        self._first: dict[str, str] = {}
         # By path of its thread: what each does now; the number of each object, by address.
         self._doing: dict[str, str] = {}
         self._thread_of: dict[int, Any] = {}
@@ -126,7 +128,7 @@ class Narrator(Given):
         """Note what *thread* is about to do."""
         self._trace = trace
         self._thread_of[threading.get_ident()] = thread
-        self._names[thread.path] = thread.name
+        self._names[thread.path] = self._told_apart(thread.name, thread.path, thread.path)
         frame, called = self._innermost(sys._getframe(1))
         operation = _WORDS.get(thread.operation, thread.operation)
         said = operation if subject is None else f"{operation} {self._called(subject)}"
@@ -158,6 +160,10 @@ class Narrator(Given):
             self._numbers[id(subject)] = f"{kind} #{number}", subject
         return self._numbers[id(subject)][0]
 
+    def _told_apart(self, name: str, key: str, mark: str) -> str:
+        """Return *name*, with *mark* if another thread or task had that name before."""
+        return name if self._first.setdefault(name, key) == key else f"{name} ({mark})"
+
     def _name(self, path: str) -> str:
         return self._names.get(path, f"thread {path}")
 
@@ -166,9 +172,10 @@ class Narrator(Given):
         if task is None:
             return str(thread.path)
         if id(task) not in self._tasks:
-            key = f"{thread.path} {len(self._tasks)}"
+            number = len(self._tasks)
+            key = f"{thread.path} {number}"
             self._tasks[id(task)] = key, task
-            self._names[key] = _name_of(task)
+            self._names[key] = self._told_apart(_name_of(task), key, f"task {number}")
         return self._tasks[id(task)][0]
 
     # -------------------------------------------------------------------- the lines

@@ -207,12 +207,15 @@ def test_a_run_that_is_collected_after_its_loop_was_closed_is_over(logged):
     ]
 
 
-def test_a_run_cancelled_before_its_first_step_takes_its_start_with_it(logged):
+@pytest.mark.parametrize("kind", ["executor", "node"])
+def test_a_run_cancelled_before_its_first_step_takes_its_start_with_it(logged, kind):
     async def tick():
         it.note("tick")
 
     async def main():
-        executor = RateExecutor(tick, 1)
+        executor = RateExecutor(tick, 1) if kind == "executor" else Node()
+        if kind == "node":
+            executor.create_timer(1, tick)
         executor.start()
         task = asyncio.ensure_future(executor.run())
         assert executor.running

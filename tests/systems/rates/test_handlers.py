@@ -54,7 +54,7 @@ AT_EACH_STEP = """
 import itertools, signal, sys, threading, time
 from simclock.systems.rates import Node, SyncRateExecutor
 
-FILES = ("threading.py", *(f"/rates/{name}.py" for name in (
+FILES = ("threading.py", "/_shared/signals.py", *(f"/rates/{name}.py" for name in (
     "events", "switch", "works", "synchronous", "node")))
 
 def at_step(number, function):
@@ -107,6 +107,76 @@ print(number > 100 or number)
     assert out == "True\n"
 
 
+# The main thread blocks the signal, so the system gives it to the other one, as it may at any time.
+TO_ANOTHER_THREAD = """
+import os, signal, threading, time
+from simclock.systems.rates import Node, SyncRateExecutor
+
+def send(number):
+    other = threading.Thread(target=time.sleep, args=[60], daemon=True)
+    other.start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    threading.Timer(0.3, os.kill, [os.getpid(), number]).start()
+
+"""
+WAITS = {
+    "spin": "subject = Node(); run = subject.spin",
+    "spin-timeout": "subject = Node(); run = lambda: subject.spin(50)",
+    "executor": "subject = SyncRateExecutor(lambda: None, 1 / 50); run = subject.run",
+}
+real_signals = pytest.mark.skipif(
+    not hasattr(signal, "pthread_sigmask"), reason="no signals of single threads"
+)
+
+
+@pytest.mark.real
+@real_signals
+@pytest.mark.parametrize("waits", WAITS)
+def test_a_signal_that_another_thread_was_given_runs_its_handler_at_once(waits):
+    out = child(f"""{TO_ANOTHER_THREAD}
+{WAITS[waits]}
+signal.signal(signal.SIGTERM, lambda *_: subject.stop())
+send(signal.SIGTERM)
+began = time.monotonic()
+run()
+print(time.monotonic() - began < 30, signal.set_wakeup_fd(-1))
+""")
+
+    assert out == "True -1\n"
+
+
+@pytest.mark.real
+@real_signals
+@pytest.mark.parametrize("waits", WAITS)
+def test_an_interrupt_that_another_thread_was_given_is_raised_at_once(waits):
+    out = child(f"""{TO_ANOTHER_THREAD}
+{WAITS[waits]}
+send(signal.SIGINT)
+began = time.monotonic()
+try:
+    run()
+except KeyboardInterrupt:
+    print(time.monotonic() - began < 30, subject.running, signal.set_wakeup_fd(-1))
+""")
+
+    assert out == "True False -1\n"
+
+
+@pytest.mark.real
+@real_signals
+def test_a_signal_whose_handler_does_not_stop_it_does_not_end_it():
+    out = child(f"""{TO_ANOTHER_THREAD}
+node = Node()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+send(signal.SIGTERM)
+began = time.monotonic()
+node.spin(timeout=1)
+print(time.monotonic() - began >= 1, node.running)
+""")
+
+    assert out == "handled\nTrue False\n"
+
+
 # ------------------------------------------------------------------------ the event itself
 
 
@@ -136,6 +206,16 @@ def test_all_who_wait_are_woken(logged):
             each.join()
 
     assert it.log == [(1.0, False), (2.0, True), (2.0, True)]
+
+
+def test_who_waits_is_woken_for_nothing(logged):
+    with logged() as it:
+        event = StopEvent()
+        threading.Timer(1, event.wake).start()
+        event.wait(5)
+        it.note(event.is_set(), event.wait(1))
+
+    assert it.log == [(2.0, False, False)]
 
 
 def test_two_may_set_it_at_once():

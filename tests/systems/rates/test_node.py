@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import functools
+import gc
 import math
+import pickle
 import re
+import signal
+import sys
 import threading
 import time
 
 import pytest
 
-from simclock.systems.rates import AlreadyRunningError, Node
+from simclock.systems.rates import (
+    AlreadyRunningError,
+    AsyncExecutor,
+    Node,
+    RateExecutor,
+    SyncRateExecutor,
+)
 
 
 def noted(it, what):
@@ -140,7 +151,46 @@ def test_a_timer_is_stopped_for_good_by_its_handle(logged):
         (1.0, "kept"),
         (1.5, "kept"),
     ]
-    assert repr(kept).startswith("<timer n-timer-1: SyncRateExecutor(")
+    assert repr(kept).startswith("<timer n-timer-1 of Node('n'): SyncRateExecutor(")
+
+
+def test_a_timer_may_have_a_name_of_its_own(logged, caplog):
+    async def main():
+        async def steer():
+            it.note(asyncio.current_task().get_name())
+            raise LookupError
+
+        def control():
+            it.note(threading.current_thread().name)
+            time.sleep(0.35)
+
+        node = Node("robot")
+        timers = [
+            node.create_timer(1, steer, name="steer"),
+            node.create_timer(0.1, control, "sync", max_backlog=1, name="control"),
+            node.create_timer(1, steer),
+        ]
+        asyncio.get_running_loop().call_later(0.5, node.stop)
+        await node.run()
+        return timers
+
+    with logged() as it:
+        timers = it.run(main())
+
+    assert [each.name for each in timers] == ["steer", "control", "robot-timer-1"]
+    assert sorted(it.log) == [
+        (0.0, "control"),
+        (0.0, "robot-timer-1"),
+        (0.0, "steer"),
+        (0.35, "control"),
+    ]
+    for each in timers:
+        assert repr(each).startswith(f"<timer {each.name} of Node('robot'): ")
+    assert {record.getMessage() for record in caplog.records} == {
+        f"the callback of {timers[0]!r} has failed",
+        f"{timers[1]!r} is too late, ticks dropped: 2",
+        f"the callback of {timers[2]!r} has failed",
+    }
 
 
 def test_timers_catch_up_as_they_are_told(logged):
@@ -407,7 +457,7 @@ def test_close_sync_does_not_block_the_loop_that_it_would_wait_for(logged):
         await asyncio.sleep(1)
         with pytest.raises(
             RuntimeError,
-            match=r"^the event loop would wait for itself: Node\('node'\) runs in it\nuse `await node.close\(\)`",
+            match=r"^close_sync would block the event loop .*: Node\('node'\)\nuse `await node.close\(\)`",
         ):
             node.close_sync()
         await task
@@ -417,6 +467,58 @@ def test_close_sync_does_not_block_the_loop_that_it_would_wait_for(logged):
         it.run(main())
 
     assert it.log == [(1.0, "ended")]
+
+
+def test_close_sync_does_not_block_a_loop_for_threads(logged):
+    async def main():
+        node = Node()
+        # Nothing is there to be waited for.
+        it.note(node.close_sync())
+        thread = node.spawn_thread(lambda stop: (stop.wait(), time.sleep(1), it.note("ended")))
+        with pytest.raises(RuntimeError, match=r"^close_sync would block the event loop"):
+            node.close_sync()
+        it.note("stopped")
+        it.note(await node.close(), thread.is_alive())
+
+    with logged() as it:
+        it.run(main())
+
+    assert it.log == [(0.0, []), (0.0, "stopped"), (1.0, "ended"), (1.0, [], False)]
+
+
+def test_spinning_does_not_block_a_loop(logged):
+    async def main():
+        node = Node()
+        node.create_timer(1, lambda: it.note("tick"), "sync")
+        with pytest.raises(
+            RuntimeError,
+            match=r"^spin would block the event loop .*: Node\('node'\)\nuse `await node.run\(\)`",
+        ):
+            node.spin(timeout=5)
+        it.note(node.running)
+        # In a thread of its own it blocks nobody.
+        await asyncio.to_thread(node.spin, 0.5)
+        it.note("ended")
+
+    with logged() as it:
+        it.run(main())
+
+    assert it.log == [(0.0, False), (0.0, "tick"), (0.5, "ended")]
+
+
+def test_a_handler_in_the_thread_that_spins_cannot_wait_for_its_end(logged):
+    with logged() as it:
+        node = Node()
+        node.spawn_thread(lambda stop: (stop.wait(), time.sleep(1)))
+        before = signal.signal(signal.SIGTERM, lambda *_: it.note("closed", node.close_sync()))
+        try:
+            after(0.5, signal.raise_signal, signal.SIGTERM)
+            node.spin()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        it.note("ended")
+
+    assert it.log == [(0.5, "closed", []), (1.5, "ended")]
 
 
 def test_what_would_not_stop_is_named(logged, caplog):
@@ -560,7 +662,38 @@ def test_errors_of_callbacks_and_threads_are_logged_and_end_nothing_else(logged,
     assert it.times() == [0, 1]
     assert caplog.text.count("LookupError: in a coroutine") == 2
     assert caplog.text.count("LookupError: in a thread") == 3
-    assert "n-thread-1 has failed" in caplog.text
+    for number, kind in ((1, "RateExecutor"), (2, "SyncRateExecutor")):
+        named = f"the callback of <timer n-timer-{number} of Node('n'): {kind}("
+        assert caplog.text.count(named) == 2
+    assert "n-thread-1 of Node('n') has failed" in caplog.text
+
+
+# Pytest has a word for it: it replaces the hook of threading, which has none.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_system_exit_in_a_thread_ends_its_timer_without_a_word(logged, caplog):
+    with logged() as it:
+        node = Node()
+        timer = node.create_timer(1, sys.exit, "sync")
+        node.create_timer(1, functools.partial(it.note, "tick"), "sync")
+        after(0.5, lambda: it.note("runs", timer.running, node.running))
+        node.spin(1.5)
+
+    assert it.log == [(0.0, "tick"), (0.5, "runs", False, True), (1.0, "tick")]
+    assert caplog.text == ""
+
+
+def test_a_system_exit_in_a_coroutine_ends_the_loop(logged):
+    async def leave():
+        sys.exit("left")
+
+    with logged() as it:
+        node = Node()
+        node.create_timer(1, leave)
+        with pytest.raises(SystemExit, match="left"):
+            it.run(node.run())
+        it.note(node.running)
+
+    assert it.log == [(0.0, False)]
 
 
 def test_a_callback_that_raises_a_cancelled_error_ends_its_timer_which_is_told(logged, caplog):
@@ -576,7 +709,7 @@ def test_a_callback_that_raises_a_cancelled_error_ends_its_timer_which_is_told(l
 
     assert it.times() == [0, 1]
     assert [record.getMessage() for record in caplog.records] == [
-        "n-timer-1 has ended: it was cancelled, or its callback raised a CancelledError"
+        "n-timer-1 of Node('n') has ended: it was cancelled, or its callback raised a CancelledError"
     ]
 
 
@@ -600,8 +733,8 @@ def test_a_timer_that_was_left_behind_cannot_start_again_which_is_told(logged, c
         free = threading.Event()
         it.run(main())
 
-    assert "n-timer-1 has ended\n" in caplog.text
-    assert "n-timer-2 has failed\n" in caplog.text
+    assert "n-timer-1 of Node('n') has ended\n" in caplog.text
+    assert "n-timer-2 of Node('n') has failed\n" in caplog.text
     assert caplog.text.count("AlreadyRunningError: it is running already") == 2
 
 
@@ -650,9 +783,84 @@ def test_a_callback_is_of_the_kind_of_its_mode(mode, callback, error, message):
     assert node._timers == []
 
 
+@pytest.mark.parametrize("period", [1, 0.5, "1"])
+def test_a_callback_and_a_period_that_are_swapped_are_refused(period):
+    node = Node()
+    with pytest.raises(TypeError) as error:
+        node.create_timer(coroutine_function, period)
+
+    assert str(error.value).splitlines() == [
+        f"the callback and the period are swapped: coroutine_function, {period!r}",
+        f"write create_timer({period!r}, coroutine_function)",
+    ]
+    assert node._timers == []
+
+
 def test_coroutine_functions_are_no_target_of_threads():
-    with pytest.raises(TypeError, match=r"^this is a coroutine function"):
+    with pytest.raises(TypeError) as error:
         Node().spawn_thread(coroutine_function)
+
+    assert str(error.value).splitlines() == [
+        "this is a coroutine function, which a thread would not await: coroutine_function",
+        "give a plain function, or make it a task of an event loop: asyncio.create_task",
+    ]
+
+
+@pytest.mark.parametrize("make", [coroutine_function, lambda: None], ids=["coroutine", "None"])
+def test_what_a_call_has_returned_is_no_target_of_threads(recwarn, make):
+    node = Node()
+    with pytest.raises(TypeError, match=r"^this cannot be called: .*\ngive the function itself"):
+        node.spawn_thread(make())
+
+    assert node._works.others() == []
+    # No warning of a coroutine that was never awaited hides the error.
+    gc.collect()
+    assert [str(each.message) for each in recwarn] == []
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize(
+    "make",
+    [
+        Node,
+        lambda: Node().create_timer(1, coroutine_function),
+        lambda: Node().create_timer(1, print, "sync"),
+        lambda: RateExecutor(coroutine_function, 10),
+        lambda: AsyncExecutor(coroutine_function),
+        lambda: SyncRateExecutor(print, 10),
+    ],
+    ids=["node", "timer-async", "timer-sync", "rate", "tight", "sync"],
+)
+def test_there_are_no_copies(copied, make):
+    one = make()
+    with pytest.raises(TypeError) as error:
+        copied(one)
+
+    assert str(error.value).splitlines() == [
+        f"this cannot be copied or pickled, as it may be running: {one!r}",
+        "make another one, in the way that this one was made",
+    ]
+
+
+def test_a_subclass_may_say_how_it_is_copied():
+    class Copied(SyncRateExecutor):
+        def __reduce__(self):
+            return type(self), (self.func, 10)
+
+    assert copy.copy(Copied(print, 10)).func is print
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: RateExecutor(coroutine_function, 10), "RateExecutor.run"),
+        (lambda: AsyncExecutor(coroutine_function), "AsyncExecutor.run"),
+        (Node, "Node.run"),
+    ],
+)
+def test_a_run_that_nobody_awaits_has_the_name_that_was_called(make, name):
+    with pytest.warns(RuntimeWarning, match=f"^coroutine '{name}' was never awaited"):
+        make().run()
 
 
 @pytest.mark.parametrize("timeout", [0, -1, math.inf])

@@ -90,6 +90,9 @@ async def outcome_of(kind, order, seconds):
 # loop, and with 0.25 s after each. What became of the run, after how many ticks, `running` at the
 # end; and how many ticks another run has in 0.15 s, after a stop: 0 if that stop was kept for it.
 # A cancel before the run has nothing to cancel: those orders are left out.
+# A start after the run, at once, may be for another one, as in "run cancel start": nobody can see
+# which of both came first, as the task is only told to cancel itself. So that a stop for the other
+# one is not lost, it is kept, and `running` is on, whatever becomes of this run.
 COROUTINE = {
     "start":                   ("none 0 on, then 0", "none 0 on, then 0"),
     "run":                     ("runs 3 on, then 2", "runs 5 on, then 2"),

@@ -16,7 +16,7 @@ LIMIT = 60.0  # real seconds
 COMMAND = [sys.executable, "-u", "-m", "simclock.systems.services"]
 BEATS = """
     import asyncio, threading, sys
-    from simclock.systems.services import runtime, service, stop_token
+    from simclock.systems.services import ServiceRunner, runtime, service, stop_token
 
     @service(flavour=threading)
     class Beat:
@@ -43,7 +43,7 @@ BEATS = """
     @service(flavour=threading)
     class Stubborn:
         def run(self):
-            runtime._grace = 0.01
+            runtime.grace = 0.01
             runtime.shutdown()
             threading.Event().wait()
 
@@ -71,9 +71,9 @@ def write(tmp_path):
     return write
 
 
-def start(path):
+def start(path, *options):
     return subprocess.Popen(
-        [*COMMAND, path.name],
+        [*COMMAND, path.name, *options],
         cwd=path.parent,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -82,8 +82,8 @@ def start(path):
     )
 
 
-def run(path):
-    process = start(path)
+def run(path, *options):
+    process = start(path, *options)
     out, err = process.communicate(timeout=LIMIT)
     return process.returncode, out.splitlines(), err
 
@@ -146,7 +146,9 @@ def test_help_tells_the_exit_codes():
     assert "3  it was ended, and something would not stop" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [[], ["one.py", "two.py"], ["--unknown"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["one.py", "two.py"], ["--unknown"], ["one.py", "--gra", "3"]]
+)
 def test_a_wrong_command_is_refused(arguments):
     done = subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, timeout=LIMIT, check=False
@@ -154,6 +156,90 @@ def test_a_wrong_command_is_refused(arguments):
 
     assert done.returncode == 2
     assert done.stderr.startswith("usage: python -m simclock.systems.services")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--grace", "ten", "'ten' is no number of seconds from 0 to 1e9: give one such as 10"),
+        ("--grace", "-1", "'-1' is no number of seconds from 0 to 1e9: give one such as 10"),
+        ("--grace", "nan", "'nan' is no number of seconds from 0 to 1e9: give one such as 10"),
+        ("--grace", "2e9", "'2e9' is no number of seconds from 0 to 1e9: give one such as 10"),
+        ("--log-level", "loud", "invalid choice: 'LOUD' (choose from "),
+    ],
+)
+def test_a_wrong_value_of_an_option_is_refused(write, option, value, said):
+    returncode, out, err = run(write("print('never')\n"), option, value)
+
+    assert (returncode, out) == (2, [])
+    assert err.splitlines()[-1].startswith(
+        f"python -m simclock.systems.services: error: argument {option}: {said}"
+    )
+
+
+def test_the_grace_period_may_be_given(write):
+    text = """
+        import threading
+        from simclock.systems.services import runtime, service
+
+        @service(flavour=threading)
+        class Stubborn:
+            def run(self):
+                print("grace is", runtime.grace)
+                runtime.shutdown()
+                threading.Event().wait()
+
+        stubborn = Stubborn()
+    """
+    returncode, out, _ = run(write(text), "--grace", "0.25")
+
+    assert (returncode, out) == (3, ["grace is 0.25"])
+
+
+SHUTS = "import beats\nmade = [beats.Shuts(), beats.Beat(), beats.Shuts()]\n"
+
+
+def test_it_says_what_it_starts(write):
+    text = "beats.runtime.adopt(beats.runtime.shutdown, flavour='threading')\n"
+    _, _, err = run(write(SHUTS + text))
+
+    names = "2 x Shuts (threading), Beat (threading), ServiceRunner.shutdown (threading)"
+    assert err.splitlines()[0].endswith(f" INFO starts {names}")
+
+
+@pytest.mark.parametrize(("level", "is_said"), [("info", True), ("WARNING", False)])
+def test_the_level_of_the_log_may_be_given(write, level, is_said):
+    returncode, _, err = run(write(SHUTS), "--log-level", level)
+
+    assert returncode == 0
+    assert bool(err) is is_said
+
+
+@pytest.mark.parametrize("accepts", ["beats.runtime.accept()", "beats.ServiceRunner().accept()"])
+@pytest.mark.parametrize("suffix", [".py", ".toml"])
+def test_a_configuration_that_accepts_by_itself_is_refused(write, accepts, suffix):
+    """By itself or in a module that it names."""
+    path = write(f"import beats\nmade = beats.Shuts()\n{accepts}\n", "accepts.py")
+    if suffix == ".toml":
+        pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
+        path = write("[[services]]\nclass = 'accepts:beats'\n", "config.toml")
+    returncode, _, err = run(path)
+
+    assert returncode == 2, err
+    assert (
+        f"RuntimeError: accept() was called while a configuration is read: {path.name}\n"
+        "leave it out, for the command accepts by itself; or call it only if\n"
+        '__name__ == "__main__", which a configuration is not\n'
+    ) in err
+
+
+def test_a_configuration_may_be_a_program_too(write):
+    path = write(f"{SHUTS}if __name__ == '__main__':\n    beats.runtime.accept()\n")
+    by_itself = subprocess.run(
+        [sys.executable, path.name], cwd=path.parent, capture_output=True, timeout=LIMIT, check=True
+    )
+
+    assert run(path)[0] == by_itself.returncode == 0
 
 
 def test_a_wrong_configuration_is_refused(write):
@@ -179,6 +265,27 @@ def test_a_configuration_that_makes_no_service_is_refused(write, text, code):
     assert returncode == code, err
     said = "configuration error: config.py: it made no service that is still there\nmake instances"
     assert (said in err) is (code == 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "frames"),
+    [
+        ("config.toml", "a = ", []),
+        ("config.toml", "[[services]]\nclass = 'missing:Beat'\n", []),
+        ("config.toml", "[[services]]\nclass = 'beats:Beat'\nargs = [1, 2, 3]\n", []),
+        ("config.toml", "[[services]]\nclass = 'beats:Plain'\nargs = [3]\n", ["beats.py"]),
+        ("config.py", "import beats\nbeats.Plain(3)\n", ["config.py", "beats.py"]),
+        ("config.py", "a = = 3\n", ["config.py"]),
+    ],
+)
+def test_tracebacks_have_no_frames_of_what_reads_a_configuration(write, name, text, frames):
+    if name.endswith("toml"):
+        pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    returncode, _, err = run(write(text, name))
+    files = [line.split('"')[1] for line in err.splitlines() if line.startswith('  File "')]
+
+    assert returncode == 2
+    assert [os.path.basename(file) for file in files] == frames, err
 
 
 # ------------------------------------------------------------- what a configuration may get wrong

@@ -59,7 +59,7 @@ class OneFlavour(flavours.Runner):
 
     def close(self, timeout=None):
         # How long it waits is a matter of the runner, not of a call.
-        self.services._grace = 1e9 if timeout is None else timeout
+        self.services.grace = 1e9 if timeout is None else timeout
         report = self.services.shutdown()
         if self.services._run.is_inside():
             return

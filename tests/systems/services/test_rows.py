@@ -112,6 +112,38 @@ def test_c2_a_class_that_is_decorated_twice_is_one_service_of_the_outer_flavour(
     assert made.__service_unit__.flavour == "threading"
 
 
+def test_c2_a_class_that_is_decorated_twice_is_not_started_by_the_inner_decorator(
+    sim, log, accepting
+):
+    """There the unit of the inner one is found by a runner until the outer one has its own."""
+
+    @service(flavour=asyncio)
+    class Inner:
+        async def run(self):
+            log("coroutine")
+
+    class Between(Inner):
+        def __new__(cls):
+            made = super().__new__(cls)
+            time.sleep(2)
+            return made
+
+    @service(flavour=threading)
+    class Outer(Between):
+        def run(self):
+            log("function")
+
+    accept = accepting()
+    with accept as runner:
+        made = Outer()
+        time.sleep(2)
+        assert runner.state is State.RUNNING
+
+    assert accept.error is None
+    assert log == [(2.0, "function")]
+    del made
+
+
 def test_c3_services_run_again_in_each_run(sim, log):
     @service(flavour="asyncio")
     class Beat:
@@ -381,7 +413,8 @@ def test_c12_a_unit_can_be_cancelled(sim, log, accepting, flavour):
         run = function if flavour == "threading" else coroutine
 
     with accepting() as runner:
-        unit = Beat().__service_unit__
+        beat = Beat()
+        unit = beat.__service_unit__
         time.sleep(2.5)
         assert unit.running
         assert unit.cancel()

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import signal
+import sys
 import threading
 import time
 import weakref
@@ -49,6 +50,17 @@ def sleeper(flavour, seconds=1e6):
 
         async def payload():
             await flavours.get(flavour).sleep(seconds)
+
+    return payload
+
+
+def payload_of(flavour, function):
+    """Return a payload that calls a function."""
+    if flavour == "threading":
+        return function
+
+    async def payload():
+        function()
 
     return payload
 
@@ -140,10 +152,14 @@ def test_bad_input_is_refused_and_disturbs_nothing(sim, accepting, run):
             call(print, flavour="curio")
         with pytest.raises(TypeError, match="no payload of flavour 'asyncio': 7\n"):
             call(7, flavour=asyncio)
-        with pytest.raises(TypeError, match=r"no payload of flavour 'threading': .*coroutine_fun"):
-            call(coroutine_function, flavour=threading)
-        with pytest.raises(TypeError, match="no payload of flavour 'threading'"):
-            call(coroutine_function, 1, flavour=threading)
+        for args in (), (1,):
+            with pytest.raises(TypeError) as caught:
+                call(coroutine_function, *args, flavour=threading)
+            assert str(caught.value) == (
+                "this is no payload of flavour 'threading' but a coroutine function: "
+                f"{coroutine_function!r}\n"
+                "give flavour= the library that it awaits, such as asyncio or trio"
+            )
         with pytest.raises(TypeError, match="flavour"):
             call(print)
 
@@ -468,6 +484,124 @@ def test_it_accepts_once_at_a_time(sim, accepting):
         assert runner.state is State.RUNNING
 
 
+@pytest.mark.usefixtures("sim")
+@pytest.mark.parametrize(
+    ("flavour", "remedy"),
+    [
+        ("asyncio", "await asyncio.to_thread(runner.accept)"),
+        ("trio", "await trio.to_thread.run_sync(runner.accept)"),
+        ("curio", "threading.Thread(target=runner.accept).start()"),
+    ],
+)
+def test_it_does_not_accept_where_it_would_block_a_loop(monkeypatch, flavour, remedy):
+    class Curio:
+        name = "curio"
+
+    async def accepts():
+        runner.accept()
+
+    runner = ServiceRunner()
+    if flavour == "curio":
+        monkeypatch.setattr("simclock.systems.services.runner.running", Curio)
+    with pytest.raises(RuntimeError) as caught:
+        trio.run(accepts) if flavour == "trio" else asyncio.run(accepts())
+
+    assert str(caught.value) == (
+        f"accept() would block the loop of {flavour!r} that runs in its thread: 'MainThread'\n"
+        f"call it in another thread: {remedy}"
+    )
+    assert runner.state is State.NEW
+
+
+def test_it_does_not_accept_in_a_callback_of_a_loop(sim):
+    def callback():
+        with pytest.raises(RuntimeError, match="would block the loop of 'asyncio'"):
+            runner.accept()
+        loop.stop()
+
+    runner, loop = ServiceRunner(), asyncio.new_event_loop()
+    loop.call_soon(callback)
+    loop.run_forever()
+    loop.close()
+
+    assert runner.state is State.NEW
+
+
+def test_the_remedy_is_one(sim):
+    async def main():
+        accepting = asyncio.create_task(asyncio.to_thread(runner.accept))
+        await asyncio.sleep(1)
+        assert runner.shutdown() == (0.0, ())
+        await accepting
+
+    runner = ServiceRunner()
+    asyncio.run(main())
+
+    assert sim.elapsed == 1.0
+
+
+def test_it_shows_its_state_and_payloads(sim, log, accepting):
+    def stubborn():
+        go_on.wait()
+
+    go_on = threading.Event()
+    runner = ServiceRunner(grace=1)
+    log(repr(runner))
+    runner.adopt(sleeper("trio"), flavour=trio)
+    log(repr(runner))
+    with accepting(runner):
+        runner.adopt(sleeper("asyncio"), flavour=asyncio)
+        runner.adopt(stubborn, flavour=threading)
+        runner.adopt(stubborn, flavour=threading)
+        log(repr(runner))
+    log(repr(runner))
+    go_on.set()
+    time.sleep(1)
+    log(repr(runner))
+
+    assert log == [
+        (0.0, "<ServiceRunner: new, 0 payloads>"),
+        (0.0, "<ServiceRunner: new, 1 payload of trio>"),
+        (0.0, "<ServiceRunner: running, 4 payloads of asyncio, threading, trio>"),
+        (2.0, "<ServiceRunner: stopped, 2 payloads of threading>"),
+        (3.0, "<ServiceRunner: stopped, 0 payloads>"),
+    ]
+
+
+def test_the_grace_period_may_be_changed_while_it_runs(sim, accepting):
+    runner = ServiceRunner(grace=1e9)
+    with accepting(runner):
+        runner.adopt(time.sleep, 1000, flavour=threading)
+        runner.grace = 5
+        with pytest.raises(ValueError, match=r"grace must be a number of seconds .*: -1\n"):
+            runner.grace = -1
+        assert runner.shutdown().seconds == 6.0
+    assert runner.grace == 5
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+@pytest.mark.parametrize("flavour", [None, "asyncio"])
+def test_an_error_of_a_test_that_accepts_for_ever_says_what_ends_that(flavour):
+    async def beats():
+        while True:
+            await asyncio.sleep(1)
+
+    def program():
+        if flavour is not None:
+            runner.adopt(beats, flavour=flavour)
+        runner.accept()
+
+    runner = ServiceRunner()
+    with pytest.raises((simclock.Deadlock, simclock.LimitReached)) as caught:
+        simclock.run(program, max_time=100)
+
+    assert type(caught.value) is (simclock.LimitReached if flavour else simclock.Deadlock)
+    assert caught.value.__notes__[0] == (
+        "accept() was waiting: it returns when a payload, another thread or a handler of a signal "
+        "calls shutdown() of the runner"
+    )
+
+
 def test_shutdown_before_and_after_says_what_there_is(sim):
     runner = ServiceRunner()
     assert runner.report is None
@@ -532,6 +666,48 @@ def test_a_function_that_is_executed_may_shut_it_down(sim, log, accepting):
         log(runner.execute(runner.shutdown, flavour=threading))
 
     assert log == [(0.0, None)]
+
+
+@pytest.mark.parametrize("inner", FLAVOURS)
+@pytest.mark.parametrize("outer", FLAVOURS)
+def test_what_a_payload_executes_in_another_runner_may_shut_it_down(
+    sim, log, accepting, outer, inner
+):
+    """The payload waits for that, and the end for the payload."""
+
+    def shuts():
+        log(runner.shutdown())
+
+    def executes():
+        other.execute(payload_of(inner, shuts), flavour=inner)
+
+    def executes_what_executes():
+        other.execute(executes, flavour=threading)
+
+    runner = ServiceRunner(grace=5)
+    with accepting() as other:
+        runner.adopt(payload_of(outer, executes_what_executes), flavour=outer)
+        runner.accept()
+
+    assert log == [(0.0, None)]
+    assert runner.report == (0.0, ())
+
+
+def test_what_a_payload_adopts_in_another_runner_waits_for_its_end(sim, log, accepting):
+    def shuts():
+        log(runner.shutdown())
+
+    def adopts():
+        other.adopt(shuts, flavour=threading)
+        stop_token().wait()
+        time.sleep(2)
+
+    runner = ServiceRunner(grace=5)
+    with accepting() as other:
+        runner.adopt(adopts, flavour=threading)
+        runner.accept()
+
+    assert log == [(2.0, (2.0, ()))]
 
 
 def test_a_handler_in_the_accepting_thread_may_shut_it_down(sim, log):

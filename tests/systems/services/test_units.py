@@ -85,6 +85,12 @@ def test_what_cannot_be_a_service_is_refused():
 
     with pytest.raises(LookupError, match="unknown flavour: 'curio'"):
         service(flavour="curio")
+    with pytest.raises(TypeError) as caught:
+        service(WithoutRun)
+    assert str(caught.value) == (
+        f"service is used without a flavour: {WithoutRun!r}\n"
+        "decorate the class with @service(flavour=...), such as threading"
+    )
     threads = service(flavour=threading)
     with pytest.raises(TypeError, match="a service is a class, not 7\ndecorate the class"):
         threads(7)

@@ -45,28 +45,44 @@ def on_signals(
                 before.callback(signal.signal, number, handler)
                 signal.signal(number, lambda received, _: call(received))
         if wake is not None:
-            _wake_after_signals(wake, before)
+            before.enter_context(woken_by_signals(wake))
         yield
 
 
-def _wake_after_signals(wake: Callable[[], object], before: contextlib.ExitStack) -> None:
-    """Have *wake* called after each signal, until *before* is left.
+@contextlib.contextmanager
+def woken_by_signals(wake: Callable[[], object]) -> Iterator[None]:
+    """In a block, call *wake* in another thread after each signal; handlers stay as they are.
 
     The kernel gives a signal to any thread. Unless that is the main thread,
     this goes on to wait for a lock, and Python runs no handler. But Python
     writes a byte into the wakeup descriptor, whichever thread it is.
+
+    Nothing is done outside of the main thread, and where somebody else has the
+    wakeup descriptor, such as an event loop.
+
+    Args:
+        wake: Wakes the main thread from its wait, perhaps for nothing: whatever
+            handlers there are, Python's own too, are run then.
     """
-    reader, writer = os.pipe()
-    before.callback(os.close, reader)
-    before.callback(os.close, writer)
-    os.set_blocking(writer, False)  # as Python demands
-    if not _take_wakeup(writer):
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
     thread = threading.Thread(
-        target=_read, args=[reader, wake], name="simclock-signals", daemon=True
+        target=lambda: _read(reader, wake), name="simclock-signals", daemon=True
     )
-    before.callback(_end, thread, writer)
-    thread.start()
+    reader, writer = os.pipe()
+    # A handler may raise an exception anywhere.
+    try:
+        os.set_blocking(writer, False)  # as Python demands
+        if _take_wakeup(writer):
+            thread.start()
+        yield
+    finally:
+        # In this order: if this is interrupted, signals go to a pipe that is still there.
+        _give_back(writer)
+        _end(thread, writer)
+        os.close(reader)
+        os.close(writer)
 
 
 def _take_wakeup(writer: int) -> bool:
@@ -80,6 +96,16 @@ def _take_wakeup(writer: int) -> bool:
     return owner == -1
 
 
+def _give_back(writer: int) -> None:
+    """See to it that *writer* is no longer the wakeup descriptor, nor anybody else's less."""
+    try:
+        owner = signal.set_wakeup_fd(-1)
+    except ValueError:  # it never was
+        return
+    if owner not in (-1, writer):
+        signal.set_wakeup_fd(owner)
+
+
 def _read(reader: int, wake: Callable[[], object]) -> None:
     # A byte of a signal is written after Python has noted that its handler is to run.
     while _END not in os.read(reader, 512):
@@ -87,7 +113,7 @@ def _read(reader: int, wake: Callable[[], object]) -> None:
 
 
 def _end(thread: threading.Thread, writer: int) -> None:
-    signal.set_wakeup_fd(-1)
-    os.set_blocking(writer, True)  # the end must not be lost if there is no room
-    os.write(writer, _END)
-    thread.join()
+    if thread.ident is not None:  # it was started
+        os.set_blocking(writer, True)  # the end must not be lost if there is no room
+        os.write(writer, _END)
+        thread.join()

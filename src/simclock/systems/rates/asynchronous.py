@@ -17,7 +17,7 @@ from simclock.systems.rates.callbacks import (
 )
 from simclock.systems.rates.pacing import Rate
 from simclock.systems.rates.sleeping import Sleeper
-from simclock.systems.rates.switch import Switch
+from simclock.systems.rates.switch import Switch, refuse_copy
 
 if TYPE_CHECKING:
     from simclock.systems.rates.statistics import RateStatistics
@@ -65,11 +65,15 @@ class BaseAsyncExecutor(ABC):
         self.func = func
         self._switch = Switch()
         self._sleeper = Sleeper()
+        # What logs tell of instead of it: the timer that it is of.
+        self._timer: object = None
         # What was logged to return nothing that can be awaited. It does so at each call.
         self._logged: object = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.func)})"
+
+    __reduce__ = refuse_copy
 
     @property
     def running(self) -> bool:
@@ -115,7 +119,7 @@ class BaseAsyncExecutor(ABC):
             asyncio.CancelledError: The run was cancelled.
         """
         asked = self._switch.expect()
-        return asked.of(self._run(asked, args, kwargs))
+        return asked.of(self._run(asked, args, kwargs), self)
 
     async def _run(self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._switch.begin(asked, self, asyncio.get_running_loop())
@@ -144,10 +148,10 @@ class BaseAsyncExecutor(ABC):
         except NotAwaitableError as error:
             if self._logged is not func:
                 self._logged = func
-                logger.error("the callback of %r has failed: %s", self, error)  # noqa: TRY400
+                logger.error("the callback of %r has failed: %s", self._timer or self, error)  # noqa: TRY400
             return False
         except Exception:
-            logger.exception("the callback of %r has failed", self)
+            logger.exception("the callback of %r has failed", self._timer or self)
             return False
         return True
 
@@ -226,7 +230,7 @@ class RateExecutor(BaseAsyncExecutor):
 
     async def _run_impl(self, *args: Any, **kwargs: Any) -> None:
         asked = self._switch.asked
-        pacer = self._rate.pacer(repr(self), self.interval)
+        pacer = self._rate.pacer(repr(self._timer or self), self.interval)
         has_yielded = True
         while not asked.is_set():
             remaining = pacer.remaining()

@@ -73,6 +73,18 @@ def check_callable(callback: object) -> None:
         )
 
 
+def check_target(target: object) -> None:
+    """Raise a `TypeError` unless a thread can run *target*."""
+    if inspect.iscoroutine(target):
+        target.close()
+    check_callable(target)
+    if is_async(target):
+        raise TypeError(
+            f"this is a coroutine function, which a thread would not await: {name_of(target)}\n"
+            "give a plain function, or make it a task of an event loop: asyncio.create_task"
+        )
+
+
 def check_plain(callback: object) -> None:
     """Raise a `TypeError` unless *callback* can be called without being awaited."""
     check_callable(callback)

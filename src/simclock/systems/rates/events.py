@@ -12,9 +12,9 @@ class StopEvent(threading.Event):
     The original's `set` takes a lock that its `wait` owns for a moment: a
     handler that runs there, in the thread that waits, would wait for itself.
     Here nothing is locked. Each who waits has a lock of its own, owned from the
-    start, which `set` releases.
+    start, which `set` and `wake` release.
 
-    All methods may be called by any thread; `set` and `is_set` by handlers too.
+    All methods may be called by any thread; `set`, `wake` and `is_set` by handlers too.
     """
 
     def __init__(self) -> None:
@@ -28,10 +28,14 @@ class StopEvent(threading.Event):
 
     def set(self) -> None:
         """Set it, and wake all who wait."""
-        # In this order: who begins to wait is found below, or finds this.
+        # In this order: who begins to wait is found by `wake`, or finds this.
         self._is_set = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake all who wait without setting it: their `wait` returns True all the same."""
         for each in self._waiters.copy():
-            # Two who set it at once find the same waiters.
+            # Two who do this at once find the same waiters.
             with contextlib.suppress(RuntimeError):
                 each.release()
 

@@ -8,13 +8,15 @@ import itertools
 import logging
 import numbers
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.grids import check_interval
-from simclock.systems.rates.callbacks import check_plain, name_of, returns_coroutine
+from simclock.systems._shared.signals import woken_by_signals
+from simclock.systems.rates.callbacks import check_target, name_of, returns_coroutine
 from simclock.systems.rates.events import StopEvent
 from simclock.systems.rates.sleeping import Sleeper
-from simclock.systems.rates.switch import Switch
+from simclock.systems.rates.switch import Switch, refuse_copy
 from simclock.systems.rates.synchronous import SyncRateExecutor
 from simclock.systems.rates.timers import NodeTimer, executor_of
 from simclock.systems.rates.works import Work, Works, cancel, wait_for, wait_for_async
@@ -48,9 +50,11 @@ class Node:
     has ended there is nothing to stop, but for threads that were spawned since.
     A run whose event loop was closed is over.
 
-    All methods may be called by any thread, but `run` is a coroutine of one event
-    loop, and neither `run` nor `spin` is for threads of the node itself. Signal
-    handlers may call `stop`.
+    All but the runs may be called by any thread: `run` is a coroutine of one
+    event loop, `spin` is for a thread without one, and neither for threads of
+    the node itself. What waits for the end of others belongs to those threads,
+    too: `close` where there is an event loop, `close_sync` where there is none.
+    Signal handlers may call `stop`.
 
     Args:
         name: Of the node; names of its timers and threads begin with it.
@@ -72,7 +76,7 @@ class Node:
         self._sleeper = Sleeper()
         self._stop_event: threading.Event = StopEvent()
         self._timers: list[NodeTimer] = []
-        self._works = Works()
+        self._works = Works(repr(self))
         # Of what is under way: the event loop of `run`, whether it is `spin`, whether timers start.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._spins = False
@@ -82,6 +86,8 @@ class Node:
 
     def __repr__(self) -> str:
         return f"Node({self.name!r})"
+
+    __reduce__ = refuse_copy
 
     # ------------------------------------------------------------------ what it owns
 
@@ -103,6 +109,7 @@ class Node:
         *,
         catch_up: str = "burst",
         max_backlog: int | None = None,
+        name: str | None = None,
     ) -> NodeTimer:
         """Call *callback* each *period* seconds while the node runs, from now on if it does.
 
@@ -113,9 +120,11 @@ class Node:
                 `run`. ``"sync"``: a plain function, called in a thread of its own.
             catch_up: See `RateExecutor`.
             max_backlog: See `RateExecutor`.
+            name: What logs call it; also of its thread or task. By default of the
+                node, with a number.
 
         Raises:
-            TypeError: The callback is of the other kind.
+            TypeError: The callback is of the other kind, or swapped with the period.
             ValueError: The period is not finite and positive, or another argument
                 has no meaning.
             RuntimeError: It is for an event loop, and the node spins without one.
@@ -126,9 +135,8 @@ class Node:
         with self._lock:
             if self._spins and mode == "async":
                 raise RuntimeError(_needs_a_loop(self, callback))
-            timer = NodeTimer(
-                f"{self.name}-timer-{next(self._timer_numbers)}", executor, self._stop_timer
-            )
+            name = name or f"{self.name}-timer-{next(self._timer_numbers)}"
+            timer = NodeTimer(self, name, executor, self._stop_timer)
             self._timers.append(timer)
             if self._starts:
                 self._begin(timer)
@@ -152,7 +160,7 @@ class Node:
         Raises:
             TypeError: *target* cannot be called, or is a coroutine function.
         """
-        check_plain(target)
+        check_target(target)
         work = Work(name or f"{self.name}-thread-{next(self._thread_numbers)}")
         run = functools.partial(target, self.stop_event, *args, **kwargs)
         return self._works.start_thread(work, run)
@@ -192,7 +200,7 @@ class Node:
             asyncio.CancelledError: It was cancelled.
         """
         asked = self._switch.expect()
-        return asked.of(self._run(asked))
+        return asked.of(self._run(asked), self)
 
     async def _run(self, asked: Asked) -> None:
         loop = asyncio.get_running_loop()
@@ -217,23 +225,25 @@ class Node:
     def spin(self, timeout: float | None = None) -> None:
         """Run the timers until `stop`, and wait until all has ended; the calling thread is blocked.
 
-        In the main thread: Python runs handlers of signals there, and only when
-        that thread is awake. A signal of the process that the system gives to
-        another thread does not wake it: its handler, and the `stop` in it, may
-        wait until the end of *timeout*. To be sure, block the signal with
-        `signal.pthread_sigmask` before any thread starts, and have a thread wait
-        for it with `signal.sigwait` and stop the node.
+        In the main thread a signal ends the wait, whichever thread the system has
+        given it to: its handler is run at once, and may call `stop`, or raise an
+        exception, such as ``KeyboardInterrupt``, which ends the run and is raised.
 
         Args:
             timeout: Seconds after which it stops by itself; None: never.
 
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
-            RuntimeError: A timer is for an event loop, or the calling thread is one
-                of the node itself.
+            RuntimeError: A timer is for an event loop, one runs in the calling
+                thread, or that is one of the node itself.
             ValueError: *timeout* is no number, or negative, or longer than threads can wait.
         """
         _check_timeout(timeout)
+        if _loop_here() is not None:
+            raise RuntimeError(
+                f"spin would block the event loop that runs in this thread: {self!r}\n"
+                "use `await node.run()`, which runs timers in threads, too"
+            )
         with self._lock:
             for each in self._timers:
                 if each.mode == "async":
@@ -243,7 +253,7 @@ class Node:
             self._spins = True
         try:
             self._begin_all(None)
-            asked.wait(timeout)
+            _await(asked, timeout)
         finally:
             self._end_all()
             try:
@@ -257,8 +267,9 @@ class Node:
         """Stop, wait until all has ended, and return the names of what would not.
 
         A callback or thread of the node itself only stops: it cannot wait for
-        its own end. The node may be used again afterwards; as with any `stop`,
-        one that has never run is to be told so by `start`.
+        its own end. Neither can a signal handler in the thread that spins.
+        The node may be used again afterwards; as with any `stop`, one that has
+        never run is to be told so by `start`.
         """
         self.stop()
         works = self._works.others()
@@ -270,16 +281,16 @@ class Node:
         """Do as `close`, in a program without an event loop, or in another thread than that.
 
         Raises:
-            RuntimeError: The node runs in the event loop of this thread, which
-                would wait for itself. The node is stopped all the same.
+            RuntimeError: An event loop runs in this thread, and there is something
+                to wait for. The node is stopped all the same.
         """
         self.stop()
         works = self._works.others()
         if any(each.is_caller for each in works):
             return []
-        if self._is_in_loop():
+        if works and _loop_here() is not None:
             raise RuntimeError(
-                f"the event loop would wait for itself: {self!r} runs in it\n"
+                f"close_sync would block the event loop that runs in this thread: {self!r}\n"
                 "use `await node.close()`, or `async with`"
             )
         return self._report(wait_for(works, self._patience()))
@@ -317,6 +328,7 @@ class Node:
             self._works.remove_lost()
             own = Work(f"{self.name}.{kind}")
             own.loop = loop
+            own.blocks = threading.current_thread() if loop is None else None
             return self._works.add(own)
 
     def _refuse_own(self, kind: str) -> None:
@@ -397,11 +409,12 @@ class Node:
         if task.cancelled():
             if not self.stop_event.is_set():
                 logger.error(
-                    "%s has ended: it was cancelled, or its callback raised a CancelledError",
+                    "%s of %r has ended: it was cancelled, or its callback raised a CancelledError",
                     work.name,
+                    self,
                 )
         elif (error := task.exception()) is not None:
-            logger.error("%s has ended", work.name, exc_info=error)
+            logger.error("%s of %r has ended", work.name, self, exc_info=error)
 
     def _stop_timer(self, timer: NodeTimer) -> None:
         with self._lock:
@@ -428,10 +441,16 @@ class Node:
         return [each.name for each in left]
 
     def _is_in_loop(self) -> bool:
-        try:
-            return asyncio.get_running_loop() is self._loop
-        except RuntimeError:  # no event loop runs here
-            return False
+        loop = _loop_here()
+        return loop is not None and loop is self._loop
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _check_timeout(timeout: Any) -> None:
@@ -444,6 +463,15 @@ def _check_timeout(timeout: Any) -> None:
             f"this is no timeout: {timeout!r}\n"
             f"give a number of seconds, from 0 to {threading.TIMEOUT_MAX:g}, or None for no end"
         )
+
+
+def _await(asked: Asked, timeout: float | None) -> None:
+    """Wait until *asked* is set, or so many seconds are over; let handlers of signals run."""
+    until = None if timeout is None else time.monotonic() + timeout
+    with woken_by_signals(asked.wake):
+        # Woken, it waits for the rest, unless a handler has set what it waits for.
+        while asked.wait(timeout) and not asked.is_set():
+            timeout = None if until is None else until - time.monotonic()
 
 
 def _needs_a_loop(node: Node, callback: Callable[..., Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from simclock.systems.rates.events import StopEvent
 
@@ -22,6 +22,18 @@ class AlreadyRunningError(RuntimeError):
             f"it is running already: {what!r}\n"
             "stop it and wait until that run has ended, or make another one"
         )
+
+
+def refuse_copy(self: object) -> NoReturn:
+    """Say that there cannot be two of *self*; to be the ``__reduce__`` of a class.
+
+    What `copy` and `pickle` make of one would share its switch, or have a lock
+    that nobody else knows.
+    """
+    raise TypeError(
+        f"this cannot be copied or pickled, as it may be running: {self!r}\n"
+        "make another one, in the way that this one was made"
+    )
 
 
 class _Phase(enum.Enum):
@@ -44,8 +56,10 @@ class Asked(StopEvent):
         # Weak, as the coroutine has the event.
         self._coroutine: weakref.ref[Any] | None = None
 
-    def of(self, coroutine: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, None]:
-        """Return *coroutine*, which is the run."""
+    def of(self, coroutine: Coroutine[Any, Any, None], what: object) -> Coroutine[Any, Any, None]:
+        """Return *coroutine*, which is the run of *what*."""
+        # What Python tells of that nobody has awaited, and debuggers show of its task.
+        coroutine.__qualname__ = f"{type(what).__qualname__}.run"  # type: ignore[attr-defined]
         self._coroutine = weakref.ref(coroutine)
         return coroutine
 
@@ -72,7 +86,14 @@ class Switch:
     Otherwise there is nothing to stop.
 
     A run whose event loop was closed is over. So is what `start` has begun, if
-    all runs asked for since were cancelled before their first step.
+    all runs asked for since were cancelled before their first step. With a run
+    that was asked for before `start`, that cannot be said: whoever cancels a run
+    and starts expects another one, and its stop must not be lost.
+
+    Not built on `Lifecycle`, which has one run that its owner starts and ends.
+    Here runs are coroutines, too: there may be several that were asked for, a
+    stop concerns each of them, and one may come to nothing without any step.
+    Each of its methods would be another one.
 
     Attributes:
         asked: Of the run that is under way: set when it is to end. Otherwise set

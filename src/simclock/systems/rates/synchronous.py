@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from simclock.systems._shared.signals import woken_by_signals
 from simclock.systems.rates.callbacks import check_plain, name_of, refuse_coroutine
 from simclock.systems.rates.pacing import Rate
-from simclock.systems.rates.switch import Switch
+from simclock.systems.rates.switch import Switch, refuse_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simclock.systems.rates.statistics import RateStatistics
+    from simclock.systems.rates.switch import Asked
 
 logger = logging.getLogger(__package__)
 
@@ -59,9 +61,13 @@ class SyncRateExecutor:
         self._rate = Rate(rate_hz, catch_up, max_backlog)
         self.interval = 1.0 / rate_hz
         self._switch = Switch()
+        # What logs tell of instead of it: the timer that it is of.
+        self._timer: object = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.func)}, {self._rate.rate_hz})"
+
+    __reduce__ = refuse_copy
 
     @property
     def running(self) -> bool:
@@ -88,6 +94,9 @@ class SyncRateExecutor:
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Call ``func(*args, **kwargs)`` at the rate, until `stop`; the calling thread is blocked.
 
+        In the main thread a signal ends a sleep between two ticks, so that its
+        handler is run at once, as in `Node.spin`.
+
         Raises:
             AlreadyRunningError: A run is under way; it goes on.
         """
@@ -95,20 +104,24 @@ class SyncRateExecutor:
         self._switch.begin(asked, self)
         try:
             self.start()
-            pacer = self._rate.pacer(repr(self), self.interval)
-            while not asked.is_set():
-                remaining = pacer.remaining()
-                if remaining > 0:
-                    asked.wait(remaining)
-                    continue
-                pacer.begin()
-                try:
-                    func = self.func
-                    refuse_coroutine(func, func(*args, **kwargs))
-                except Exception:
-                    logger.exception("the callback of %r has failed", self)
-                    pacer.failed()
-                pacer.end()
+            with woken_by_signals(asked.wake):
+                self._loop(asked, args, kwargs)
         finally:
             self.stop()
             self._switch.end(asked)
+
+    def _loop(self, asked: Asked, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        pacer = self._rate.pacer(repr(self._timer or self), self.interval)
+        while not asked.is_set():
+            remaining = pacer.remaining()
+            if remaining > 0:
+                asked.wait(remaining)
+                continue
+            pacer.begin()
+            try:
+                func = self.func
+                refuse_coroutine(func, func(*args, **kwargs))
+            except Exception:
+                logger.exception("the callback of %r has failed", self._timer or self)
+                pacer.failed()
+            pacer.end()

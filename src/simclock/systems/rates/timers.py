@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.grids import check_interval
 from simclock.systems.rates.asynchronous import RateExecutor
-from simclock.systems.rates.callbacks import check_async, check_plain
+from simclock.systems.rates.callbacks import check_async, check_plain, name_of
+from simclock.systems.rates.switch import refuse_copy
 from simclock.systems.rates.synchronous import SyncRateExecutor
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+
+    from simclock.systems.rates.node import Node
 
 
 class NodeTimer:
@@ -25,17 +28,22 @@ class NodeTimer:
 
     def __init__(
         self,
+        node: Node,
         name: str,
         executor: RateExecutor | SyncRateExecutor,
         stop: Callable[[NodeTimer], None],
     ) -> None:
+        self._node = node
         self.name = name
         self.executor = executor
         self.mode = "async" if isinstance(executor, RateExecutor) else "sync"
         self._stop = stop
+        executor._timer = self
 
     def __repr__(self) -> str:
-        return f"<timer {self.name}: {self.executor!r}>"
+        return f"<timer {self.name} of {self._node!r}: {self.executor!r}>"
+
+    __reduce__ = refuse_copy
 
     @property
     def running(self) -> bool:
@@ -54,6 +62,11 @@ def executor_of(
 
     It shares the *lock* of its node.
     """
+    if callable(period) and not callable(callback):
+        raise TypeError(
+            f"the callback and the period are swapped: {name_of(period)}, {callback!r}\n"
+            f"write create_timer({callback!r}, {name_of(period)})"
+        )
     check_interval(period, "period")
     kinds: dict[str, Callable[..., RateExecutor | SyncRateExecutor]]
     kinds = {"async": RateExecutor, "sync": SyncRateExecutor}

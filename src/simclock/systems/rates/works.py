@@ -25,6 +25,7 @@ class Work:
         name: What reports call it.
         thread: The thread that it is, if it is one.
         task: The task that it is, if it is one.
+        blocks: The thread that it blocks, if it is a call of `Node.spin`.
         loop: The event loop that it runs in, if it does.
         reported: Whether it was reported that it would not end.
     """
@@ -33,6 +34,7 @@ class Work:
         self.name = name
         self.thread: threading.Thread | None = None
         self.task: asyncio.Task[Any] | None = None
+        self.blocks: threading.Thread | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.reported = False
         self._over = StopEvent()
@@ -40,8 +42,8 @@ class Work:
 
     @property
     def is_caller(self) -> bool:
-        """Whether it is the thread or the task that asks."""
-        return self.thread is threading.current_thread() or (
+        """Whether it is the thread or the task that asks, or blocks it: a handler asks then."""
+        return threading.current_thread() in (self.thread, self.blocks) or (
             self.task is not None and self.task is _current_task()
         )
 
@@ -78,9 +80,14 @@ class Work:
 
 
 class Works:
-    """What is under way in a node. All methods may be called by any thread."""
+    """What is under way in a node. All methods may be called by any thread.
 
-    def __init__(self) -> None:
+    Args:
+        owner: What logs call the node.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
         # Without a lock, which a signal handler could find owned: each use is one step of a list.
         self._works: list[Work] = []
 
@@ -112,7 +119,7 @@ class Works:
             try:
                 function()
             except Exception:
-                logger.exception("%s has failed", work.name)
+                logger.exception("%s of %s has failed", work.name, self._owner)
             finally:
                 self.remove(work)
 

@@ -9,12 +9,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simclock.systems.services.runner import configuring
 from simclock.systems.services.units import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 _KEYS = {"class", "args", "kwargs"}
+# What reads a configuration, by its module or package: nothing in there is for its author.
+_READERS = {"contextlib", "importlib", "pathlib", "runpy", "simclock", "tomli", "tomllib"}
 
 
 class ConfigurationError(Exception):
@@ -23,6 +27,8 @@ class ConfigurationError(Exception):
     Attributes:
         what: Is wrong, and what to do.
         where: In which file, and which part of it.
+
+    Its cause, if there is one, is what the program's own code has raised.
     """
 
     def __init__(self, what: str, where: str) -> None:
@@ -34,7 +40,8 @@ class ConfigurationError(Exception):
 def load(file: str) -> list[Any]:
     """Make the services of a configuration; return what keeps them alive.
 
-    A file ``.py`` is run, under the name ``"__services__"``. A file ``.toml``
+    A file ``.py`` is run, under the name ``"__services__"``; who accepts in it
+    is told that it is not for it. A file ``.toml``
     has a table ``[[services]]`` for each: ``class = "module:Class"``, and its
     ``args`` and ``kwargs`` if it takes any.
 
@@ -52,7 +59,8 @@ def load(file: str) -> list[Any]:
         is_file = path.is_file()  # raises where the system takes no such path
     if not is_file:
         raise ConfigurationError("there is no such file\ngive the path of one", file)
-    return readers[path.suffix](path)
+    with configuring(file):
+        return readers[path.suffix](path)
 
 
 @contextlib.contextmanager
@@ -63,7 +71,22 @@ def _named(what: str, where: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
             raise  # it says nothing: whoever gives a number means this one
-        raise ConfigurationError(f"{what}{type(error).__name__}: {error}", where) from error
+        text = f"{what}{type(error).__name__}: {error}"
+        raise ConfigurationError(text, where) from _of_the_program(error)
+
+
+def _of_the_program(error: BaseException) -> BaseException | None:
+    """Return *error* without the frames that lead to the program's; None if that has none."""
+    traceback = error.__traceback__
+    while traceback is not None and _is_reader(traceback.tb_frame):
+        traceback = traceback.tb_next
+    # One of syntax has the place in itself.
+    is_its = traceback is not None or isinstance(error, SyntaxError)
+    return error.with_traceback(traceback) if is_its else None
+
+
+def _is_reader(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").partition(".")[0] in _READERS
 
 
 def _run(path: Path) -> list[Any]:
@@ -85,19 +108,19 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         parsed: dict[str, Any] = toml.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ConfigurationError(f"it is no TOML: {error}", str(path)) from error
+        raise ConfigurationError(f"it is no TOML: {error}", str(path)) from None
     except OSError as error:
-        raise ConfigurationError(f"it cannot be read: {error}", str(path)) from error
+        raise ConfigurationError(f"it cannot be read: {error}", str(path)) from None
     return parsed
 
 
 def _toml() -> Any:
     try:
         return importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-    except ImportError as error:
+    except ImportError:
         raise ConfigurationError(
             "this Python cannot read TOML\ninstall tomli, or give a file .py", "configuration"
-        ) from error
+        ) from None
 
 
 def _made(table: Any, where: str) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 import queue
+import sys
 import threading
 import time
 from concurrent.futures import CancelledError, Future
@@ -18,7 +19,7 @@ from simclock.systems.services.failures import (
     PayloadCancelled,
     PayloadExit,
 )
-from simclock.systems.services.work import current
+from simclock.systems.services.work import waiting_for_caller
 
 if TYPE_CHECKING:
     from simclock.flavours import Flavour, PayloadFuture, Runner
@@ -29,6 +30,10 @@ log = logging.getLogger("simclock.systems.services")
 LAST_CHANCE = 1.0
 # A letter for the thread that accepts: it is woken, and Python runs the handlers that are due.
 _LOOK = 0
+_HOW_TO_END = (
+    "accept() was waiting: it returns when a payload, another thread or a handler of a signal "
+    "calls shutdown() of the runner"
+)
 
 
 class Run:
@@ -85,6 +90,10 @@ class Run:
                 work.unit.began(work)
         # Not with the lock: it may have ended, and is told here.
         work.future.add_done_callback(functools.partial(self._ended, work))
+
+    def works(self) -> list[Work]:
+        """Return those that have not ended. No lock is waited for."""
+        return list(self._works)
 
     def execute(self, work: Work) -> Any:
         """Run *work* and wait for its end; return or raise what it does."""
@@ -245,8 +254,14 @@ class Run:
 
     def wait_for_stop(self) -> None:
         """Wait until somebody asks for the end."""
-        while self._next_letter() == _LOOK:
-            pass
+        try:
+            while self._next_letter() == _LOOK:
+                pass
+        except Exception as error:
+            # Nothing in here raises: somebody outside has found that it waits in vain, or too long.
+            if sys.version_info >= (3, 11):  # pragma: no branch - before, errors have no notes
+                error.add_note(_HOW_TO_END)
+            raise
 
     def _next_letter(self, timeout: float | None = None) -> int | None:
         letter = self._mail.get(timeout=timeout)
@@ -256,11 +271,10 @@ class Run:
 
     def is_inside(self) -> bool:
         """Return whether the run cannot end while the caller waits."""
-        work = current()
         with self._lock:
             return (
                 threading.current_thread() is self._thread
-                or (work is not None and work in self._works)
+                or any(work in self._works for work in waiting_for_caller())
                 or any(runner.is_inside() for runner in self._runners.values())
             )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
+import contextlib
 import functools
+import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
-from simclock.flavours import check_payload, get
+from simclock.flavours import check_payload, get, running
 from simclock.systems._shared.lifecycle import Lifecycle, State, StopReport
 from simclock.systems._shared.signals import on_signals
 from simclock.systems.services import units
@@ -17,7 +20,7 @@ from simclock.systems.services.run import Run
 from simclock.systems.services.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from simclock.flavours import Runner
@@ -25,6 +28,13 @@ if TYPE_CHECKING:
 
 # Seconds. Python's waits know no time that is much longer.
 LONGEST_GRACE = 1e9
+# What to write instead, by the flavour in whose loop somebody has called `accept`.
+_IN_A_THREAD = {
+    "asyncio": "await asyncio.to_thread(runner.accept)",
+    "trio": "await trio.to_thread.run_sync(runner.accept)",
+}
+# The configurations that are being read: by the command, which accepts afterwards.
+_configurations: list[str] = []
 
 
 class ServiceRunner:
@@ -51,9 +61,8 @@ class ServiceRunner:
 
     def __init__(self, accept_delay: float = 1.0, *, grace: float = 10.0) -> None:
         del accept_delay
-        _check_grace(grace)
         self.running = threading.Event()
-        self._grace = grace
+        self.grace = grace
         self._lock = threading.RLock()  # a signal may come while it is owned
         self._lifecycle = Lifecycle("the runner")
         # What was adopted before the run in which it is to run.
@@ -62,6 +71,28 @@ class ServiceRunner:
         self._run: Run | None = None
         # Runners of async flavours that would not stop.
         self._left: dict[str, Runner] = {}
+
+    def __repr__(self) -> str:
+        """Return it with its state, and the payloads that have not ended, also abandoned ones."""
+        works = self._works()
+        flavours = ", ".join(sorted({work.flavour.name for work in works}))
+        payloads = "1 payload" if len(works) == 1 else f"{len(works)} payloads"
+        return f"<ServiceRunner: {self.state.value}, {payloads}{flavours and f' of {flavours}'}>"
+
+    def _works(self) -> list[Work]:
+        run = self._run
+        # A copy, for others may change it meanwhile.
+        return [*self._queue.copy(), *(run.works() if run is not None else ())]
+
+    @property
+    def grace(self) -> float:
+        """The grace period in seconds; one that is set holds for the stops that begin later."""
+        return self._grace
+
+    @grace.setter
+    def grace(self, seconds: float) -> None:
+        check_grace(seconds)
+        self._grace = seconds
 
     @property
     def state(self) -> State:
@@ -149,8 +180,12 @@ class ServiceRunner:
 
         Raises:
             BackgroundFailure: Payloads have failed: with all their errors.
-            RuntimeError: The runner accepts already.
+            RuntimeError: The runner accepts already; or the caller's thread
+                runs a loop, which would stand still; or the command line reads
+                a configuration.
         """
+        _refuse_in_a_configuration()
+        _refuse_to_block_a_loop()
         run = Run(self._lifecycle, self._lock, self._left)
         # First: until the handlers are ours, SIGINT raises KeyboardInterrupt wherever we are.
         with on_signals(run.on_signal, run.wake):
@@ -239,9 +274,9 @@ class ServiceRunner:
             run.note_stop()
         return None
 
-    def has_payloads(self) -> bool:
-        """Return whether it keeps payloads for its next `accept`; for the command line."""
-        return bool(self._queue)
+    def waiting(self) -> list[str]:
+        """Return the names of payloads that it keeps for its next `accept`; for the command."""
+        return [work.name for work in self._queue]
 
     # ------------------------------------------------------------------ for services
 
@@ -259,11 +294,52 @@ class ServiceRunner:
         self._run.failed(repr(unit), error)
 
 
-def _check_grace(grace: object) -> None:
+def check_grace(grace: object) -> None:
+    """Raise ValueError unless it is a grace period."""
     if not isinstance(grace, (int, float)) or not 0 <= grace <= LONGEST_GRACE:
         raise ValueError(
             f"grace must be a number of seconds from 0 to 1e9: {grace!r}\ngive seconds such as 10.0"
         )
+
+
+@contextlib.contextmanager
+def configuring(file: str) -> Iterator[None]:
+    """In a block, in which *file* is read, let nobody accept; for the command line."""
+    _configurations.append(file)
+    try:
+        yield
+    finally:
+        _configurations.remove(file)
+
+
+def _refuse_in_a_configuration() -> None:
+    if _configurations:
+        raise RuntimeError(
+            f"accept() was called while a configuration is read: {_configurations[-1]}\n"
+            "leave it out, for the command accepts by itself; or call it only if\n"
+            '__name__ == "__main__", which a configuration is not'
+        )
+
+
+def _refuse_to_block_a_loop() -> None:
+    name = _loop_here()
+    if name is not None:
+        instead = _IN_A_THREAD.get(name, "threading.Thread(target=runner.accept).start()")
+        raise RuntimeError(
+            f"accept() would block the loop of {name!r} that runs in its thread: "
+            f"{threading.current_thread().name!r}\n"
+            f"call it in another thread: {instead}"
+        )
+
+
+def _loop_here() -> str | None:
+    """Return the flavour whose loop runs in the calling thread."""
+    if (flavour := running()) is not None:
+        return flavour.name
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        return "asyncio"  # a callback, which is part of no task
+    return None
 
 
 def _work(
@@ -275,6 +351,11 @@ def _work(
     is_executed: bool = False,
 ) -> Work:
     kind = get(flavour)
+    if not kind.is_async and inspect.iscoroutinefunction(payload):
+        raise TypeError(
+            f"this is no payload of flavour {kind.name!r} but a coroutine function: {payload!r}\n"
+            "give flavour= the library that it awaits, such as asyncio or trio"
+        )
     bound = functools.partial(payload, *args, **kwargs) if args or kwargs else payload
     check_payload(kind, bound)
     return Work(bound, kind, is_executed=is_executed)

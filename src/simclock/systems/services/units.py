@@ -67,9 +67,14 @@ def service(flavour: str | ModuleType) -> Callable[[Class], Class]:
     Raises:
         LookupError: There is no such flavour.
         TypeError: What is decorated is no class, its ``run`` is no payload of
-            the flavour, or its instances have no ``__dict__`` or cannot be
+            the flavour, no flavour is given, or its instances have no ``__dict__`` or cannot be
             referenced weakly.
     """
+    if isinstance(flavour, type):
+        raise TypeError(
+            f"service is used without a flavour: {flavour!r}\n"
+            "decorate the class with @service(flavour=...), such as threading"
+        )
     kind = get(flavour)
 
     def decorate(cls: Class) -> Class:
@@ -172,6 +177,7 @@ class ServiceUnit:
 
     Attributes:
         flavour: Its name.
+        name: Of the service's class, and the flavour.
     """
 
     def __init__(self, service: Any, flavour: str | ModuleType) -> None:
@@ -179,7 +185,7 @@ class ServiceUnit:
         check_payload(kind, service.run)
         self.flavour = kind.name
         self._service = weakref.ref(service)
-        self._name = type(service).__qualname__
+        self.name = f"{type(service).__qualname__} ({kind.name})"
         self._state = State.NEW
         # Invariant: not set unless a run is under way.
         self._work: Work | None = None
@@ -187,7 +193,7 @@ class ServiceUnit:
         self._is_announced = False
 
     def __repr__(self) -> str:
-        return f"<unit of {self._name} ({self.flavour}): {self._state.value}>"
+        return f"<unit of {self.name}: {self._state.value}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy it as None, and so pickle it, if that is done to the instance."""
@@ -317,10 +323,10 @@ def join(starter: Starter) -> None:
         unit.offer(starter)
 
 
-def there_are_any() -> bool:
-    """Return whether there are services."""
+def names() -> list[str]:
+    """Return what services there are, by name and flavour, in the order of their making."""
     with _lock:
-        return bool(_units)
+        return [unit.name for unit in _units.values()]
 
 
 def leave(starter: Starter) -> None:

@@ -10,7 +10,7 @@ from simclock.flavours import awaited, name_of, stopped_by
 from simclock.systems.services.interrupted import calls_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     from simclock.flavours import Flavour, PayloadFuture
@@ -31,6 +31,7 @@ class Work:
         is_executed: Whether somebody waits for what it returns.
 
     Attributes:
+        outer: What the caller is part of who waits for it, perhaps in another runner.
         thread: The one that runs a payload which is a plain function and was
             adopted, once it has begun.
         future: From the runner, while that has the payload.
@@ -50,6 +51,7 @@ class Work:
         self.unit = unit
         self.is_executed = is_executed
         self.name = f"{name_of(payload)} ({flavour.name})"
+        self.outer = current() if is_executed else None
         self.thread: threading.Thread | None = None
         self.future: PayloadFuture | None = None
         self.outcome: Future[Any] | None = None
@@ -99,6 +101,14 @@ class Work:
 def current() -> Work | None:
     """Return the work that the caller is part of."""
     return _current.get(None)
+
+
+def waiting_for_caller() -> Iterator[Work]:
+    """Yield all works that cannot end while the caller waits, the innermost first."""
+    work = current()
+    while work is not None:
+        yield work
+        work = work.outer
 
 
 class StopToken:
