@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,12 @@ def needs_sim(item: pytest.Item) -> bool:
         for name in getattr(item, "fixturenames", ())
         if name == "sim" or name.startswith("sim_")
     )
+
+
+def wanted_options(item: pytest.Item) -> dict[str, Any]:
+    """Return what our fixtures want of the simulation of *item*, unless somebody says otherwise."""
+    uses = "sim_cpu_executor" in getattr(item, "fixturenames", ())
+    return {"processes": "simulated"} if uses and _is_ours(item, "sim_cpu_executor") else {}
 
 
 def _is_ours(item: pytest.Item, name: str) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from simclock import Simulation
     from simclock.systems.rates import Node
     from simclock.systems.services import ServiceRunner
+    from simclock.systems.taskqueue import BaseTaskExecutor, CPUExecutor, IOExecutor
 
 # The simulation that a test is run in, while it is.
 simulation_of = pytest.StashKey["Simulation"]()
@@ -103,6 +104,44 @@ def sim_runtime(sim: Simulation) -> Iterator[ServiceRunner]:
         thread.join()
     for failure in failures:
         raise failure
+
+
+@pytest.fixture
+def sim_io_executor(sim: Simulation) -> Iterator[IOExecutor]:
+    """Return an `IOExecutor` of ``simclock.systems.taskqueue``, with all it keeps in memory.
+
+    The test starts it, by ``async with``, and errs if it leaves it running.
+    """
+    del sim  # it makes the test simulated
+    from simclock.systems.taskqueue import IOExecutor
+
+    executor = IOExecutor()
+    yield executor
+    _see_that_it_was_stopped(executor, "sim_io_executor")
+
+
+@pytest.fixture
+def sim_cpu_executor(sim: Simulation) -> Iterator[CPUExecutor]:
+    """Return a `CPUExecutor` with two processes, and all it keeps in memory.
+
+    The processes are simulated, unless the marker or the command line says
+    what ``processes`` are. The test starts it, as `sim_io_executor`.
+    """
+    del sim  # it makes the test simulated
+    from simclock.systems.taskqueue import BackendConfig, Config, CPUExecutor, ExecutorConfig
+
+    executor = CPUExecutor(Config(None, BackendConfig("memory://"), ExecutorConfig(cpu_workers=2)))
+    yield executor
+    _see_that_it_was_stopped(executor, "sim_cpu_executor")
+
+
+def _see_that_it_was_stopped(executor: BaseTaskExecutor, name: str) -> None:
+    if executor._run is not None:
+        pytest.fail(
+            f"the test has left its executor running: {executor!r}\n"
+            f"use it in `async with {name}:`, or await {name}.stop()",
+            pytrace=False,
+        )
 
 
 class _Kept(NamedTuple):

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from pytest_simclock import folders, options
 from pytest_simclock.collecting import pytest_collection_finish
-from pytest_simclock.fixtures import sim, sim_node, sim_runtime
+from pytest_simclock.fixtures import (
+    sim,
+    sim_cpu_executor,
+    sim_io_executor,
+    sim_node,
+    sim_runtime,
+)
 from pytest_simclock.options import pytest_configure_node
 from pytest_simclock.reporting import Reporting
 
@@ -19,6 +25,8 @@ __all__ = [
     "pytest_configure",
     "pytest_configure_node",
     "sim",
+    "sim_cpu_executor",
+    "sim_io_executor",
     "sim_node",
     "sim_runtime",
 ]

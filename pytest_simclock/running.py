@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_simclock import reporting, timelines
-from pytest_simclock.collecting import Kind, complaints, is_of_suite, kind_of
+from pytest_simclock.collecting import (
+    Kind,
+    complaints,
+    is_of_suite,
+    kind_of,
+    wanted_options,
+)
 from pytest_simclock.coroutines import Coroutines
 from pytest_simclock.fixtures import WideFixtures
 from pytest_simclock.options import given, marked_options, mode, seed_of, suite_options
@@ -195,6 +201,7 @@ class Running:
             **of_suite,
             "seed": seed_of(item),
             "leaks": self._leaks or ("warn" if of_suite else "fail"),
+            **wanted_options(item),
             **self._given,
             **marked_options(item),
             "timeline": timelines.is_on(self._config),
