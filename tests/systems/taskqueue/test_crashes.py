@@ -20,15 +20,19 @@ from simclock.systems.taskqueue import (
     BrokerConfig,
     Config,
     ExecutorConfig,
+    FlowrraError,
     IOExecutor,
     TaskStatus,
 )
+from simclock.systems.taskqueue.access import Far
 
 LEASE = 0.5
 # The second one fails the first time.
 NUMBERS = (1, 2)
 PARTS = 4
 _names = (f"crashes {number}" for number in itertools.count())
+# Each simulation has one of its own, so ids of its own: stores are kept from one to the next.
+_seeds = itertools.count()
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -158,8 +162,7 @@ def test_no_task_is_lost_with_a_worker_that_is_killed_anywhere(part, make_url, m
     """At each checkpoint; the parts are for the workers that run the tests."""
     for number in itertools.count(part + 1, PARTS):
         kill, scenario = KillAt(number), Scenario(make_url())
-        # Each has a seed of its own, so ids of its own.
-        with kill.armed(monkeypatch), simclock.Simulation(seed=number) as sim:
+        with kill.armed(monkeypatch), simclock.Simulation(seed=next(_seeds)) as sim:
             process = sim.host("first").start(scenario.first)
             kill.aim(sim, process)
             process.join()
@@ -176,3 +179,88 @@ def test_no_task_is_lost_with_a_worker_that_is_killed_anywhere(part, make_url, m
             f"\nkilled at {kill.seen} checkpoints, part {part} of {PARTS}: {make_url()}\n"
         )
     assert kill.seen > 100
+
+
+class Fault:
+    """Goes wrong at one operation of all, by one of three ways."""
+
+    def __init__(self, at, way, url):
+        self.at, self.way, self.url = at, way, url
+        self.seen = 0
+
+    @contextlib.contextmanager
+    def armed(self, monkeypatch):
+        original = Far.do
+
+        async def do(far, operation):
+            self.seen += 1
+            is_it = self.seen == self.at
+            if is_it and self.way == "away":
+                raise far._error("it is away")
+            if is_it and self.way == "cut off":
+                self._cut_off()
+            answer = await original(far, operation)
+            if is_it and self.way == "no answer":
+                raise far._error("the answer is lost")
+            return answer
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Far, "do", do)
+            yield
+
+    def _cut_off(self):
+        import redis
+
+        with redis.Redis.from_url(self.url) as client:
+            client.client_kill_filter(_type="normal", skipme=True)
+
+
+async def tasks_with(executor, submitted, executed):
+    """Submit three tasks, of which two fail, one for good; note what was taken, and what was run."""
+
+    @executor.task(max_retries=1, retry_delay=0.5)
+    async def work(name, fails):
+        executed.append(name)
+        await asyncio.sleep(1)
+        if executed.count(name) <= fails:
+            raise LookupError(name)
+        return name
+
+    async with executor:
+        for name, fails in (("good", 0), ("flaky", 1), ("bad", 9)):
+            with contextlib.suppress(FlowrraError):
+                submitted[name] = await executor.submit(work, name, fails)
+
+
+async def records_of(executor, submitted):
+    return {name: await executor.get_result(each) for name, each in submitted.items()}
+
+
+@pytest.mark.parametrize("way", ["away", "no answer", "cut off"])
+def test_no_task_is_lost_when_any_one_operation_of_a_store_fails(make_url, monkeypatch, way):
+    ends = {
+        "good": (TaskStatus.SUCCESS, "good"),
+        "flaky": (TaskStatus.SUCCESS, "flaky"),
+        "bad": (TaskStatus.FAILED, None),
+    }
+    if way == "cut off" and not make_url().startswith("unix"):
+        pytest.skip("there is no connection to a file")
+    for at in itertools.count(1):
+        fault, submitted, executed = Fault(at, way, make_url()), {}, []
+        with simclock.Simulation(seed=next(_seeds)) as sim:
+            executor = IOExecutor(config_of(fault.url, next(_names)))
+            with fault.armed(monkeypatch):
+                asyncio.run(tasks_with(executor, submitted, executed))
+            assert sim.elapsed < 29  # the stop has waited for all of them, not given up
+            records = asyncio.run(records_of(executor, submitted))
+        if fault.seen < at:
+            break
+        assert {name: (each.status, each.result) for name, each in records.items()} == {
+            name: ends[name] for name in submitted
+        }
+        assert len(submitted) >= (2 if way != "cut off" else 3)
+        for name in submitted:
+            # A lease that was lost is a further run at most.
+            assert 1 <= executed.count(name) <= 3
+
+    assert at > 30
