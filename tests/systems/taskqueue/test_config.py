@@ -193,7 +193,6 @@ SAME = Config(
 @pytest.fixture
 def toml(tmp_path):
     """Return a function that writes a file, and returns what is read from it."""
-    pytest.importorskip("tomllib")
 
     def read(text):
         path = tmp_path / "settings.toml"
@@ -233,7 +232,6 @@ def test_files_without_meaning(toml, text, message):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    pytest.importorskip("tomllib")
     with pytest.raises(FileNotFoundError):
         Config.from_toml(tmp_path / "nothing")
 
