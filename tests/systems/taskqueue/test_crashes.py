@@ -27,6 +27,8 @@ from simclock.systems.taskqueue import (
 from simclock.systems.taskqueue.access import Far
 
 LEASE = 0.5
+# What such a server has said to have kept is there when it starts again.
+KEEPING = ("--appendonly", "yes", "--appendfsync", "always")
 # The second one fails the first time.
 NUMBERS = (1, 2)
 PARTS = 4
@@ -264,3 +266,42 @@ def test_no_task_is_lost_when_any_one_operation_of_a_store_fails(make_url, monke
             assert 1 <= executed.count(name) <= 3
 
     assert at > 30
+
+
+def test_tasks_outlive_a_server_that_is_away_for_a_while(own_redis):
+    log = []
+
+    async def main(sim):
+        def note(what):
+            log.append((round(sim.elapsed, 3), what))
+
+        executor = IOExecutor(config_of(own_redis.url, next(_names)))
+
+        @executor.task()
+        async def work(number):
+            await asyncio.sleep(1)
+            note(number)
+            return number
+
+        async with executor:
+            tasks = [await executor.submit(work, number) for number in range(4)]
+            await asyncio.sleep(0.5)
+            with sim.real_time():
+                own_redis.kill()
+            note("away")
+            with pytest.raises(FlowrraError, match="cannot be used"):
+                await executor.submit(work, 4)
+            await asyncio.sleep(60)
+            with sim.real_time():
+                own_redis.start(*KEEPING)
+            note("back")
+            records = [await executor.wait_for_result(each, 60) for each in tasks]
+        return [(each.status, each.result) for each in records]
+
+    own_redis.start(*KEEPING)
+    with simclock.Simulation() as sim:
+        records = asyncio.run(main(sim))
+
+    assert records == [(TaskStatus.SUCCESS, number) for number in range(4)]
+    assert [what for _, what in log if isinstance(what, str)] == ["away", "back"]
+    assert {what for _, what in log} == {"away", "back", 0, 1, 2, 3}
