@@ -57,9 +57,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let trio keep no thread for the next job: a later test would not be alone in its process."""
+    """See that tests find the process as it is elsewhere, and alone."""
+    # Trio keeps no thread for the next job.
     if importlib.util.find_spec("trio"):
         importlib.import_module("trio._core._thread_cache").IDLE_TIMEOUT = 0.01
+    # What a shell has started by `program &` ignores it, and so would all children.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _let_coverage_see_the_foreign_threads(tracer: Any) -> None:
