@@ -46,6 +46,11 @@ Result = TypeVar("Result")
 # Seconds before what a store has refused is done again; twice as many each time.
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
+# How often, and after how many seconds at most, a task is given back whose function is not
+# registered here: others may have it, such as those who were started a minute later. In all this
+# takes six minutes.
+MOST_REFUSALS = 15
+LONGEST_REFUSAL = 60.0
 
 
 class Attempt:
@@ -66,6 +71,8 @@ class Attempt:
     def __init__(self, shop: Shop, claim: Claim) -> None:
         self._shop = shop
         self.claim = claim
+        # What calls the function.
+        self.body: asyncio.Task[Any] | None = None
         # The record as it was written last, by this attempt.
         self._found: Versioned | None = None
         self._reason: Reason | None = None
@@ -111,11 +118,24 @@ class Attempt:
         if task is None:
             await self._refuse()
             return
+        is_known = self._shop.knows(task) or not self._is_leased
+        if not is_known and self.claim.deliveries <= MOST_REFUSALS:
+            await self._leave_to_others()
+            return
         found = self._found = await self._begin(task)
         if found is None or found.record.is_complete:
             await self._shop.broker.acknowledge(self.claim)
         else:
             await self._work(task)
+
+    async def _leave_to_others(self) -> None:
+        delay = min(FIRST_BACK_OFF * 2 ** (self.claim.deliveries - 1), LONGEST_REFUSAL)
+        logger.warning(
+            "task %s is given back for %g s, as its function is not registered here",
+            self._name,
+            delay,
+        )
+        await self._shop.broker.release(self.claim, delay)
 
     async def _refuse(self) -> None:
         """Deal with what is no task, though it was in the queue."""
@@ -164,7 +184,7 @@ class Attempt:
     # ------------------------------------------------------------------------- the work
 
     async def _work(self, task: Task) -> None:
-        body = asyncio.create_task(self._call(task))
+        body = self.body = asyncio.create_task(self._call(task))
         try:
             await self._end_of(body)
         except asyncio.CancelledError:
@@ -223,11 +243,14 @@ class Attempt:
         error = body.exception()
         if error is None:
             return success(body.result())
+        following = of_error(self._shop, task, record, error)
         if isinstance(error, ProcessLost):
             logger.error("the process of task %s was lost", self._name)
+        elif following.delay is None:
+            logger.warning("task %s has failed", self._name, exc_info=error)
         else:
-            logger.info("task %s has failed", self._name, exc_info=error)
-        return of_error(self._shop, task, record, error)
+            logger.info("task %s has failed, and is tried again", self._name, exc_info=error)
+        return following
 
     async def _follow(self, following: Next) -> None:
         """Write down what becomes of the task, and tell the broker."""
@@ -315,7 +338,7 @@ class Attempt:
             try:
                 written = await self._shop.ledger.change(self._found, progress=said)
             except (FlowrraError, NotSerialisable) as error:
-                logger.warning("what task %s says is not noted: %s", self._name, error)
+                logger.warning("the progress of task %s is not noted: %s", self._name, error)
                 continue
             if written is None:
                 await self._check_record()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simclock.systems.taskqueue.executors.attempts import (
     FIRST_BACK_OFF,
@@ -55,6 +55,10 @@ class Dispatcher:
                 return attempt
         return None
 
+    def runs(self, task: asyncio.Task[Any] | None) -> bool:
+        """Return whether *task* is what calls a function here."""
+        return task is not None and any(each.body is task for each in self._attempts.values())
+
     async def drain(self, timeout: float | None, enough: asyncio.Event) -> bool:
         """Return True when no task is under way here and none waits, delayed ones included.
 
@@ -91,7 +95,7 @@ class Dispatcher:
         try:
             await self._step()
         except FlowrraError as error:
-            logger.warning("there are no tasks, as the broker has failed: %s", error)
+            logger.warning("tasks cannot be fetched: %s", error)
             await self._pause()
         except Exception:
             logger.exception("a worker has failed, and goes on")

@@ -121,13 +121,13 @@ class Entrance:
         try:
             await self._ledger.cancel(task.id, "it could not be submitted")
         except BackendError as error:
-            logger.warning("task %s is none, and may be run: %s", task.id, error)
+            logger.warning("task %s was not submitted, but may be run: %s", task.id, error)
 
     async def _forget(self, task: Task) -> None:
         try:
             await self._ledger.delete(task.id)
         except (BackendError, NotImplementedError) as error:
-            logger.warning("the record of task %s stays, which is none: %s", task.id, error)
+            logger.warning("task %s was not submitted, but its record stays: %s", task.id, error)
 
 
 def check_kind(definition: Definition, executor: str, *, cpu_bound: bool | None) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems.taskqueue.executors.base import BaseTaskExecutor
+from simclock.systems.taskqueue.executors.checking import check_parts
 from simclock.systems.taskqueue.executors.processes import Worker
 from simclock.systems.taskqueue.failures import TaskArgumentError
 from simclock.systems.taskqueue.progress import reporting
@@ -63,6 +64,7 @@ class CPUExecutor(BaseTaskExecutor):
         backend: BaseResultBackend | None = None,
         events: EventBus | None = None,
     ) -> None:
+        check_parts(config, registry, broker, backend)
         if backend is None and (config is None or config.backend is None):
             raise ValueError(
                 f"a CPUExecutor has no backend: {config!r}\n"
