@@ -13,6 +13,7 @@ from simclock.systems.taskqueue import (
     Config,
     CPUExecutor,
     ExecutorConfig,
+    Flowrra,
     InMemoryBroker,
     IOExecutor,
     TaskArgumentError,
@@ -213,3 +214,23 @@ def test_passwords_are_not_shown():
 def test_a_database_is_a_number(url):
     with pytest.raises(ValueError, match=r"url has no meaning: '\w+://here/.*' is no number"):
         BrokerConfig(url)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"args": "abc"}, r"^args are no arguments of a call: 'abc'\ngive a list, .*\['abc'\]"),
+        ({"args": 5}, "^args are no arguments of a call: 5"),
+        ({"kwargs": [1]}, r"^kwargs are no arguments by keyword: \[1\]"),
+    ],
+)
+async def test_arguments_of_schedules(more, message):
+    app = Flowrra()
+
+    @app.task()
+    async def work(*args, **kwargs): ...
+
+    scheduler = app.create_scheduler()
+    with pytest.raises(TaskArgumentError, match=message):
+        await scheduler.schedule_interval("work", 5.0, **more)
+    assert await scheduler.list_scheduled_tasks() == []
