@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +11,8 @@ from simclock.systems._shared.grids import check_catch_up
 from simclock.systems._shared.retry import RetryPolicy
 from simclock.systems._shared.stores.arguments import check_priority
 from simclock.systems.taskqueue.cron import UTC, zone
-from simclock.systems.taskqueue.failures import TaskArgumentError, TaskNotFoundError
+from simclock.systems.taskqueue.executors.checking import check_call
+from simclock.systems.taskqueue.failures import TaskNotFoundError
 from simclock.systems.taskqueue.registry import MAX_RETRIES, RETRY_DELAY
 from simclock.systems.taskqueue.schedule_backends import (
     BaseSchedulerBackend,
@@ -28,7 +28,7 @@ from simclock.systems.taskqueue.timetables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from simclock.systems.taskqueue.registry import TaskFunction, TaskRegistry
 
@@ -235,7 +235,7 @@ class Schedules:
         """Return a new schedule without id, or raise what the public methods raise."""
         RetryPolicy(options.max_retries, options.retry_delay)
         check_catch_up(options.catch_up, None)
-        _check_call(options.args, options.kwargs)
+        check_call(options.args, options.kwargs)
         is_own = options.max_retries is not MAX_RETRIES, options.retry_delay is not RETRY_DELAY
         return ScheduledTask(
             id="",
@@ -300,18 +300,6 @@ class Schedules:
         finally:
             if not self.is_running:
                 await self.backend.close()
-
-
-def _check_call(args: Any, kwargs: Any) -> None:
-    # A text is iterable, too: nobody means its letters.
-    if not isinstance(args, Iterable) or isinstance(args, (str, bytes)):
-        raise TaskArgumentError(
-            f"args are no arguments of a call: {args!r}\ngive a list, also of one: [{args!r}]"
-        )
-    if kwargs is not None and not isinstance(kwargs, Mapping):
-        raise TaskArgumentError(
-            f"kwargs are no arguments by keyword: {kwargs!r}\ngive a dict with names as keys"
-        )
 
 
 def _first(task: ScheduledTask, now: datetime) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.codecs import NotSerialisable
@@ -76,6 +77,21 @@ def check_arguments(definition: Definition, task: Task) -> None:
         raise TaskArgumentError(
             f"{definition.name!r} cannot be called so: {error}\nit is {definition.name}{signature}"
         ) from None
+
+
+def check_call(args: Any, kwargs: Any) -> None:
+    """Raise a `TaskArgumentError` unless something can be called with them."""
+    # A text is iterable, too: nobody means its letters.
+    if not isinstance(args, Iterable) or isinstance(args, (str, bytes)):
+        raise TaskArgumentError(
+            f"args are no arguments of a call: {args!r}\ngive a list, also of one: [{args!r}]"
+        )
+    if kwargs is None:
+        return
+    if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
+        raise TaskArgumentError(
+            f"kwargs are no arguments by keyword: {kwargs!r}\ngive a dict with names as keys"
+        )
 
 
 @contextlib.contextmanager

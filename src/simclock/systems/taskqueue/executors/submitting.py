@@ -89,11 +89,18 @@ class Entrance:
             await self._broker.push(task)
         elif self._timeout is None:
             await self._wait_for_room(task, self._limit)
-        else:
+        elif not await self._push_at_once(task, self._limit):
+            # Not only this: where there is no time to wait, it would not even be tried.
             try:
                 await asyncio.wait_for(self._wait_for_room(task, self._limit), self._timeout)
             except asyncio.TimeoutError:
                 raise QueueFullError(self._limit, self._timeout) from None
+
+    async def _push_at_once(self, task: Task, limit: int) -> bool:
+        """Return False if there is no room, or others wait already."""
+        if self._is_shut:
+            raise ExecutorNotRunningError
+        return not self._turn.locked() and await self._broker.push(task, limit=limit)
 
     async def _wait_for_room(self, task: Task, limit: int) -> None:
         async with self._turn:
