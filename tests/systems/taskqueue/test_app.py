@@ -387,3 +387,35 @@ def test_urls(broker, tmp_path):
     assert app.scheduler is app.io_executor is app.cpu_executor is None
     with pytest.raises(ValueError, match="url is of no known kind"):
         Flowrra.from_urls("amqp://localhost")
+
+
+async def test_it_is_for_the_loop_that_has_started_it(note):
+    app = Flowrra(Config(scheduler=SchedulerConfig(enabled=True)))
+
+    @app.task()
+    async def work():
+        note("works")
+
+    async def elsewhere():
+        for what in (app, app.scheduler):
+            for use in (what.start(), what.stop()):
+                with pytest.raises(RuntimeError, match=f"another event loop: {what!r}\nuse it"):
+                    await use
+
+    async with app:
+        await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
+        assert app.scheduler.is_running
+        await app.wait_for_result(await app.submit(work))
+    assert not app.is_running
+    assert not app.io_executor.is_running
+    assert not app.scheduler.is_running
+    assert note.log == [(0, "works")]
+
+
+async def test_a_timeout_that_has_no_meaning_stops_nothing():
+    app = Flowrra()
+
+    async with app:
+        with pytest.raises(ValueError, match="timeout has no meaning: '5'"):
+            await app.stop(timeout="5")
+        assert app.is_running

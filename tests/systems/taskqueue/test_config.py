@@ -51,7 +51,7 @@ REDIS = "redis://localhost:6379/0"
         (lambda: BrokerConfig(REDIS, lease=0.1), r"lease is too short: 0.1\ngive more than poll"),
         (lambda: BackendConfig(REDIS, ttl=0), r"ttl has no meaning: 0\ngive a number above 0"),
         (lambda: BackendConfig("nothing"), "url is of no known kind: 'nothing'"),
-        (lambda: ExecutorConfig(io_workers=0), r"io_workers has no meaning: 0\ngive a whole"),
+        (lambda: ExecutorConfig(io_workers=-1), r"io_workers has no meaning: -1\ngive a whole"),
         (lambda: ExecutorConfig(cpu_workers=1.5), "cpu_workers has no meaning: 1.5"),
         (lambda: ExecutorConfig(max_queue_size=0), "max_queue_size has no meaning: 0"),
         (lambda: ExecutorConfig(max_retries=-1), "max_retries has no meaning: -1"),
@@ -134,7 +134,7 @@ def test_what_has_no_place_or_is_not_enabled_is_none(environment):
             "BACKEND_URL": " ",
             "SCHEDULER_CHECK_INTERVAL": "5",
             "SCHEDULER_ENABLED": "off",
-            "BROKER_HOST": "something else",
+            "HOME": "something else",
         },
     )
 

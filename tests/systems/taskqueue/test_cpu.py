@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
+from multiprocessing import connection
+from multiprocessing.context import BaseContext, SpawnProcess
 
 import pytest
 
@@ -17,7 +20,12 @@ from simclock.systems.taskqueue import (
     TaskArgumentError,
     TaskStatus,
 )
+from simclock.systems.taskqueue.executors import processes
 
+NAMES = (
+    *("square", "crash", "fail", "fail_mutely", "leave", "interrupt", "unsendable", "unloadable"),
+    *("long", "steps", "say", "pid"),
+)
 pytestmark = pytest.mark.simclock(processes="simulated")
 
 
@@ -31,7 +39,7 @@ def make(functions):
             executor=ExecutorConfig(cpu_workers=workers, **settings),
         )
         executor = CPUExecutor(config, events=EventBus())
-        for name in ("square", "crash", "fail", "leave", "unsendable", "long", "steps", "pid"):
+        for name in NAMES:
             executor.task(max_retries=1, retry_delay=1.0)(getattr(functions, name))
         return executor
 
@@ -70,7 +78,13 @@ async def test_map(make, functions):
 
 @pytest.mark.parametrize(
     ("name", "args", "text"),
-    [("fail", ("why",), "why"), ("leave", (), "3"), ("fail", ("",), "LookupError")],
+    [
+        ("fail", ("why",), "why"),
+        ("fail", ("",), "LookupError"),
+        ("leave", (), "3"),
+        ("interrupt", (), "enough"),
+        ("fail_mutely", (), "Mute"),
+    ],
 )
 async def test_what_a_function_raises_is_its_failure(make, functions, name, args, text):
     async with make() as executor:
@@ -130,13 +144,16 @@ async def test_arguments_that_cannot_be_sent_are_refused_and_nothing_is_stored(m
         assert len(executor.backend) == 0
 
 
-async def test_a_result_that_cannot_be_sent_is_a_failure(make, functions):
+@pytest.mark.parametrize(
+    ("name", "why"), [("unsendable", ""), ("unloadable", "OSError: it is gone\n")]
+)
+async def test_a_result_that_cannot_be_sent_is_a_failure(make, functions, name, why):
     async with make(1) as executor:
-        record = await ended(executor, functions.unsendable)
+        record = await ended(executor, getattr(functions, name))
         done = await ended(executor, functions.square, 3)
 
-    assert (record.status, record.retries) == (TaskStatus.FAILED, 0)
-    assert record.error.startswith("its result cannot be serialised: ")
+    assert (record.status, record.retries, record.losses) == (TaskStatus.FAILED, 0, 0)
+    assert record.error.startswith(f"its result cannot be serialised: {why}")
     assert done.result == 9
 
 
@@ -150,6 +167,16 @@ async def test_progress_comes_from_the_process(make, functions, note):
         assert (await executor.wait_for_result(task_id)).result == 3
 
     assert note.log == [(0.5, (0, "step 0")), (1.5, (1, "step 1")), (2.5, (2, "step 2"))]
+
+
+@pytest.mark.parametrize("what", ["unsendable", "unloadable"])
+async def test_progress_that_cannot_be_sent_is_not_noted(make, functions, caplog, what):
+    async with make() as executor:
+        record = await ended(executor, functions.say, what)
+
+    assert (record.result, record.progress, record.retries) == ("done", None, 0)
+    (message,) = caplog.messages
+    assert message.startswith("the progress of a task is not noted: ")
 
 
 async def test_a_cancelled_task_is_killed(make, functions, note):
@@ -208,7 +235,7 @@ async def test_coroutine_functions_are_refused(make):
 
 
 def test_it_says_what_it_is(make):
-    assert repr(make()) == "<CPUExecutor of 8 functions, not running>"
+    assert repr(make()) == "<CPUExecutor of 12 functions, not running>"
 
 
 async def test_a_process_that_was_killed_while_idle_is_no_loss(make, functions, sim):
@@ -219,3 +246,68 @@ async def test_a_process_that_was_killed_while_idle_is_no_loss(make, functions, 
         record = await ended(executor, functions.square, 3)
 
     assert (record.result, record.losses) == (9, 0)
+
+
+async def test_a_process_that_cannot_be_started_is_waited_for(make, functions, monkeypatch, sim):
+    ends = []
+    start, pipe = SpawnProcess.start, BaseContext.Pipe
+
+    def fail_twice(process):
+        if len(ends) <= 4:
+            raise BlockingIOError(11, "too many processes")
+        start(process)
+
+    def noted(context):
+        both = pipe(context)
+        ends.extend(both)
+        return both
+
+    monkeypatch.setattr(SpawnProcess, "start", fail_twice)
+    monkeypatch.setattr(BaseContext, "Pipe", noted)
+    async with make(1) as executor:
+        record = await ended(executor, functions.square, 3)
+        assert [each.closed for each in ends] == [True] * 4 + [False, True]
+
+    assert (record.result, record.retries, record.losses) == (9, 0, 0)
+    assert round(sim.elapsed, 6) == 0.3
+
+
+async def test_a_task_whose_process_cannot_be_started_may_be_cancelled(
+    make, functions, monkeypatch
+):
+    def fail(process):
+        raise BlockingIOError(11, "too many processes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpawnProcess, "start", fail)
+        executor = make(1)
+        await executor.start()
+        task_id = await executor.submit(functions.square, 3)
+        await asyncio.sleep(3)
+        assert await executor.cancel(task_id)
+    assert (await ended(executor, functions.square, 3)).result == 9
+    await executor.stop()
+
+
+async def test_a_process_is_killed_also_if_it_has_just_ended():
+    process = processes._Process(multiprocessing.get_context("spawn"))
+    await asyncio.to_thread(process.end)
+
+    process.kill()
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="processes are looked at each second")
+async def test_a_process_is_not_looked_at_again_and_again(make, functions, monkeypatch):
+    waits = []
+    wait = connection.wait
+
+    def noted(ends, timeout=None):
+        waits.append(timeout)
+        return wait(ends, timeout)
+
+    monkeypatch.setattr(connection, "wait", noted)
+    async with make(1) as executor:
+        await ended(executor, functions.square, 3, 1e6)
+
+    assert set(waits) == {None, 0.0}
+    assert waits.count(None) < 5

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import sys
 import time
 
@@ -162,6 +163,8 @@ class Scenario:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_task_is_lost_with_a_worker_that_is_killed_anywhere(part, make_url, monkeypatch, capsys):
     """At each checkpoint; the parts are for the workers that run the tests."""
+    if part and make_url().startswith("unix") and not os.environ.get("SIMCLOCK_ALL_CRASHES"):
+        pytest.skip("a quarter of them: SIMCLOCK_ALL_CRASHES=1 for all")
     for number in itertools.count(part + 1, PARTS):
         kill, scenario = KillAt(number), Scenario(make_url())
         with kill.armed(monkeypatch), simclock.Simulation(seed=next(_seeds)) as sim:

@@ -203,6 +203,51 @@ async def test_whatever_a_task_raises_is_its_failure(error, text):
     assert done.result == "done"
 
 
+class Unsayable(Exception):
+    def __str__(self):
+        raise LookupError("there is no text")
+
+
+async def test_an_error_that_cannot_say_what_it_is():
+    executor = make(max_retries=1, retry_delay=1.0)
+
+    @executor.task()
+    async def fail():
+        raise Unsayable
+
+    async with executor:
+        record = await executor.wait_for_result(await executor.submit(fail), timeout=5)
+
+    assert (record.status, record.error, record.retries) == (TaskStatus.FAILED, "Unsayable", 1)
+
+
+class Picky(InMemoryBackend):
+    """Raises what no backend should at what it does not like."""
+
+    async def change(self, version, record):
+        if "odd" in (record.result, record.progress and record.progress[0]):
+            raise RuntimeError("changed during the iteration")
+        return await super().change(version, record)
+
+
+async def test_a_result_that_cannot_be_written_down_is_a_failure(caplog):
+    executor = make(backend=Picky())
+
+    @executor.task(max_retries=3)
+    async def work(result):
+        return result
+
+    async with executor:
+        record = await executor.wait_for_result(await executor.submit(work, "odd"), timeout=5)
+        other = await executor.wait_for_result(await executor.submit(work, "even"), timeout=5)
+        assert await executor.broker.counts() == (0, 0, 0)
+
+    assert record.status is TaskStatus.FAILED
+    assert record.error == "its result is lost: changed during the iteration"
+    assert other.result == "even"
+    assert "has come to cannot be written down" in caplog.text
+
+
 async def test_a_function_that_was_unregistered_meanwhile():
     executor = make(max_retries=1)
 
@@ -336,6 +381,21 @@ async def test_a_submission_waits_as_long_as_it_is_told(sim):
         # There is room in time.
         await executor.submit(work)
         assert sim.elapsed == 10
+
+
+async def test_a_submission_may_wait_for_no_time_at_all():
+    executor = make(max_queue_size=1, submit_timeout=0)
+
+    @executor.task()
+    async def work():
+        await asyncio.sleep(1)
+
+    async with executor:
+        await executor.submit(work)
+        with pytest.raises(QueueFullError, match="1 tasks wait, and none was taken within 0 s"):
+            await executor.submit(work)
+        await asyncio.sleep(0.5)
+        await executor.submit(work)
 
 
 async def test_a_submission_that_is_cancelled_leaves_nothing(note):
@@ -545,6 +605,33 @@ async def test_progress_is_in_the_record(note):
     ]
     assert record.progress == (1, "all")
     assert record.is_success
+
+
+async def test_progress_is_what_it_was_when_it_was_said(caplog):
+    executor = make(backend=Picky())
+    seen = []
+
+    @executor.task()
+    async def work():
+        steps = []
+        for step in range(3):
+            steps.append(step)
+            progress(steps)
+            steps.append("unsaid")
+            await asyncio.sleep(1)
+            seen.append((await executor.get_result(task_id)).progress)
+        progress("odd")
+        await asyncio.sleep(1)
+        return "done"
+
+    async with executor:
+        task_id = await executor.submit(work)
+        record = await executor.wait_for_result(task_id)
+
+    said = ([0], [0, "unsaid", 1], [0, "unsaid", 1, "unsaid", 2])
+    assert seen == [(each, None) for each in said]
+    assert record.result == "done"
+    assert "is not noted: changed during the iteration" in caplog.text
 
 
 def test_progress_outside_of_a_task_is_nothing():

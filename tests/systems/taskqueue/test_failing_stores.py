@@ -18,6 +18,7 @@ from simclock.systems.taskqueue import (
     InMemoryBroker,
     IOExecutor,
     TaskStatus,
+    progress,
 )
 
 
@@ -241,3 +242,109 @@ async def test_what_is_submitted_in_an_outage_is_refused(made, outage):
         outage.lasts = False
         assert len(executor.backend) == 0
     assert work.runs == []
+
+
+# ----------------------------------------------------------------------------- lost answers
+
+
+class Forgetful(InMemoryBackend):
+    """Does what it is told, but the answer is lost, where a function of the record says so."""
+
+    def __init__(self, forgets):
+        super().__init__()
+        self.forgets = forgets
+
+    async def change(self, version, record):
+        done = await super().change(version, record)
+        if done and self.forgets(record):
+            raise BackendError("the answer is lost")
+        return done
+
+
+async def test_a_progress_whose_answer_is_lost_is_no_reason_to_lose_the_result(sim):
+    last = (TaskStatus.RUNNING, (2, None))
+    executor = IOExecutor(
+        backend=Forgetful(lambda record: (record.status, record.progress) == last),
+        events=EventBus(),
+    )
+
+    @executor.task()
+    async def work():
+        for step in range(3):
+            progress(step)
+            await asyncio.sleep(1)
+        return "done"
+
+    async with executor:
+        record = await executor.wait_for_result(await executor.submit(work), timeout=10)
+        assert await executor.broker.counts() == (0, 0, 0)
+
+    assert (record.result, record.progress, sim.elapsed) == ("done", (2, None), 3)
+
+
+@pytest.mark.simclock
+async def test_a_change_of_ours_that_nobody_has_seen_is_caught_up_with():
+    backend = InMemoryBackend()
+    executor = IOExecutor(backend=backend, events=EventBus())
+
+    @executor.task()
+    async def work():
+        # As if an answer had not come yet.
+        found = await backend.read(task_id)
+        await backend.change(found.version, found.record)
+        return "done"
+
+    async with executor:
+        task_id = await executor.submit(work)
+        record = await executor.wait_for_result(task_id, timeout=10)
+
+    assert record.result == "done"
+
+
+async def test_beginnings_whose_answers_are_lost_are_no_losses(sim):
+    executor = IOExecutor(
+        backend=Forgetful(lambda record: record.status is TaskStatus.RUNNING), events=EventBus()
+    )
+
+    @executor.task()
+    async def work():
+        runs.append(sim.elapsed)
+        return "done"
+
+    runs = []
+    async with executor:
+        record = await executor.wait_for_result(await executor.submit(work), timeout=10)
+
+    assert (record.result, record.losses) == ("done", 0)
+    assert runs == [0]
+
+
+# ----------------------------------------------------------------------------- a broker is lost
+
+
+@pytest.mark.simclock
+async def test_a_task_ends_although_its_broker_has_lost_it(caplog):
+    """As a server does that is started again without its data; records are elsewhere."""
+    broker = InMemoryBroker()
+    broker.lease = 3.0
+    executor = IOExecutor(broker=broker, events=EventBus())
+    runs = []
+
+    @executor.task(max_retries=1, retry_delay=1.0)
+    async def work(fails):
+        runs.append(fails)
+        await asyncio.sleep(5)
+        if fails and len(runs) == 1:
+            raise LookupError
+        return "done"
+
+    async with executor:
+        for fails in (True, False):
+            task_id = await executor.submit(work, fails)
+            await asyncio.sleep(0.5)
+            await broker.clear()
+            record = await executor.wait_for_result(task_id, timeout=20)
+            assert (record.result, record.losses) == ("done", 0)
+
+    assert runs == [True, True, False]
+    assert "the broker says that task" in caplog.text

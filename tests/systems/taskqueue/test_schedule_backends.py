@@ -175,7 +175,7 @@ def test_a_place_that_is_none_is_an_error_with_a_name(tmp_path):
     async def ask(url):
         backend = get_scheduler_backend(url)
         try:
-            with pytest.raises(BackendError, match=r"^schedules .* cannot be used: "):
+            with pytest.raises(BackendError, match=r"^schedules .*: the .* cannot be used: "):
                 await backend.list_all()
         finally:
             await backend.close()

@@ -380,8 +380,9 @@ async def test_it_is_for_the_loop_that_has_started_it(working):
     executor, work = working()
 
     async def elsewhere():
-        with pytest.raises(ExecutorNotRunningError, match="IOExecutor, in this event loop, is not"):
-            await executor.submit(work, 1)
+        for use in (executor.submit(work, 1), executor.start(), executor.stop()):
+            with pytest.raises(RuntimeError, match="it runs in another event loop: <IOExecutor"):
+                await use
 
     async with executor:
         await asyncio.to_thread(lambda: asyncio.run(elsewhere()))

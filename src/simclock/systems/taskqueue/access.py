@@ -79,9 +79,7 @@ class Far(Generic[Store]):
             store = self._store or await self._open()
             return await self._in_thread(lambda: operation(store))
         except StoreError as error:
-            raise self._error(
-                f"{self._name} cannot be used: {error}\nsee that it is there, and try again"
-            ) from error
+            raise self._error(f"{self._name}: {error}") from error
 
     async def _open(self) -> Store:
         if self._opening is None:

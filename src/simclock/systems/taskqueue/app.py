@@ -7,11 +7,13 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
+from simclock.systems._shared.retry import check_number
 from simclock.systems.taskqueue.backends import get_backend
 from simclock.systems.taskqueue.config import BackendConfig, BrokerConfig, Config, SchedulerConfig
 from simclock.systems.taskqueue.executors import BaseTaskExecutor, CPUExecutor, IOExecutor
 from simclock.systems.taskqueue.executors.gathering import completed
 from simclock.systems.taskqueue.failures import ExecutorNotRunningError, TaskNotFoundError
+from simclock.systems.taskqueue.loops import check_loop
 from simclock.systems.taskqueue.registry import TaskRegistry
 from simclock.systems.taskqueue.scheduler import Scheduler
 
@@ -262,8 +264,12 @@ class Flowrra:
         """Begin to run tasks, and to submit those that are due. Idempotent.
 
         If it raises, nothing was started.
+
+        Raises:
+            RuntimeError: It runs in another event loop.
         """
-        if self.is_running:
+        if self._loop is not None and not self._loop.is_closed():
+            check_loop(self, self._loop)
             return
         self._loop = asyncio.get_running_loop()
         self._starting = set()
@@ -282,10 +288,22 @@ class Flowrra:
         Args:
             wait: Whether to run what was submitted before, retries included.
             timeout: For how many seconds at most; None: as long as it takes.
+
+        Raises:
+            RuntimeError: It runs in another event loop; and goes on.
+            ValueError: *timeout* has no meaning; the same.
         """
-        loop, self._loop = self._loop, None
-        if loop is not asyncio.get_running_loop():
+        if timeout is not None:
+            check_number("timeout", timeout)
+        loop = self._loop
+        if loop is None:
             return
+        if loop.is_closed():
+            # It has ended what was starting; there was nobody to close what is open.
+            self._starting = set()
+        else:
+            check_loop(self, loop)
+        self._loop = None
         starting = tuple(self._starting)
         for each in starting:
             each.cancel()

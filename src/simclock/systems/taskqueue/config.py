@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from simclock.systems._shared.retry import LONGEST_DELAY, check_count, check_number
 from simclock.systems.taskqueue.cron import zone
-from simclock.systems.taskqueue.urls import check_url
+from simclock.systems.taskqueue.urls import check_url, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -50,6 +50,9 @@ class BrokerConfig:
     poll_interval: float = field(default=0.1, kw_only=True)
     lease: float = field(default=30.0, kw_only=True)
 
+    def __repr__(self) -> str:
+        return _shown(self)
+
     def __post_init__(self) -> None:
         _check_connection(self)
         if self.queue_key is not None:
@@ -79,6 +82,9 @@ class BackendConfig:
     retry_on_timeout: bool = True
     poll_interval: float = field(default=0.1, kw_only=True)
 
+    def __repr__(self) -> str:
+        return _shown(self)
+
     def __post_init__(self) -> None:
         _check_connection(self)
         if self.ttl is not None:
@@ -90,7 +96,8 @@ class ExecutorConfig:
     """How tasks are run.
 
     Attributes:
-        io_workers: How many tasks an `IOExecutor` runs at the same time.
+        io_workers: How many tasks an `IOExecutor` runs at the same time; 0: none, it only
+            submits them for others.
         cpu_workers: How many processes a `CPUExecutor` has.
         max_queue_size: How many tasks may wait in an executor without broker.
         max_retries: Of tasks that do not say how often they are retried.
@@ -118,7 +125,7 @@ class ExecutorConfig:
     start_method: str = field(default="spawn", kw_only=True)
 
     def __post_init__(self) -> None:
-        check_count("io_workers", self.io_workers, least=1)
+        check_count("io_workers", self.io_workers)
         check_count("cpu_workers", self.cpu_workers, least=1)
         check_count("max_queue_size", self.max_queue_size, least=1)
         check_count("max_retries", self.max_retries)
@@ -193,7 +200,7 @@ class Config:
         Each setting is the prefix, its section, and its name, in capitals:
         ``FLOWRRA_EXECUTOR_IO_WORKERS``. What is not there, or empty, is not
         set. A broker or backend without URL is None, and so is a scheduler
-        that is not enabled. Other variables are left alone.
+        that is not enabled. Variables without a section are left alone.
 
         Raises:
             ValueError: A variable has no meaning.
@@ -281,6 +288,14 @@ _SECTIONS: dict[str, type[Any]] = {
 }
 
 
+def _shown(config: BrokerConfig | BackendConfig) -> str:
+    """Return what may be shown to anybody."""
+    values = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
+    values["url"] = without_password(config.url)
+    settings = ", ".join(f"{name}={value!r}" for name, value in values.items())
+    return f"{type(config).__name__}({settings})"
+
+
 def _check_connection(config: BrokerConfig | BackendConfig) -> None:
     check_url(config.url)
     check_count("max_connections", config.max_connections, least=1)
@@ -312,7 +327,12 @@ def _check_names(what: str, path: object, given: Iterable[str], known: Iterable[
 def _environment(prefix: str, kind: type[Any]) -> dict[str, Any]:
     """Return the settings of a section that environment variables give."""
     settings = {}
-    for name, hint in get_type_hints(kind).items():
+    hints = get_type_hints(kind)
+    given = [name for name in os.environ if name.startswith(prefix)]
+    _check_names(
+        "variables", "the environment", given, [f"{prefix}{name.upper()}" for name in hints]
+    )
+    for name, hint in hints.items():
         variable = f"{prefix}{name.upper()}"
         text = os.environ.get(variable, "").strip()
         if text:

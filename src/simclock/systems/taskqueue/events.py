@@ -29,6 +29,11 @@ class EventBus:
         # Invariant: never changed, only replaced: whoever iterates over it has the one he began.
         self._subscribers: tuple[Subscriber, ...] = ()
 
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether there is somebody to be told."""
+        return bool(self._subscribers)
+
     def subscribe(self, fn: Subscriber) -> None:
         """Have *fn* called with each event, from the next one on."""
         if not callable(fn):

@@ -137,3 +137,16 @@ class BackendError(FlowrraError):
 
 class BrokerError(FlowrraError):
     """A broker cannot be used, or not for this."""
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says; if that is nothing, or not to be had, its type's name.
+
+    Errors of users may raise others when they are asked, or say what is a text
+    and more than that, which stores do not take.
+    """
+    try:
+        text = str.__str__(str(error))
+    except Exception:  # noqa: BLE001 - whatever it is, there is an error to be told
+        text = ""
+    return text or type(error).__name__

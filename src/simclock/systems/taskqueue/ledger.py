@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import logging
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.backends import BaseResultBackend
     from simclock.systems.taskqueue.events import EventBus
     from simclock.systems.taskqueue.tasks import Task
+
+logger = logging.getLogger("simclock.systems.taskqueue")
 
 
 class Ledger:
@@ -26,6 +30,20 @@ class Ledger:
     def __init__(self, backend: BaseResultBackend, events: EventBus) -> None:
         self._backend = backend
         self._events = events
+        # What ends the patience with others, and how many seconds they have from then on; None:
+        # as many as they like.
+        self._hurry: tuple[asyncio.Future[None], float] | None = None
+
+    def hurried_by(self, end: asyncio.Future[None], grace: float) -> Ledger:
+        """Return one of the same records that does not wait for who is told without end.
+
+        Args:
+            end: When this is done, it waits for some time only.
+            grace: How many seconds, for each change.
+        """
+        ledger = Ledger(self._backend, self._events)
+        ledger._hurry = (end, grace)
+        return ledger
 
     async def create(self, task: Task) -> bool:
         """Keep the record of a task that was submitted; return False if it has one already."""
@@ -75,7 +93,22 @@ class Ledger:
         await self._backend.delete(task_id)
 
     async def _tell(self, record: TaskResult) -> None:
-        await self._events.emit({"type": "task.update", "task": record.to_dict})
+        telling = self._events.emit({"type": "task.update", "task": record.to_dict})
+        if self._hurry is None or not self._events.has_subscribers:
+            await telling
+        else:
+            await _bounded(asyncio.create_task(telling), *self._hurry)
+
+
+async def _bounded(telling: asyncio.Task[None], end: asyncio.Future[None], grace: float) -> None:
+    try:
+        await asyncio.wait({telling, end}, return_when=asyncio.FIRST_COMPLETED)
+        if not telling.done():
+            await asyncio.wait({telling}, timeout=grace)
+    finally:
+        if not telling.done():
+            logger.error("a subscriber is not waited for any longer: it has not taken an event")
+            telling.cancel()
 
 
 def now() -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import threading
 from collections.abc import Callable
@@ -229,11 +230,13 @@ def _check_name(name: object) -> None:
 
 def _mark(function: Any, definition: Definition, max_retries: int, retry_delay: float) -> None:
     """Let the function say how it was registered last, as programs may read it there."""
-    function.task_name = definition.name
-    function.cpu_bound = definition.cpu_bound
-    function.max_retries = max_retries
-    function.retry_delay = retry_delay
-    function._is_flowrra_task = True
+    # Bound methods, and functions that were written in C, have no attributes of their own.
+    with contextlib.suppress(AttributeError):
+        function.task_name = definition.name
+        function.cpu_bound = definition.cpu_bound
+        function.max_retries = max_retries
+        function.retry_delay = retry_delay
+        function._is_flowrra_task = True
 
 
 def _name_of(function: Any) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from simclock.systems._shared.retry import check_number
 from simclock.systems.taskqueue.alarms import Alarm
 from simclock.systems.taskqueue.cron import UTC
+from simclock.systems.taskqueue.loops import check_loop
 from simclock.systems.taskqueue.scheduling import Schedules
 from simclock.systems.taskqueue.submissions import Submission, Submissions, Submit
 
@@ -109,8 +110,10 @@ class Scheduler(Schedules):
 
         Raises:
             ValueError: There is nothing to submit to.
+            RuntimeError: It runs in another event loop.
         """
-        if self.is_running:
+        if self._loop is not None and not _is_dead(self._loop):
+            check_loop(self, self._loop.get_loop())
             return
         if self._submit is None and self.io_executor is None and self.cpu_executor is None:
             raise ValueError(
@@ -130,7 +133,12 @@ class Scheduler(Schedules):
 
         Args:
             timeout: How many seconds to wait for that.
+
+        Raises:
+            RuntimeError: It runs in another event loop; and goes on.
         """
+        if self._loop is not None and not _is_dead(self._loop):
+            check_loop(self, self._loop.get_loop())
         loop, self._loop = self._loop, None
         submissions, self._submissions = self._submissions, None
         if loop is not None and submissions is not None and not _is_dead(loop):

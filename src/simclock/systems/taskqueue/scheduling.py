@@ -11,6 +11,7 @@ from simclock.systems._shared.grids import check_catch_up
 from simclock.systems._shared.retry import RetryPolicy
 from simclock.systems._shared.stores.arguments import check_priority
 from simclock.systems.taskqueue.cron import UTC, zone
+from simclock.systems.taskqueue.executors.checking import check_call
 from simclock.systems.taskqueue.failures import TaskNotFoundError
 from simclock.systems.taskqueue.registry import MAX_RETRIES, RETRY_DELAY
 from simclock.systems.taskqueue.schedule_backends import (
@@ -234,6 +235,7 @@ class Schedules:
         """Return a new schedule without id, or raise what the public methods raise."""
         RetryPolicy(options.max_retries, options.retry_delay)
         check_catch_up(options.catch_up, None)
+        check_call(options.args, options.kwargs)
         is_own = options.max_retries is not MAX_RETRIES, options.retry_delay is not RETRY_DELAY
         return ScheduledTask(
             id="",

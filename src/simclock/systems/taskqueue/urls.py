@@ -39,6 +39,12 @@ def check_url(url: Any) -> str:
         raise ValueError(f"url is of no known kind: {without_password(url)!r}\n{_REMEDY}")
     if kind == SQLITE:
         sqlite_path(url)
+    number = parts.path.strip("/")
+    if kind == REDIS and parts.scheme != "unix" and number and not number.isdecimal():
+        raise ValueError(
+            f"url has no meaning: {without_password(url)!r}: {number!r} is no number of a database"
+            f"\n{_REMEDY}"
+        )
     if kind == MEMORY and url != "memory://":
         raise ValueError(f"memory has no places: {url!r}\ngive memory://")
     return kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 
 from simclock.systems.taskqueue import progress
@@ -59,3 +60,51 @@ def interrupt_us():
     """Do to the process what Ctrl-C does to all of them."""
     os.kill(os.getpid(), signal.SIGINT)
     return "survived"
+
+
+def fork(path, seconds):
+    """Start a process that has all that this one has, and end after some seconds, unlike it."""
+    child = os.fork()
+    if not child:
+        time.sleep(1000)
+        os._exit(0)
+    with open(path, "w") as file:
+        file.write(str(child))
+    time.sleep(seconds)
+    os._exit(3)
+
+
+class Mute(Exception):
+    """It cannot say what it is."""
+
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def fail_mutely():
+    raise Mute
+
+
+def interrupt():
+    raise KeyboardInterrupt("enough")
+
+
+class Gone:
+    """It is sent, and cannot be received."""
+
+    def __reduce__(self):
+        return _gone, ()
+
+
+def _gone():
+    raise OSError("it is gone")
+
+
+def unloadable():
+    return Gone()
+
+
+def say(what):
+    """Say what cannot be sent, or not be received."""
+    progress(threading.Lock() if what == "unsendable" else Gone())
+    return "done"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simclock.systems._shared.codecs import NotSerialisable
+from simclock.systems._shared.codecs import NotSerialisable, decode, encode
 from simclock.systems.taskqueue.access import ended
 from simclock.systems.taskqueue.brokers import FOREVER
 from simclock.systems.taskqueue.executors.outcomes import (
@@ -26,6 +27,7 @@ from simclock.systems.taskqueue.failures import (
     BrokerError,
     FlowrraError,
     WorkerLostError,
+    text_of,
 )
 from simclock.systems.taskqueue.ledger import now
 from simclock.systems.taskqueue.progress import reporting
@@ -46,6 +48,11 @@ Result = TypeVar("Result")
 # Seconds before what a store has refused is done again; twice as many each time.
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
+# How often, and after how many seconds at most, a task is given back whose function is not
+# registered here: others may have it, such as those who were started a minute later. In all this
+# takes six minutes.
+MOST_REFUSALS = 15
+LONGEST_REFUSAL = 60.0
 
 
 class Attempt:
@@ -61,15 +68,21 @@ class Attempt:
 
     Attributes:
         claim: The same.
+        is_begun: Whether the claim is dealt with by `run`, even if that is cancelled.
     """
 
     def __init__(self, shop: Shop, claim: Claim) -> None:
         self._shop = shop
         self.claim = claim
+        self.is_begun = False
+        # What calls the function.
+        self.body: asyncio.Task[Any] | None = None
         # The record as it was written last, by this attempt.
         self._found: Versioned | None = None
         self._reason: Reason | None = None
         self._interrupted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Whoever is told of changes may take his time, but not that of a stop.
+        self._ledger = shop.ledger.hurried_by(self._interrupted, shop.grace)
         self._said: tuple[Any, str | None] | None = None
         self._saying: asyncio.Task[None] | None = None
 
@@ -86,6 +99,7 @@ class Attempt:
         If this is cancelled, as all tasks of a loop are at its end, the task is
         interrupted, and the cancellation raised when that is written down.
         """
+        self.is_begun = True
         keeper = asyncio.create_task(self._keep()) if self._is_leased else None
         try:
             await self._run()
@@ -108,33 +122,68 @@ class Attempt:
 
     async def _run(self) -> None:
         task = self.claim.task
+        if self._reason is Reason.STOPPED:
+            # Nothing of it was done, so there is nothing to be written down.
+            await self._shop.broker.release(self.claim)
+            return
         if task is None:
             await self._refuse()
             return
-        found = self._found = await self._begin(task)
+        is_known = self._shop.knows(task) or not self._is_leased
+        if not is_known and self.claim.deliveries <= MOST_REFUSALS:
+            await self._leave_to_others()
+            return
+        try:
+            found = self._found = await self._begin(task)
+        except asyncio.CancelledError:
+            self.interrupt(Reason.STOPPED)
+            await self._leave()
+            raise
         if found is None or found.record.is_complete:
             await self._shop.broker.acknowledge(self.claim)
+        elif self._reason is Reason.STOPPED:
+            await self._leave()
         else:
             await self._work(task)
+
+    async def _leave(self) -> None:
+        """Put it back as it was: its function was not called."""
+        if self._found is None:
+            seen = await self._ledger.read(self.claim.key)
+            if seen is None or not self._is_ours(seen):
+                await self._shop.broker.release(self.claim)
+                return
+            self._found = seen
+        changes = {"status": TaskStatus.PENDING, "worker": None, "started_at": None}
+        await self._follow(Next(changes, 0.0))
+
+    async def _leave_to_others(self) -> None:
+        delay = min(FIRST_BACK_OFF * 2 ** (self.claim.deliveries - 1), LONGEST_REFUSAL)
+        logger.warning(
+            "task %s is given back for %g s, as its function is not registered here",
+            self._name,
+            delay,
+        )
+        await self._shop.broker.release(self.claim, delay)
 
     async def _refuse(self) -> None:
         """Deal with what is no task, though it was in the queue."""
         logger.error("the queue has something that is no task: %s", self.claim.key)
-        found = await self._shop.ledger.read(self.claim.key)
+        found = await self._ledger.read(self.claim.key)
         if found is not None and not found.record.is_complete:
             error = "what was found in the queue is no task"
             changes = {"status": TaskStatus.FAILED, "error": error, "finished_at": now()}
             if found.record.status is not TaskStatus.RUNNING:
-                found = await self._shop.ledger.change(found, status=TaskStatus.RUNNING)
+                found = await self._ledger.change(found, status=TaskStatus.RUNNING)
             if found is not None:
-                await self._shop.ledger.change(found, **changes)
+                await self._ledger.change(found, **changes)
         await self._shop.broker.acknowledge(self.claim)
 
     # ------------------------------------------------------------------------- the beginning
 
     async def _begin(self, task: Task) -> Versioned | None:
         """Write down that it runs, and return the record; None if it has ended."""
-        ledger = self._shop.ledger
+        ledger = self._ledger
         while True:
             found = await ledger.read(task.id)
             if found is None:
@@ -143,9 +192,26 @@ class Attempt:
                 continue
             if found.record.is_complete:
                 return None
-            written = await ledger.change(found, **self._beginning(found))
+            written = await self._try_to_begin(found)
             if written is not None:
                 return written
+
+    async def _try_to_begin(self, found: Versioned) -> Versioned | None:
+        """Return the record if it runs now, and None if somebody else has changed it."""
+        ledger = self._ledger
+        try:
+            return await ledger.change(found, **self._beginning(found))
+        except BackendError:
+            # To give it back at once could be to lose what was begun: whoever gets it counts that.
+            seen = await self._insist(lambda: ledger.read(self.claim.key))
+            if seen is None or seen.version == found.version:
+                raise
+            return seen if self._is_ours(seen) else None
+
+    def _is_ours(self, found: Versioned) -> bool:
+        """Return whether this attempt has written that: no other one has its claim's name."""
+        record = found.record
+        return record.status is TaskStatus.RUNNING and record.worker == self.claim.owner
 
     def _beginning(self, found: Versioned) -> dict[str, Any]:
         record = found.record
@@ -164,7 +230,7 @@ class Attempt:
     # ------------------------------------------------------------------------- the work
 
     async def _work(self, task: Task) -> None:
-        body = asyncio.create_task(self._call(task))
+        body = self.body = asyncio.create_task(self._call(task))
         try:
             await self._end_of(body)
         except asyncio.CancelledError:
@@ -206,11 +272,16 @@ class Attempt:
             drop(body)
             await self._insist(lambda: self._shop.broker.acknowledge(self.claim))
             return
-        following = self._following(task, body)
         try:
-            await self._follow(following)
+            await self._follow(self._following(task, body))
+        except (BackendError, BrokerError):
+            raise
         except NotSerialisable as error:
-            await self._follow(failed(f"its result is lost: {error}"))
+            await self._follow(failed(f"its result is lost: {text_of(error)}"))
+        except Exception as error:
+            # Or it would run for ever, for all that anybody could see.
+            logger.exception("what task %s has come to cannot be written down", self._name)
+            await self._follow(failed(f"its result is lost: {text_of(error)}"))
 
     def _following(self, task: Task, body: asyncio.Task[Any]) -> Next:
         assert self._found is not None
@@ -223,28 +294,48 @@ class Attempt:
         error = body.exception()
         if error is None:
             return success(body.result())
+        following = of_error(self._shop, task, record, error)
         if isinstance(error, ProcessLost):
             logger.error("the process of task %s was lost", self._name)
+        elif following.delay is None:
+            logger.warning("task %s has failed", self._name, exc_info=error)
         else:
-            logger.info("task %s has failed", self._name, exc_info=error)
-        return of_error(self._shop, task, record, error)
+            logger.info("task %s has failed, and is tried again", self._name, exc_info=error)
+        return following
 
     async def _follow(self, following: Next) -> None:
         """Write down what becomes of the task, and tell the broker."""
-        found = self._found
-        assert found is not None
         broker = self._shop.broker
-        ledger = self._shop.ledger
-        if await self._insist(lambda: ledger.change(found, **following.changes)) is None:
-            other = await self._insist(lambda: ledger.read(self.claim.key))
+        while not await self._insist(lambda: self._write(following)):
+            other = await self._insist(lambda: self._ledger.read(self.claim.key))
             if other is None or other.record.is_complete:
                 await self._insist(lambda: broker.acknowledge(self.claim))
-            # Or it is somebody else's by now, and this claim is lost.
-        elif following.delay is None:
+                return
+            if not self._is_ours(other):
+                return  # it is somebody else's by now, and this claim is lost
+            self._catch_up(other)
+        if following.delay is None:
             await self._insist(lambda: broker.acknowledge(self.claim))
         else:
             delay = following.delay
-            await self._insist(lambda: broker.release(self.claim, delay))
+            await self._insist(lambda: self._put_back(delay))
+
+    async def _write(self, following: Next) -> bool:
+        assert self._found is not None
+        return await self._ledger.change(self._found, **following.changes) is not None
+
+    async def _put_back(self, delay: float) -> None:
+        """Have it run again, also if the broker has lost it."""
+        task = self.claim.task
+        assert task is not None
+        if not await self._shop.broker.release(self.claim, delay):
+            # Nothing happens if it is there.
+            await self._shop.broker.push(task)
+
+    def _catch_up(self, found: Versioned) -> None:
+        """Take note of a change of ours whose answer was lost."""
+        if self._is_ours(found) and (self._found is None or self._found.version < found.version):
+            self._found = found
 
     async def _insist(self, operation: Callable[[], Awaitable[Result]]) -> Result:
         """Do it again until it does not fail, or the attempt is interrupted."""
@@ -278,29 +369,35 @@ class Attempt:
             try:
                 if await self._shop.broker.renew(self.claim):
                     end = asked + lease
-                    await self._check_record()
-                    continue
+                elif self._found is None:
+                    self.interrupt(Reason.LOST)
+                else:
+                    # Others have it, or the broker has lost all. The record says whose it is: while
+                    # it is ours, to end it would be to lose it.
+                    logger.warning("the broker says that task %s is not run here", self._name)
+                await self._check_record()
             except FlowrraError as error:
                 logger.warning("the lease of task %s is not renewed: %s", self._name, error)
-                if time.monotonic() < end:
-                    continue
-            self.interrupt(Reason.LOST)
+                if time.monotonic() >= end:
+                    self.interrupt(Reason.LOST)
 
     async def _check_record(self) -> None:
         if self._found is None:
             return
-        found = await self._shop.ledger.read(self.claim.key)
+        found = await self._ledger.read(self.claim.key)
         if found is None or found.record.is_complete:
             self.interrupt(Reason.CANCELLED)
         elif found.record.worker != self.claim.owner:
             self.interrupt(Reason.LOST)
+        else:
+            self._catch_up(found)
 
     def _reporter(self) -> Callable[[Any, str | None], None]:
         loop = asyncio.get_running_loop()
 
         def report(value: Any, note: str | None) -> None:
-            # From whatever thread.
-            loop.call_soon_threadsafe(self._say, value, note)
+            # From whatever thread. A copy, as the function may go on to change it.
+            loop.call_soon_threadsafe(self._say, _copied(value), note)
 
         return report
 
@@ -313,11 +410,21 @@ class Attempt:
         while self._said is not None and self._found is not None and self._reason is None:
             said, self._said = self._said, None
             try:
-                written = await self._shop.ledger.change(self._found, progress=said)
-            except (FlowrraError, NotSerialisable) as error:
-                logger.warning("what task %s says is not noted: %s", self._name, error)
-                continue
+                written = await self._ledger.change(self._found, progress=said)
+            except Exception as error:  # noqa: BLE001 - what others said is no reason to fail
+                text = text_of(error)
+                logger.warning("the progress of task %s is not noted: %s", self._name, text)
+                written = None
             if written is None:
-                await self._check_record()
-                return
-            self._found = written
+                with contextlib.suppress(FlowrraError):
+                    await self._check_record()
+            else:
+                self._catch_up(written)
+
+
+def _copied(value: Any) -> Any:
+    try:
+        return decode(encode(value))
+    except Exception:  # noqa: BLE001 - objects raise what they like
+        # The backend takes it, such as one in memory, or says why not.
+        return value

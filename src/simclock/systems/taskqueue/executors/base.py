@@ -10,11 +10,19 @@ import random
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from simclock.systems._shared.retry import check_number
 from simclock.systems.taskqueue.access import ended
 from simclock.systems.taskqueue.backends import get_backend
 from simclock.systems.taskqueue.brokers import InMemoryBroker, get_broker
 from simclock.systems.taskqueue.config import Config, ExecutorConfig
 from simclock.systems.taskqueue.events import EventBus, event_bus
+from simclock.systems.taskqueue.executors.checking import (
+    arguments_of,
+    check_arguments,
+    check_called,
+    check_id,
+    check_parts,
+)
 from simclock.systems.taskqueue.executors.dispatch import Dispatcher
 from simclock.systems.taskqueue.executors.gathering import completed, mapped
 from simclock.systems.taskqueue.executors.shop import Reason, Shop
@@ -89,6 +97,7 @@ class BaseTaskExecutor(ABC):
         backend: BaseResultBackend | None = None,
         events: EventBus | None = None,
     ) -> None:
+        check_parts(config, registry, broker, backend)
         self.config = Config() if config is None else config
         # Not `or`: an empty registry is false.
         self.registry = TaskRegistry() if registry is None else registry
@@ -160,11 +169,14 @@ class BaseTaskExecutor(ABC):
             BackendError: Its record cannot be kept.
         """
         run = self._running()
+        check_called(task_func)
         definition = self.registry.definition(task_func)
         check_kind(definition, type(self).__name__, cpu_bound=self._cpu_bound)
         task = task_of(definition, self._settings, args, kwargs, priority)
+        check_arguments(definition, task)
         self._check_arguments(definition, task)
-        await run.entrance.take(task)
+        with arguments_of(task):
+            await run.entrance.take(task)
         return task.id
 
     async def submit_once(
@@ -196,6 +208,8 @@ class BaseTaskExecutor(ABC):
             FlowrraError: As for `submit`; its record may stay, PENDING.
         """
         run = self._running()
+        check_id(task_id)
+        check_called(task_func)
         definition = self.registry.definition(task_func)
         check_kind(definition, type(self).__name__, cpu_bound=self._cpu_bound)
         task = task_of(definition, self._settings, tuple(args), dict(kwargs or {}), priority)
@@ -205,8 +219,10 @@ class BaseTaskExecutor(ABC):
             max_retries=task.max_retries if max_retries is None else max_retries,
             retry_delay=task.retry_delay if retry_delay is None else retry_delay,
         )
+        check_arguments(definition, task)
         self._check_arguments(definition, task)
-        await run.entrance.take_once(task)
+        with arguments_of(task):
+            await run.entrance.take_once(task)
 
     async def cancel(self, task_id: str) -> bool:
         """Let a task that has not ended be cancelled; return whether it could be.
@@ -215,6 +231,7 @@ class BaseTaskExecutor(ABC):
         interrupted then: a coroutine is cancelled, a process is killed. If it is
         running elsewhere, that is interrupted when its lease is renewed.
         """
+        check_id(task_id)
         async with self._settled():
             if not await self._ledger.cancel(task_id, Reason.CANCELLED.value):
                 return False
@@ -237,11 +254,15 @@ class BaseTaskExecutor(ABC):
             TaskTimeoutError: It has not ended within *timeout* seconds.
             BackendError: Its record cannot be read.
         """
+        check_id(task_id)
+        if timeout is not None:
+            check_number("timeout", timeout)
         async with self._settled():
             return await self._backend.wait_for(task_id, timeout)
 
     async def get_result(self, task_id: str) -> TaskResult | None:
         """Return the record of a task, wherever that is; None if nothing is known of it."""
+        check_id(task_id)
         async with self._settled():
             return await self._backend.get(task_id)
 
@@ -296,11 +317,13 @@ class BaseTaskExecutor(ABC):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        await self.stop()
+        # Whoever is cancelled, or interrupted, does not wait for what was submitted.
+        await self.stop(wait=exc_type is None or issubclass(exc_type, Exception))
 
     async def _begin(self) -> None:
         """Do the work of `start`."""
-        while (run := self._run) is not None and run.loop is asyncio.get_running_loop():
+        while (run := self._run) is not None and not run.loop.is_closed():
+            self._check_loop(run)
             if run.stopping is None:
                 return
             await asyncio.wait({run.stopping})
@@ -310,6 +333,7 @@ class BaseTaskExecutor(ABC):
             broker=self._broker,
             ledger=self._ledger,
             perform=self._perform,
+            knows=lambda task: task.name in self.registry,
             max_losses=settings.max_losses,
             requeues=self._has_broker if requeues is None else requeues,
             grace=settings.grace,
@@ -336,6 +360,12 @@ class BaseTaskExecutor(ABC):
             await self._close_owned()
         if run is None:
             return
+        self._check_loop(run)
+        if run.dispatcher.runs(asyncio.current_task()):
+            raise RuntimeError(
+                f"a task stops what runs it: {self!r}\n"
+                "it would wait for itself: let who has started the executor stop it"
+            )
         if run.stopping is None:
             run.stopping = asyncio.create_task(self._stop_run(run, wait, timeout))
         elif not wait:
@@ -349,7 +379,9 @@ class BaseTaskExecutor(ABC):
 
     async def _stop_run(self, run: _Run, wait: bool, timeout: float | None) -> None:
         run.entrance.shut()
-        if wait and not await run.dispatcher.drain(timeout, run.hurry):
+        # Who runs none leaves them to others.
+        waits = wait and self._places > 0
+        if waits and not await run.dispatcher.drain(timeout, run.hurry):
             logger.warning("%r stops before all tasks have ended", self)
         await run.dispatcher.halt()
         await self._close()
@@ -382,9 +414,15 @@ class BaseTaskExecutor(ABC):
     def _running(self) -> _Run:
         if self._run is None or not self.is_running:
             raise ExecutorNotRunningError(type(self).__name__)
-        if self._run.loop is not asyncio.get_running_loop():
-            raise ExecutorNotRunningError(f"{type(self).__name__}, in this event loop,")
+        self._check_loop(self._run)
         return self._run
+
+    def _check_loop(self, run: _Run) -> None:
+        if run.loop is not asyncio.get_running_loop():
+            raise RuntimeError(
+                f"it runs in another event loop: {self!r}\n"
+                "use it there, by asyncio.run_coroutine_threadsafe, or make another executor"
+            )
 
     @contextlib.asynccontextmanager
     async def _settled(self) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simclock.systems.taskqueue.executors.attempts import (
     FIRST_BACK_OFF,
@@ -39,6 +39,8 @@ class Dispatcher:
         self._name = str(uuid.uuid4())
         self._claims = 0
         self._attempts: dict[asyncio.Task[None], Attempt] = {}
+        # Claims of attempts that were cancelled before their first step.
+        self._left: list[Claim] = []
         # Set by whatever may be a reason to look again.
         self._bell = asyncio.Event()
         self._halted = asyncio.Event()
@@ -54,6 +56,10 @@ class Dispatcher:
             if attempt.claim.key == task_id:
                 return attempt
         return None
+
+    def runs(self, task: asyncio.Task[Any] | None) -> bool:
+        """Return whether *task* is what calls a function here."""
+        return task is not None and any(each.body is task for each in self._attempts.values())
 
     async def drain(self, timeout: float | None, enough: asyncio.Event) -> bool:
         """Return True when no task is under way here and none waits, delayed ones included.
@@ -71,7 +77,12 @@ class Dispatcher:
         return self._drained.is_set()
 
     async def halt(self) -> None:
-        """Claim no more tasks, interrupt those under way, and return when they have ended."""
+        """Claim no more tasks, interrupt those under way, and return when they have ended.
+
+        An operation of a store that is under way is waited for, and so is what
+        attempts write then: with a server that says nothing each of them takes
+        its ``socket_timeout``, and twice that if it is tried again.
+        """
         self._halted.set()
         self._bell.set()
         for attempt in self._attempts.values():
@@ -86,12 +97,22 @@ class Dispatcher:
                 await self._try_step()
         finally:  # also at the end of a loop that nobody has waited for
             self._shop.broker.unlisten(self._bell.set)
+            await self._give_back_what_is_left()
+
+    async def _give_back_what_is_left(self) -> None:
+        if self._attempts:
+            await asyncio.wait(set(self._attempts))
+        for claim in self._left:
+            try:
+                await self._shop.broker.release(claim)
+            except FlowrraError as error:
+                logger.warning("task %s could not be given back: %s", claim.key, error)
 
     async def _try_step(self) -> None:
         try:
             await self._step()
         except FlowrraError as error:
-            logger.warning("there are no tasks, as the broker has failed: %s", error)
+            logger.warning("tasks cannot be fetched: %s", error)
             await self._pause()
         except Exception:
             logger.exception("a worker has failed, and goes on")
@@ -108,6 +129,8 @@ class Dispatcher:
         if claim is not None:
             self._begin(claim)
             return
+        if self._halted.is_set():
+            return
         if self._drained is not None:
             await self._see_whether_drained(self._drained)
         await self._shop.broker.wait(self._bell)
@@ -117,6 +140,8 @@ class Dispatcher:
         try:
             claim = await self._shop.broker.claim(owner)
         except FlowrraError:
+            if self._halted.is_set():
+                raise
             # It may have been claimed by that name.
             claim = await self._shop.broker.claim(owner)
         finally:
@@ -134,7 +159,9 @@ class Dispatcher:
     def _ended(self, task: asyncio.Task[None]) -> None:
         attempt = self._attempts.pop(task)
         self._bell.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not attempt.is_begun:
+            self._left.append(attempt.claim)
+        elif not task.cancelled() and (error := task.exception()) is not None:
             logger.error("an attempt at %s has failed", attempt.claim.key, exc_info=error)
 
     async def _see_whether_drained(self, drained: asyncio.Event) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simclock.systems._shared.codecs import NotSerialisable
 from simclock.systems.taskqueue.executors.shop import ProcessLost, Reason
-from simclock.systems.taskqueue.failures import WorkerLostError
+from simclock.systems.taskqueue.failures import WorkerLostError, text_of
 from simclock.systems.taskqueue.ledger import now
 from simclock.systems.taskqueue.tasks import TaskStatus
 
@@ -52,8 +52,8 @@ def of_error(shop: Shop, task: Task, record: TaskResult, error: BaseException) -
         return _lost(shop, record)
     if isinstance(error, NotSerialisable):
         # The next time it would be the same.
-        return failed(str(error))
-    return failure(shop, task, record, str(error) or type(error).__name__)
+        return failed(text_of(error))
+    return failure(shop, task, record, text_of(error))
 
 
 def failure(shop: Shop, task: Task, record: TaskResult, text: str) -> Next:

@@ -35,6 +35,7 @@ class Shop:
         broker: Where tasks come from.
         ledger: Their records.
         perform: Calls the function of a task.
+        knows: Whether it can: whether there is that function.
         max_losses: See `ExecutorConfig`.
         requeues: Whether a task that a stop has interrupted is run again later.
         grace: See `ExecutorConfig`.
@@ -44,6 +45,7 @@ class Shop:
     broker: BaseBroker
     ledger: Ledger
     perform: Callable[[Task], Awaitable[Any]]
+    knows: Callable[[Task], bool]
     max_losses: int
     requeues: bool
     grace: float

@@ -89,11 +89,18 @@ class Entrance:
             await self._broker.push(task)
         elif self._timeout is None:
             await self._wait_for_room(task, self._limit)
-        else:
+        elif not await self._push_at_once(task, self._limit):
+            # Not only this: where there is no time to wait, it would not even be tried.
             try:
                 await asyncio.wait_for(self._wait_for_room(task, self._limit), self._timeout)
             except asyncio.TimeoutError:
                 raise QueueFullError(self._limit, self._timeout) from None
+
+    async def _push_at_once(self, task: Task, limit: int) -> bool:
+        """Return False if there is no room, or others wait already."""
+        if self._is_shut:
+            raise ExecutorNotRunningError
+        return not self._turn.locked() and await self._broker.push(task, limit=limit)
 
     async def _wait_for_room(self, task: Task, limit: int) -> None:
         async with self._turn:
@@ -121,13 +128,13 @@ class Entrance:
         try:
             await self._ledger.cancel(task.id, "it could not be submitted")
         except BackendError as error:
-            logger.warning("task %s is none, and may be run: %s", task.id, error)
+            logger.warning("task %s was not submitted, but may be run: %s", task.id, error)
 
     async def _forget(self, task: Task) -> None:
         try:
             await self._ledger.delete(task.id)
         except (BackendError, NotImplementedError) as error:
-            logger.warning("the record of task %s stays, which is none: %s", task.id, error)
+            logger.warning("task %s was not submitted, but its record stays: %s", task.id, error)
 
 
 def check_kind(definition: Definition, executor: str, *, cpu_bound: bool | None) -> None:

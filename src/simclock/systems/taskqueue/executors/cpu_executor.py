@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import pickle
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems.taskqueue.executors.base import BaseTaskExecutor
+from simclock.systems.taskqueue.executors.checking import check_parts
 from simclock.systems.taskqueue.executors.processes import Worker
-from simclock.systems.taskqueue.failures import TaskArgumentError
+from simclock.systems.taskqueue.failures import TaskArgumentError, text_of
 from simclock.systems.taskqueue.progress import reporting
 from simclock.systems.taskqueue.registry import MAX_RETRIES, RETRY_DELAY
 
@@ -63,6 +63,7 @@ class CPUExecutor(BaseTaskExecutor):
         backend: BaseResultBackend | None = None,
         events: EventBus | None = None,
     ) -> None:
+        check_parts(config, registry, broker, backend)
         if backend is None and (config is None or config.backend is None):
             raise ValueError(
                 f"a CPUExecutor has no backend: {config!r}\n"
@@ -70,7 +71,6 @@ class CPUExecutor(BaseTaskExecutor):
                 "or the URL memory:// if this process only asks for results"
             )
         super().__init__(config, registry, ":cpu", broker=broker, backend=backend, events=events)
-        self._threads: ThreadPoolExecutor | None = None
         self._idle: list[Worker] = []
 
     def task(
@@ -107,23 +107,17 @@ class CPUExecutor(BaseTaskExecutor):
             self._idle.append(worker)
 
     def _worker(self) -> Worker:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._places, thread_name_prefix="simclock-cpu")
-        return Worker(multiprocessing.get_context(self._settings.start_method), self._threads)
+        return Worker(multiprocessing.get_context(self._settings.start_method))
 
     async def _close(self) -> None:
-        threads, self._threads = self._threads, None
         idle, self._idle = self._idle, []
-        if threads is not None:
-            loop = asyncio.get_running_loop()
-            await asyncio.gather(*(loop.run_in_executor(threads, each.end) for each in idle))
-            threads.shutdown()
+        await asyncio.gather(*(each.close() for each in idle))
 
     def _check_arguments(self, definition: Definition, task: Task) -> None:
         try:
             pickle.dumps((definition.function, task.args, task.kwargs))
         except Exception as error:
             raise TaskArgumentError(
-                f"a call of {definition.name!r} cannot be sent to a process: {error}\n"
+                f"a call of {definition.name!r} cannot be sent to a process: {text_of(error)}\n"
                 "give arguments that pickle takes, and a function that its module has by its name"
             ) from error
