@@ -75,8 +75,9 @@ class Attempt:
         self._shop = shop
         self.claim = claim
         self.is_begun = False
-        # What calls the function.
+        # What calls the function; it may be cancelled before it has.
         self.body: asyncio.Task[Any] | None = None
+        self._is_called = False
         # The record as it was written last, by this attempt.
         self._found: Versioned | None = None
         self._reason: Reason | None = None
@@ -105,7 +106,11 @@ class Attempt:
             await self._run()
         except (BackendError, BrokerError) as error:
             logger.warning("task %s is given back, as a store has failed: %s", self._name, error)
-            await self._give_back()
+            is_hasty = self._reason is not None and self._is_leased
+            # A broker that has just said nothing for a while is not asked while a stop waits: the
+            # end of the lease does the same.
+            if not (is_hasty and isinstance(error, BrokerError)):
+                await self._give_back()
         finally:
             if keeper is not None:
                 keeper.cancel()
@@ -241,6 +246,7 @@ class Attempt:
         await self._conclude(task, body)
 
     async def _call(self, task: Task) -> Any:
+        self._is_called = True
         reporting.set(self._reporter())
         try:
             return await self._shop.perform(task)
@@ -271,6 +277,9 @@ class Attempt:
             # Whoever has cancelled it has written that down.
             drop(body)
             await self._insist(lambda: self._shop.broker.acknowledge(self.claim))
+            return
+        if not self._is_called:
+            await self._leave()
             return
         try:
             await self._follow(self._following(task, body))

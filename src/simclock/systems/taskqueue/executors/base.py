@@ -19,6 +19,7 @@ from simclock.systems.taskqueue.events import EventBus, event_bus
 from simclock.systems.taskqueue.executors.checking import (
     arguments_of,
     check_arguments,
+    check_call,
     check_called,
     check_id,
     check_parts,
@@ -205,11 +206,13 @@ class BaseTaskExecutor(ABC):
             retry_delay: Seconds before the first retry; None: the same.
 
         Raises:
+            ValueError: *max_retries* or *retry_delay* has no meaning.
             FlowrraError: As for `submit`; its record may stay, PENDING.
         """
         run = self._running()
         check_id(task_id)
         check_called(task_func)
+        check_call(args, kwargs)
         definition = self.registry.definition(task_func)
         check_kind(definition, type(self).__name__, cpu_bound=self._cpu_bound)
         task = task_of(definition, self._settings, tuple(args), dict(kwargs or {}), priority)
@@ -219,6 +222,8 @@ class BaseTaskExecutor(ABC):
             max_retries=task.max_retries if max_retries is None else max_retries,
             retry_delay=task.retry_delay if retry_delay is None else retry_delay,
         )
+        # Made to be checked: later there would be nobody to be told.
+        _ = task.policy
         check_arguments(definition, task)
         self._check_arguments(definition, task)
         with arguments_of(task):
