@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from simclock.systems.taskqueue import (
     BackendError,
     BrokerConfig,
     Config,
+    CPUExecutor,
     EventBus,
     Flowrra,
     IOExecutor,
@@ -22,7 +24,7 @@ from simclock.systems.taskqueue import (
 from simclock.systems.taskqueue.access import Far
 
 
-def abandon(main):
+def abandon(main, *, collect=True):
     """Run *main* in a loop that is closed when that has returned, whatever is under way."""
     loop = asyncio.new_event_loop()
     loop.run_until_complete(main())
@@ -31,8 +33,9 @@ def abandon(main):
     for each in tasks:
         # What a collection does some day, and says so. In vain: the loop is closed.
         each._log_destroy_pending = False
-        with contextlib.suppress(RuntimeError):
-            each.get_coro().close()
+        if collect:
+            with contextlib.suppress(RuntimeError):
+                each.get_coro().close()
 
 
 class Slow:
@@ -173,3 +176,30 @@ def test_an_application_is_stopped_in_the_next_loop():
         record = asyncio.run(go_on())
 
     assert record.status is TaskStatus.SUCCESS
+
+
+def test_a_process_that_works_for_a_closed_loop_is_killed(functions, tmp_path):
+    path = tmp_path / "pid"
+
+    async def begin():
+        await executor.start()
+        await executor.submit(functions.long, str(path))
+        await asyncio.sleep(1)
+        # As long as nobody has collected them.
+        kept.extend(each.get_coro() for each in asyncio.all_tasks())
+
+    async def go_on():
+        await executor.stop()
+        await asyncio.sleep(1)
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.read_text()), 0)
+
+    kept = []
+    with simclock.Simulation(processes="simulated"):
+        executor = CPUExecutor(Config(backend=BackendConfig("memory://")), events=EventBus())
+        executor.task()(functions.long)
+        abandon(begin, collect=False)
+        asyncio.run(go_on())
+        for each in kept:
+            with contextlib.suppress(RuntimeError):
+                each.close()
