@@ -192,6 +192,18 @@ async def test_a_lease_that_ends_lets_others_have_the_task(place):
         assert await yours.acknowledge(claim)
 
 
+@each_kind
+async def test_a_task_of_which_nothing_was_done_keeps_its_place(place):
+    async with place:
+        broker = place.broker()
+        first, second = task(1), task(2)
+        await broker.push(first)
+        await broker.push(second)
+        assert await broker.unclaim(await broker.claim("a"))
+        assert await broker.counts() == (2, 0, 0)
+        assert (await broker.claim("b")).key == first.id
+
+
 @each_far
 async def test_a_clock_that_is_put_back_does_not_delay_what_is_given_back(place, sim):
     async with place:

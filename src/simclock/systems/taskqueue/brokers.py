@@ -87,6 +87,10 @@ class BaseBroker(ABC):
     async def release(self, claim: Claim, delay: float = 0.0) -> bool:
         """Give a task back, to be ready after *delay*; return False if the claim was lost."""
 
+    async def unclaim(self, claim: Claim) -> bool:
+        """Give a task back of which nothing was done; in its old place, where the broker can."""
+        return await self.release(claim)
+
     @abstractmethod
     async def remove(self, task_id: str) -> bool:
         """Remove a task that nobody has claimed; return whether it was there."""
@@ -212,6 +216,13 @@ class StoreBroker(BaseBroker):
         # Without delay from the beginning of time: a clock that is put back delays nothing.
         due = self._clock() + delay if delay else 0.0
         done = await self._access.do(lambda jobs: jobs.release(claim.key, claim.owner, due=due))
+        self._changed()
+        return done
+
+    async def unclaim(self, claim: Claim) -> bool:
+        """Give a task back of which nothing was done, in its old place. See `BaseBroker`."""
+        # What a release gives back comes after all others; what has expired does not.
+        done = await self._access.do(lambda jobs: jobs.renew(claim.key, claim.owner, until=0.0))
         self._changed()
         return done
 
