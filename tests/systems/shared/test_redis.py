@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 import pytest
 import redis
 
-from simclock.systems._shared.stores.interfaces import Counts, StoreError
+from simclock.systems._shared.stores.interfaces import Counts, Damaged, StoreError
 from simclock.systems._shared.stores.redis import RedisJobs, RedisRecords, _in_order
 from simclock.systems._shared.stores.servers import Server
 
@@ -187,15 +188,16 @@ def test_keys_of_somebody_else_are_left_as_they_are(jobs, client, redis_prefix):
     assert client.get(key) == b"something else's"
 
 
-def test_a_payload_that_somebody_has_changed_is_an_error(jobs, server, client, redis_prefix):
+def test_what_somebody_has_changed_is_damaged(jobs, server, client, redis_prefix):
     records = RedisRecords(server, redis_prefix)
     jobs.push("a", 1)
     records.create("b", "new", 1, at=1)
     client.hset(f"{redis_prefix}:jobs:payloads", "a", '{"$":"x","v":1}')
     client.hset(f"{redis_prefix}:records:values", "b", b"nonsense \xff")
 
-    with pytest.raises(StoreError, match=r"the job 'a' in test .*:jobs of unix:///.* is damaged"):
-        jobs.claim("one", now=0, until=10)
+    damaged = jobs.claim("one", now=0, until=10).payload
+    assert isinstance(damaged, Damaged)
+    assert re.match(r"the job 'a' in test .*:jobs of unix:///.* is damaged", damaged.why)
     with pytest.raises(StoreError, match=r"the record 'b' in test .*:records of unix:///"):
         records.get("b")
     assert jobs.acknowledge("a", "one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from simclock.systems._shared.stores import databases
 from simclock.systems._shared.stores.databases import Database
-from simclock.systems._shared.stores.interfaces import Counts, StoredRecord, StoreError
+from simclock.systems._shared.stores.interfaces import Counts, Damaged, StoredRecord, StoreError
 from simclock.systems._shared.stores.sqlite import SqliteJobs, SqliteRecords
 
 
@@ -207,17 +208,16 @@ def test_a_table_of_somebody_else_is_left_as_it_is(jobs, other, name):
     assert other.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
 
 
-def test_a_payload_that_somebody_has_changed_is_an_error(jobs, other, database):
+def test_what_somebody_has_changed_is_damaged(jobs, other, database):
     records = SqliteRecords(database)
     jobs.push("a", 1)
     records.create("b", "new", 1, at=1)
     other.execute('UPDATE "simclock:jobs" SET payload = \'{"$":"x","v":1}\'')
     other.execute("UPDATE \"simclock:records\" SET value = 'nonsense'")
 
-    with pytest.raises(
-        StoreError, match=r"the job 'a' in the table simclock:jobs of .*store\.db is"
-    ):
-        jobs.claim("one", now=0, until=10)
+    damaged = jobs.claim("one", now=0, until=10).payload
+    assert isinstance(damaged, Damaged)
+    assert re.match(r"the job 'a' in the table simclock:jobs of .*store\.db is", damaged.why)
     with pytest.raises(StoreError, match="the record 'b' in the table simclock:records of "):
         records.get("b")
     assert jobs.acknowledge("a", "one")

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import itertools
 import sqlite3
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -32,6 +33,7 @@ from simclock.systems.taskqueue import (
     TaskTimeoutError,
     UnknownTaskIdError,
 )
+from simclock.systems.taskqueue.waiting import Waiting
 
 pytestmark = pytest.mark.simclock
 
@@ -190,6 +192,28 @@ async def test_a_lease_that_ends_lets_others_have_the_task(place):
         assert await yours.acknowledge(claim)
 
 
+@each_kind
+async def test_a_task_of_which_nothing_was_done_keeps_its_place(place):
+    async with place:
+        broker = place.broker()
+        first, second = task(1), task(2)
+        await broker.push(first)
+        await broker.push(second)
+        assert await broker.unclaim(await broker.claim("a"))
+        assert await broker.counts() == (2, 0, 0)
+        assert (await broker.claim("b")).key == first.id
+
+
+@each_far
+async def test_a_clock_that_is_put_back_does_not_delay_what_is_given_back(place, sim):
+    async with place:
+        broker = place.broker()
+        await broker.push(task(1))
+        await broker.release(await broker.claim("first"))
+        sim.move_wall(-3600)
+        assert await broker.claim("second") is not None
+
+
 @each_far
 async def test_a_bound_is_kept(place):
     async with place:
@@ -337,6 +361,43 @@ async def test_records_expire_after_the_end_of_their_tasks(place):
         await asyncio.sleep(11)
         await backend.store("lives", record("lives"))
         assert (await backend.get("lives")).status is TaskStatus.PENDING
+
+
+async def test_a_wait_without_meaning_leaves_nothing_behind():
+    async def look(task_id):
+        looks.append(task_id)
+        return record(task_id)
+
+    looks = []
+    waiting = Waiting(look, poll_interval=1.0)
+    with pytest.raises(ValueError, match="format code 'g'"):
+        await waiting.wait_for("odd", "5")
+    with pytest.raises(TaskTimeoutError):
+        await waiting.wait_for("even", 2.5)
+    await asyncio.sleep(10)
+
+    assert looks == ["even"] * 3
+
+
+class Slow:
+    """A store of records that takes a second."""
+
+    def __init__(self, *_, **__): ...
+
+    def get(self, key):
+        time.sleep(1)
+
+    def close(self): ...
+
+
+@pytest.mark.parametrize(("connections", "seconds"), [(1, 12), (3, 4), (12, 1)])
+async def test_as_many_operations_at_once_as_connections(monkeypatch, sim, connections, seconds):
+    monkeypatch.setattr("simclock.systems._shared.stores.redis.RedisRecords", Slow)
+    backend = RedisBackend("redis://nowhere", max_connections=connections)
+    await asyncio.gather(*(backend.get(f"{number}") for number in range(12)))
+
+    assert round(sim.elapsed) == seconds
+    await backend.close()
 
 
 async def test_a_backend_need_not_do_all():
@@ -586,6 +647,24 @@ async def test_a_payload_that_is_none_is_refused_and_others_are_run(tmp_path, no
         "what was found in the queue is no task",
     )
     assert good.is_success
+
+
+@each_far
+async def test_a_payload_that_is_damaged_is_refused_and_others_are_run(place, note, monkeypatch):
+    async with place, place.executor() as executor:
+        work = working(executor, note)
+        backend = place.backend()
+        cut = task("cut", priority=-1)
+        await backend.store(cut.id, record(cut.id))
+        with monkeypatch.context() as patch:
+            patch.setattr(f"simclock.systems._shared.stores.{place.kind}.encode", lambda _: '{"cut')
+            await place.broker().push(cut)
+        good = await executor.submit(work, "good")
+        assert (await executor.wait_for_result(good, timeout=10)).is_success
+        refused = await executor.wait_for_result(cut.id, timeout=10)
+        assert refused.status is TaskStatus.FAILED
+        assert refused.error == "what was found in the queue is no task"
+        assert await executor.broker.counts() == (0, 0, 0)
 
 
 async def test_a_locked_file_is_waited_for(tmp_path, note):

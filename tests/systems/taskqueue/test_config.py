@@ -61,16 +61,26 @@ REDIS = "redis://localhost:6379/0"
         (lambda: ExecutorConfig(requeue_interrupted=1), "requeue_interrupted has no meaning"),
         (lambda: ExecutorConfig(grace=-1), "grace has no meaning: -1"),
         (lambda: ExecutorConfig(start_method="magic"), "start_method is none of this platform"),
+        (lambda: ExecutorConfig(start_method="fork"), "start_method is not for workers: 'fork'"),
         (lambda: SchedulerConfig(check_interval=0), "check_interval has no meaning: 0"),
         (lambda: SchedulerConfig(enabled="yes"), "enabled has no meaning: 'yes'"),
         (lambda: SchedulerConfig(database_url=""), "url has no meaning: ''"),
         (lambda: Config(broker=REDIS), "broker of Config is no BrokerConfig"),
+        (
+            lambda: Config(BrokerConfig(REDIS, lease=9), BackendConfig(REDIS, ttl=9)),
+            r"ttl of backend is too short: 9\ngive more than lease of broker, which is 9: or a",
+        ),
         (lambda: Config(executor={}), "executor of Config is no ExecutorConfig"),
     ],
 )
 def test_what_has_no_meaning_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_record_outlives_the_lease_of_a_broker_that_outlives_its_workers():
+    for broker in (None, BrokerConfig("memory://"), BrokerConfig(REDIS, lease=0.5)):
+        assert Config(broker, BackendConfig("memory://", ttl=1)).backend.ttl == 1
 
 
 def test_settings_do_not_change():

@@ -69,6 +69,24 @@ async def test_arguments_that_the_function_does_not_take(working):
                 await executor.submit(work, *args, **kwargs)
 
 
+async def test_what_cannot_be_submitted_once(working):
+    executor, work = working
+    wrong = (
+        (ValueError, "max_retries has no meaning: '3'", {"max_retries": "3"}),
+        (ValueError, "retry_delay has no meaning: -1.0", {"retry_delay": -1.0}),
+        (TaskArgumentError, r"args are no arguments of a call: '1'\ngive a list", {"args": "1"}),
+        (TaskArgumentError, "kwargs are no arguments by keyword: {1: 2}", {"kwargs": {1: 2}}),
+        (TaskArgumentError, r"kwargs are no arguments by keyword: \[\]", {"kwargs": []}),
+    )
+
+    async with executor:
+        for error, message, options in wrong:
+            with pytest.raises(error, match=f"^{message}"):
+                await executor.submit_once("once", work, **{"args": [1], **options})
+        assert await executor.get_result("once") is None
+        await executor.submit_once("once", work, kwargs={"number": 1})
+
+
 async def test_arguments_that_the_store_does_not_take(tmp_path):
     url = f"sqlite:///{tmp_path}/tasks"
     executor = IOExecutor(Config(BrokerConfig(url), BackendConfig(url)))

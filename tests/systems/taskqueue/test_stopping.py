@@ -10,6 +10,7 @@ import simclock
 from simclock.systems.taskqueue import (
     BackendConfig,
     BrokerConfig,
+    BrokerError,
     Config,
     EventBus,
     ExecutorConfig,
@@ -19,6 +20,7 @@ from simclock.systems.taskqueue import (
     IOExecutor,
     TaskStatus,
 )
+from simclock.systems.taskqueue.executors.dispatch import Dispatcher
 
 pytestmark = pytest.mark.simclock
 
@@ -249,6 +251,105 @@ async def test_a_retry_that_waits_is_run_after_the_next_start(note):
     assert note.log == [(0.0, "fails"), (21.0, "fails")]
 
 
+async def test_what_was_not_begun_stays_as_it_was(working, note):
+    executor, work = working()
+    await executor.start()
+    await asyncio.sleep(1)
+    task_id = await executor.submit(work, 1)
+    await executor.stop(wait=False)
+    record = await executor.get_result(task_id)
+    assert (record.status, record.started_at) == (TaskStatus.PENDING, None)
+    await executor.start()
+    await executor.stop()
+
+    assert note.log == [(1.0, "begins", 1), (2.0, "ends", 1)]
+
+
+@pytest.mark.parametrize(
+    ("blocked", "status"),
+    [(TaskStatus.RUNNING, TaskStatus.PENDING), (TaskStatus.SUCCESS, TaskStatus.SUCCESS)],
+)
+async def test_a_subscriber_that_never_returns_is_not_waited_for(sim, caplog, blocked, status):
+    events = EventBus()
+
+    async def hang(event):
+        if event["task"]["status"] == blocked.value:
+            await asyncio.Event().wait()
+
+    events.subscribe(hang)
+    executor = IOExecutor(Config(executor=ExecutorConfig(grace=2.0)), events=events)
+
+    @executor.task()
+    async def work():
+        return "done"
+
+    await executor.start()
+    task_id = await executor.submit(work)
+    await asyncio.sleep(1)
+    stopping = asyncio.ensure_future(executor.stop(wait=False))
+    await asyncio.wait({stopping}, timeout=60)
+
+    assert stopping.done()
+    assert sim.elapsed == 3
+    assert await status_of(executor, task_id) is status
+    assert "a subscriber is not waited for any longer" in caplog.text
+
+
+class Silent(InMemoryBroker):
+    """Answers to nothing in time, once it is silent."""
+
+    lease = 60.0
+    is_silent = False
+    claims = waits = 0
+
+    async def claim(self, owner):
+        self.claims += self.is_silent
+        await self.answer()
+        return await super().claim(owner)
+
+    async def acknowledge(self, claim):
+        await self.answer()
+        return await super().acknowledge(claim)
+
+    async def release(self, claim, delay=0.0):
+        await self.answer()
+        return await super().release(claim, delay)
+
+    async def answer(self):
+        if self.is_silent:
+            await asyncio.sleep(5)
+            raise BrokerError("it says nothing")
+
+    async def next_wait(self):
+        self.waits += self.is_silent
+        return await super().next_wait()
+
+
+async def test_a_stop_asks_a_broker_that_says_nothing_no_further(working, sim):
+    broker = Silent()
+    executor, _ = working(broker=broker)
+    await executor.start()
+    await asyncio.sleep(1)
+    broker.is_silent = True
+    await executor.stop(timeout=1)
+
+    assert (broker.claims, broker.waits) == (1, 0)
+    assert sim.elapsed == 6
+
+
+async def test_an_attempt_asks_a_broker_that_says_nothing_once_in_a_stop(working, sim):
+    broker = Silent()
+    executor, work = working(broker=broker)
+    await executor.start()
+    await executor.submit(work, 1)
+    await asyncio.sleep(0.9)
+    broker.is_silent = True
+    await executor.stop(timeout=0.5)
+
+    assert sim.elapsed == 6
+    assert (broker.claims, broker.waits) == (0, 0)
+
+
 # ----------------------------------------------------------------------------- several calls
 
 
@@ -376,6 +477,71 @@ def test_a_loop_that_ends_without_a_stop_interrupts():
     assert log == [(0, 1)]
 
 
+def test_a_loop_that_ends_with_a_submission_leaves_it_to_the_next_one():
+    log = []
+    with simclock.Simulation() as sim:
+        executor = IOExecutor(events=EventBus())
+
+        @executor.task()
+        async def work():
+            log.append(sim.elapsed)
+            return "done"
+
+        async def forget():
+            await executor.start()
+            await asyncio.sleep(1)
+            # The attempt's task is made, and cancelled before its first step.
+            return await executor.submit(work)
+
+        async def again(task_id):
+            async with executor:
+                return await executor.wait_for_result(task_id, timeout=10)
+
+        record = asyncio.run(again(asyncio.run(forget())))
+
+    assert (record.result, log) == ("done", [1])
+
+
+@pytest.mark.parametrize("is_far", [False, True])
+def test_a_loop_that_ends_before_a_task_has_begun_leaves_it_to_the_next_one(tmp_path, is_far):
+    log = []
+    with simclock.Simulation() as sim:
+        url = f"sqlite:///{tmp_path}/all" if is_far else "memory://"
+        settings = ExecutorConfig(requeue_interrupted=False)
+        config = Config(BrokerConfig(url), BackendConfig(url), settings)
+        executor = IOExecutor(config, events=EventBus())
+        begin = Dispatcher._begin
+
+        def begin_and_end(self, claim):
+            begin(self, claim)
+            # The loop ends when the attempt is looking at the record, or has just begun.
+            over.set_result(None)
+
+        @executor.task()
+        async def work():
+            log.append(round(sim.elapsed))
+
+        async def forget():
+            nonlocal over
+            over = asyncio.get_running_loop().create_future()
+            await executor.start()
+            ids.append(await executor.submit(work))
+            await over
+
+        async def again():
+            async with executor:
+                return await executor.wait_for_result(ids[0], timeout=10)
+
+        over, ids = None, []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Dispatcher, "_begin", begin_and_end)
+            asyncio.run(forget())
+        record = asyncio.run(again())
+
+    assert record.is_success
+    assert log == [0]
+
+
 async def test_it_is_for_the_loop_that_has_started_it(working):
     executor, work = working()
 
@@ -386,3 +552,50 @@ async def test_it_is_for_the_loop_that_has_started_it(working):
 
     async with executor:
         await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
+
+
+# ----------------------------------------------------------------------------- stops that fail
+
+
+@pytest.mark.parametrize("timeout", ["5", -1, float("nan")])
+async def test_a_timeout_that_has_no_meaning_stops_nothing(working, note, timeout):
+    executor, work = working()
+
+    async with executor:
+        with pytest.raises(ValueError, match="timeout has no meaning"):
+            await executor.stop(timeout=timeout)
+        await executor.wait_for_result(await executor.submit(work, 1))
+
+    assert note.log == [(0, "begins", 1), (1, "ends", 1)]
+
+
+async def test_after_a_stop_that_has_failed_it_may_be_started(working, note, monkeypatch):
+    executor, work = working()
+
+    async def fail():
+        raise OSError("it does not close")
+
+    await executor.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(executor, "_close", fail)
+        with pytest.raises(OSError, match="it does not close"):
+            await executor.stop()
+    assert not executor.is_running
+    async with executor:
+        await executor.wait_for_result(await executor.submit(work, 1))
+
+    assert note.log == [(0, "begins", 1), (1, "ends", 1)]
+
+
+@pytest.mark.parametrize(("timeout", "ends"), [(2, 2), (None, 10), (20, 10)])
+async def test_a_second_stop_waits_no_longer_than_it_was_told(working, sim, timeout, ends):
+    executor, work = working()
+
+    await executor.start()
+    await executor.submit(work, 1, 10.0)
+    first = asyncio.ensure_future(executor.stop(timeout=None))
+    await asyncio.sleep(0)
+    await executor.stop(timeout=timeout)
+
+    assert sim.elapsed == ends
+    await first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -10,6 +11,7 @@ from simclock.systems._shared.stores.interfaces import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from simclock.systems.taskqueue.failures import FlowrraError
 
@@ -63,9 +65,11 @@ class Far(Generic[Store]):
         self._error = error
         self._name = name
         self._threads: ThreadPoolExecutor | None = None
-        self._opening: asyncio.Lock | None = None
+        # Nothing here belongs to an event loop: one may be closed while an operation is under
+        # way, and the next one goes on with what there is.
+        self._opening = threading.Lock()
         self._store: Store | None = None
-        self._under_way: set[asyncio.Future[Any]] = set()
+        self._under_way: set[Future[Any]] = set()
 
     async def do(self, operation: Callable[[Store], Result]) -> Result:
         """Return what *operation* does with the store.
@@ -76,25 +80,23 @@ class Far(Generic[Store]):
             FlowrraError: The store cannot be used; of the type that was given.
         """
         try:
-            store = self._store or await self._open()
-            return await self._in_thread(lambda: operation(store))
+            return await self._in_thread(lambda: operation(self._opened()))
         except StoreError as error:
             raise self._error(f"{self._name}: {error}") from error
 
-    async def _open(self) -> Store:
-        if self._opening is None:
-            self._opening = asyncio.Lock()
-        async with self._opening:
+    def _opened(self) -> Store:
+        with self._opening:
             if self._store is None:
-                self._store = await self._in_thread(self._make)
+                self._store = self._make()
             return self._store
 
     async def _in_thread(self, call: Callable[[], Result]) -> Result:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._count, thread_name_prefix=self._name)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, call)
-        self._under_way.add(future)
-        future.add_done_callback(self._under_way.discard)
+        under_way = self._threads.submit(call)
+        self._under_way.add(under_way)
+        under_way.add_done_callback(self._under_way.discard)
+        future = asyncio.wrap_future(under_way, loop=asyncio.get_running_loop())
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -103,11 +105,12 @@ class Far(Generic[Store]):
 
     async def close(self) -> None:
         """Wait for what is under way, and let go of the store. Idempotent."""
+        loop = asyncio.get_running_loop()
         while self._under_way:
-            await asyncio.wait(set(self._under_way))
+            under_way = tuple(self._under_way)
+            await asyncio.wait({asyncio.wrap_future(each, loop=loop) for each in under_way})
         store, self._store = self._store, None
         threads, self._threads = self._threads, None
-        self._opening = None
         if threads is not None:
             if store is not None:
                 threads.submit(store.close)

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from simclock.systems._shared.stores.interfaces import Records, StoredRecord
 from simclock.systems._shared.stores.memory import MemoryRecords
 from simclock.systems.taskqueue.access import Far, Near
-from simclock.systems.taskqueue.brokers import MOST_THREADS
 from simclock.systems.taskqueue.config import BackendConfig
 from simclock.systems.taskqueue.failures import BackendError
 from simclock.systems.taskqueue.tasks import TaskResult, TaskStatus
@@ -311,7 +310,7 @@ class RedisBackend(StoreBackend):
             )
 
         name = f"backend {without_password(url)}"
-        access = Far(connect, min(max_connections, MOST_THREADS), BackendError, name)
+        access = Far(connect, max_connections, BackendError, name)
         super().__init__(access, ttl, poll_interval)
 
 

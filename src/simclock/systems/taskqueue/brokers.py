@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 QUEUE_KEY = "flowrra:queue"
 # Seconds. What takes half of it or more takes for ever; stores want finite instants.
 FOREVER = 1e9
-# Operations are short: more of them at once would only wait for each other.
-MOST_THREADS = 4
 
 
 class Claim(NamedTuple):
@@ -88,6 +86,10 @@ class BaseBroker(ABC):
     @abstractmethod
     async def release(self, claim: Claim, delay: float = 0.0) -> bool:
         """Give a task back, to be ready after *delay*; return False if the claim was lost."""
+
+    async def unclaim(self, claim: Claim) -> bool:
+        """Give a task back of which nothing was done; in its old place, where the broker can."""
+        return await self.release(claim)
 
     @abstractmethod
     async def remove(self, task_id: str) -> bool:
@@ -211,8 +213,16 @@ class StoreBroker(BaseBroker):
 
     async def release(self, claim: Claim, delay: float = 0.0) -> bool:
         """Give a task back. See `BaseBroker`."""
-        due = self._clock() + delay
+        # Without delay from the beginning of time: a clock that is put back delays nothing.
+        due = self._clock() + delay if delay else 0.0
         done = await self._access.do(lambda jobs: jobs.release(claim.key, claim.owner, due=due))
+        self._changed()
+        return done
+
+    async def unclaim(self, claim: Claim) -> bool:
+        """Give a task back of which nothing was done, in its old place. See `BaseBroker`."""
+        # What a release gives back comes after all others; what has expired does not.
+        done = await self._access.do(lambda jobs: jobs.renew(claim.key, claim.owner, until=0.0))
         self._changed()
         return done
 
@@ -341,8 +351,7 @@ class RedisBroker(StoreBroker):
             )
 
         name = f"broker {without_password(url)}"
-        threads = min(max_connections, MOST_THREADS)
-        super().__init__(Far(connect, threads, BrokerError, name), time.time)
+        super().__init__(Far(connect, max_connections, BrokerError, name), time.time)
         self.poll_interval = poll_interval
         self.lease = lease
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from simclock.systems._shared.retry import LONGEST_DELAY, check_count, check_number
 from simclock.systems.taskqueue.cron import zone
-from simclock.systems.taskqueue.urls import check_url, without_password
+from simclock.systems.taskqueue.urls import MEMORY, check_url, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -34,7 +34,8 @@ class BrokerConfig:
             path), ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``memory://``.
         max_connections: How many connections, and threads that use them, at most.
         socket_timeout: Seconds after which a server that says nothing is not there, and a
-            file that others have locked is given up.
+            file that others have locked is given up. A stop, too, waits so long for what is
+            under way then.
         retry_on_timeout: Whether an operation that timed out is done once more.
         queue_key: The queue's name, to which the executor adds its suffix. None: ``flowrra:queue``.
         poll_interval: Seconds between two looks for tasks of other processes.
@@ -72,6 +73,8 @@ class BackendConfig:
     Attributes:
         url: See `BrokerConfig`, also for what is not said here.
         ttl: How many seconds a record is kept after its task has ended; None: for ever.
+            When the record is gone, nobody knows that it has: who runs it may be killed
+            before it tells the broker, so this has to be more than the broker's lease.
         poll_interval: Seconds between two looks whether a task has ended in another process.
     """
 
@@ -108,7 +111,7 @@ class ExecutorConfig:
         requeue_interrupted: Whether tasks that are interrupted by `stop` are
             run again later, or are cancelled. None: run again with a broker.
         grace: How many seconds an interrupted task has to end.
-        start_method: How processes are started: see ``multiprocessing``.
+        start_method: How processes are started: see ``multiprocessing``; but not ``"fork"``.
     """
 
     io_workers: int = 4
@@ -120,8 +123,7 @@ class ExecutorConfig:
     max_losses: int = field(default=3, kw_only=True)
     requeue_interrupted: bool | None = field(default=None, kw_only=True)
     grace: float = field(default=5.0, kw_only=True)
-    # Not a fork, whatever the platform's default: this process has threads, and a lock that one of
-    # them owns stays locked in the child.
+    # Not a fork, whatever the platform's default: see `_check_start_method`.
     start_method: str = field(default="spawn", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -136,12 +138,7 @@ class ExecutorConfig:
         if self.requeue_interrupted is not None:
             _check_bool("requeue_interrupted", self.requeue_interrupted)
         check_number("grace", self.grace)
-        methods = multiprocessing.get_all_start_methods()
-        if self.start_method not in methods:
-            raise ValueError(
-                f"start_method is none of this platform: {self.start_method!r}\n"
-                f"give one of {', '.join(map(repr, methods))}"
-            )
+        _check_start_method(self.start_method)
 
 
 @dataclass(frozen=True)
@@ -192,6 +189,18 @@ class Config:
                     f"{name} of Config is no {kind.__name__}: {value!r}\n"
                     f"give {kind.__name__}(...), or None"
                 )
+        self._check_ttl()
+
+    def _check_ttl(self) -> None:
+        broker, backend = self.broker, self.backend
+        if broker is None or backend is None or backend.ttl is None:
+            return
+        if check_url(broker.url) != MEMORY and backend.ttl <= broker.lease:
+            raise ValueError(
+                f"ttl of backend is too short: {backend.ttl!r}\n"
+                f"give more than lease of broker, which is {broker.lease!r}: "
+                "or a task whose record is gone could be run again"
+            )
 
     @classmethod
     def from_env(cls, prefix: str = "FLOWRRA_") -> Config:
@@ -302,6 +311,21 @@ def _check_connection(config: BrokerConfig | BackendConfig) -> None:
     check_number("socket_timeout", config.socket_timeout, zero=False)
     _check_bool("retry_on_timeout", config.retry_on_timeout)
     check_number("poll_interval", config.poll_interval, zero=False)
+
+
+def _check_start_method(method: str) -> None:
+    if method == "fork":
+        raise ValueError(
+            f"start_method is not for workers: {method!r}\n"
+            "a forked worker has the pipes of the others, whose end is not seen then, and locks\n"
+            "that our threads have stay locked in it; leave it out, or give 'forkserver'"
+        )
+    methods = [each for each in multiprocessing.get_all_start_methods() if each != "fork"]
+    if method not in methods:
+        raise ValueError(
+            f"start_method is none of this platform: {method!r}\n"
+            f"give one of {', '.join(map(repr, methods))}"
+        )
 
 
 def _check_bool(setting: str, value: object) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from simclock.systems._shared.codecs import decode, encode
+
 Reporter = Callable[[Any, "str | None"], None]
 """Takes a value and a note, in whatever thread."""
 
@@ -27,3 +29,12 @@ def progress(value: Any, note: str | None = None) -> None:
     report = reporting.get()
     if report is not None:
         report(value, note)
+
+
+def copied(value: Any) -> Any:
+    """Return a copy, which does not change as *value* may; of what has no text, itself."""
+    try:
+        return decode(encode(value))
+    except Exception:  # noqa: BLE001 - objects raise what they like
+        # A backend in memory takes it; another one says why not.
+        return value

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Waiting:
     """Wakes those who wait for records to be complete: told, or by looking again and again.
 
-    Of one event loop at a time.
+    Of one event loop at a time: who waits in one that is closed is forgotten.
 
     Args:
         look: Returns the record of a task.
@@ -39,6 +39,8 @@ class Waiting:
         # Invariant: no list is empty.
         self._waiters: dict[str, list[Ends]] = {}
         self._poller: asyncio.Task[None] | None = None
+        # Of the loop of all that is above.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def wait_for(self, task_id: str, timeout: float | None) -> TaskResult:
         """Return the record of a task when it is complete.
@@ -48,13 +50,15 @@ class Waiting:
             TaskTimeoutError: It is not complete within *timeout* seconds.
         """
         loop = asyncio.get_running_loop()
+        self._forget_the_closed()
+        self._loop = loop
         ends: Ends = loop.create_future()
-        # Before the first look: what is told from now on must not be missed.
-        self._waiters.setdefault(task_id, []).append(ends)
         alarm = None
         if timeout is not None:
             late = TaskTimeoutError(task_id, timeout)
             alarm = loop.call_later(max(0, timeout), _end, ends, late)
+        # Before the first look: what is told from now on must not be missed.
+        self._waiters.setdefault(task_id, []).append(ends)
         try:
             record = await self._look(task_id)
             if record is None:
@@ -74,21 +78,32 @@ class Waiting:
     def tell(self, record: TaskResult) -> None:
         """Wake those who wait for this task, if its record is complete."""
         if record.is_complete:
+            self._forget_the_closed()
             for ends in self._waiters.get(record.task_id, ()):
                 _end(ends, record)
 
     def forget(self, task_id: str) -> None:
         """Wake those who wait for a task whose record is gone."""
+        self._forget_the_closed()
         for ends in self._waiters.get(task_id, ()):
             _end(ends, UnknownTaskIdError(task_id))
 
     def forget_all(self) -> None:
         """Wake all: there are no records any more."""
-        for task_id in self._waiters:
+        for task_id in tuple(self._waiters):
             self.forget(task_id)
 
+    def _forget_the_closed(self) -> None:
+        """Forget who waits if their loop was closed under way: nobody can wake them."""
+        if self._loop is not None and self._loop.is_closed():
+            self._waiters = {}
+            self._poller = self._loop = None
+
     def _leave(self, task_id: str, ends: Ends) -> None:
-        others = self._waiters[task_id]
+        self._forget_the_closed()
+        others = self._waiters.get(task_id, [])
+        if ends not in others:
+            return  # it was forgotten
         others.remove(ends)
         if not others:
             del self._waiters[task_id]

@@ -13,12 +13,25 @@ class StoreError(Exception):
     """
 
 
+class Damaged(NamedTuple):
+    """In place of a payload that cannot be read: somebody else has changed it.
+
+    Whoever has claimed that job can still acknowledge it. An error would come
+    again with each claim, and keep all from what is behind it.
+
+    Attributes:
+        why: What is wrong with it.
+    """
+
+    why: str
+
+
 class Job(NamedTuple):
     """One job that a claim has taken.
 
     Attributes:
         key: What it is known by; unique in its queue.
-        payload: What was pushed.
+        payload: What was pushed; or `Damaged`.
         priority: Lower numbers are claimed first.
         deliveries: How often it has been claimed, this time included.
     """

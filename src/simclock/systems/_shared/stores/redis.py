@@ -15,7 +15,7 @@ from simclock.systems._shared.stores.arguments import (
 )
 from simclock.systems._shared.stores.interfaces import Counts, Job, StoredRecord
 from simclock.systems._shared.stores.servers import Server, connected
-from simclock.systems._shared.stores.texts import read
+from simclock.systems._shared.stores.texts import read, read_payload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,7 @@ class RedisJobs(_OnServer):
             return None
         text, payload, priority, deliveries = found
         key = _text(text)
-        value = read(_text(payload), f"the job {key!r}", self._where)
+        value = read_payload(_text(payload), f"the job {key!r}", self._where)
         return Job(key, value, int(priority), int(deliveries))
 
     def renew(self, key: str, owner: str, *, until: float) -> bool:

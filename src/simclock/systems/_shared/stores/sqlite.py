@@ -13,7 +13,7 @@ from simclock.systems._shared.stores.arguments import (
 )
 from simclock.systems._shared.stores.databases import Database, Table, check_name, opened, quoted
 from simclock.systems._shared.stores.interfaces import Counts, Job, StoredRecord
-from simclock.systems._shared.stores.texts import read
+from simclock.systems._shared.stores.texts import read, read_payload
 
 if TYPE_CHECKING:
     import os
@@ -158,7 +158,8 @@ class SqliteJobs(_InTable):
         if found is None:
             return None
         _, key, payload, priority, deliveries = found
-        return Job(key, read(payload, f"the job {key!r}", self._where), priority, deliveries)
+        value = read_payload(payload, f"the job {key!r}", self._where)
+        return Job(key, value, priority, deliveries)
 
     def _claim(self, connection: sqlite3.Connection, arguments: dict[str, Any]) -> Any:
         found = self._execute(connection, _OWNED, arguments).fetchone()

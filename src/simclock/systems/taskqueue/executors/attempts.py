@@ -8,11 +8,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simclock.systems._shared.codecs import NotSerialisable, decode, encode
+from simclock.systems._shared.codecs import NotSerialisable
 from simclock.systems.taskqueue.access import ended
 from simclock.systems.taskqueue.brokers import FOREVER
 from simclock.systems.taskqueue.executors.outcomes import (
     Next,
+    beginning,
     drop,
     failed,
     failure,
@@ -21,16 +22,20 @@ from simclock.systems.taskqueue.executors.outcomes import (
     of_error,
     success,
 )
-from simclock.systems.taskqueue.executors.shop import ProcessLost, Reason
+from simclock.systems.taskqueue.executors.refusing import MOST_REFUSALS, leave_to_others, refuse
+from simclock.systems.taskqueue.executors.shop import (
+    FIRST_BACK_OFF,
+    LONGEST_BACK_OFF,
+    ProcessLost,
+    Reason,
+)
 from simclock.systems.taskqueue.failures import (
     BackendError,
     BrokerError,
     FlowrraError,
-    WorkerLostError,
     text_of,
 )
-from simclock.systems.taskqueue.ledger import now
-from simclock.systems.taskqueue.progress import reporting
+from simclock.systems.taskqueue.progress import copied, reporting
 from simclock.systems.taskqueue.tasks import TaskStatus
 
 if TYPE_CHECKING:
@@ -44,15 +49,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("simclock.systems.taskqueue")
 
 Result = TypeVar("Result")
-
-# Seconds before what a store has refused is done again; twice as many each time.
-FIRST_BACK_OFF = 0.1
-LONGEST_BACK_OFF = 5.0
-# How often, and after how many seconds at most, a task is given back whose function is not
-# registered here: others may have it, such as those who were started a minute later. In all this
-# takes six minutes.
-MOST_REFUSALS = 15
-LONGEST_REFUSAL = 60.0
 
 
 class Attempt:
@@ -75,8 +71,9 @@ class Attempt:
         self._shop = shop
         self.claim = claim
         self.is_begun = False
-        # What calls the function.
+        # What calls the function; it may be cancelled before it has.
         self.body: asyncio.Task[Any] | None = None
+        self._is_called = False
         # The record as it was written last, by this attempt.
         self._found: Versioned | None = None
         self._reason: Reason | None = None
@@ -105,7 +102,11 @@ class Attempt:
             await self._run()
         except (BackendError, BrokerError) as error:
             logger.warning("task %s is given back, as a store has failed: %s", self._name, error)
-            await self._give_back()
+            is_hasty = self._reason is not None and self._is_leased
+            # A broker that has just said nothing for a while is not asked while a stop waits: the
+            # end of the lease does the same.
+            if not (is_hasty and isinstance(error, BrokerError)):
+                await self._give_back()
         finally:
             if keeper is not None:
                 keeper.cancel()
@@ -120,18 +121,22 @@ class Attempt:
     def _is_leased(self) -> bool:
         return self._shop.broker.lease < FOREVER
 
+    @property
+    def _is_stopped(self) -> bool:
+        return self._reason is Reason.STOPPED
+
     async def _run(self) -> None:
         task = self.claim.task
-        if self._reason is Reason.STOPPED:
+        if self._is_stopped:
             # Nothing of it was done, so there is nothing to be written down.
-            await self._shop.broker.release(self.claim)
+            await self._shop.broker.unclaim(self.claim)
             return
         if task is None:
-            await self._refuse()
+            await refuse(self._shop.broker, self._ledger, self.claim)
             return
         is_known = self._shop.knows(task) or not self._is_leased
         if not is_known and self.claim.deliveries <= MOST_REFUSALS:
-            await self._leave_to_others()
+            await leave_to_others(self._shop.broker, self.claim, self._name)
             return
         try:
             found = self._found = await self._begin(task)
@@ -141,7 +146,7 @@ class Attempt:
             raise
         if found is None or found.record.is_complete:
             await self._shop.broker.acknowledge(self.claim)
-        elif self._reason is Reason.STOPPED:
+        elif self._is_stopped:
             await self._leave()
         else:
             await self._work(task)
@@ -151,33 +156,11 @@ class Attempt:
         if self._found is None:
             seen = await self._ledger.read(self.claim.key)
             if seen is None or not self._is_ours(seen):
-                await self._shop.broker.release(self.claim)
+                await self._shop.broker.unclaim(self.claim)
                 return
             self._found = seen
         changes = {"status": TaskStatus.PENDING, "worker": None, "started_at": None}
         await self._follow(Next(changes, 0.0))
-
-    async def _leave_to_others(self) -> None:
-        delay = min(FIRST_BACK_OFF * 2 ** (self.claim.deliveries - 1), LONGEST_REFUSAL)
-        logger.warning(
-            "task %s is given back for %g s, as its function is not registered here",
-            self._name,
-            delay,
-        )
-        await self._shop.broker.release(self.claim, delay)
-
-    async def _refuse(self) -> None:
-        """Deal with what is no task, though it was in the queue."""
-        logger.error("the queue has something that is no task: %s", self.claim.key)
-        found = await self._ledger.read(self.claim.key)
-        if found is not None and not found.record.is_complete:
-            error = "what was found in the queue is no task"
-            changes = {"status": TaskStatus.FAILED, "error": error, "finished_at": now()}
-            if found.record.status is not TaskStatus.RUNNING:
-                found = await self._ledger.change(found, status=TaskStatus.RUNNING)
-            if found is not None:
-                await self._ledger.change(found, **changes)
-        await self._shop.broker.acknowledge(self.claim)
 
     # ------------------------------------------------------------------------- the beginning
 
@@ -199,8 +182,9 @@ class Attempt:
     async def _try_to_begin(self, found: Versioned) -> Versioned | None:
         """Return the record if it runs now, and None if somebody else has changed it."""
         ledger = self._ledger
+        changes = beginning(found.record, self.claim.owner, self._shop.max_losses)
         try:
-            return await ledger.change(found, **self._beginning(found))
+            return await ledger.change(found, **changes)
         except BackendError:
             # To give it back at once could be to lose what was begun: whoever gets it counts that.
             seen = await self._insist(lambda: ledger.read(self.claim.key))
@@ -212,20 +196,6 @@ class Attempt:
         """Return whether this attempt has written that: no other one has its claim's name."""
         record = found.record
         return record.status is TaskStatus.RUNNING and record.worker == self.claim.owner
-
-    def _beginning(self, found: Versioned) -> dict[str, Any]:
-        record = found.record
-        was_lost = record.status is TaskStatus.RUNNING
-        losses = record.losses + was_lost
-        changes = {"losses": losses, "worker": self.claim.owner}
-        if losses > self._shop.max_losses:
-            return {
-                **changes,
-                "status": TaskStatus.FAILED,
-                "error": str(WorkerLostError(losses)),
-                "finished_at": now(),
-            }
-        return {**changes, "status": TaskStatus.RUNNING, "started_at": now(), "progress": None}
 
     # ------------------------------------------------------------------------- the work
 
@@ -241,6 +211,7 @@ class Attempt:
         await self._conclude(task, body)
 
     async def _call(self, task: Task) -> Any:
+        self._is_called = True
         reporting.set(self._reporter())
         try:
             return await self._shop.perform(task)
@@ -271,6 +242,9 @@ class Attempt:
             # Whoever has cancelled it has written that down.
             drop(body)
             await self._insist(lambda: self._shop.broker.acknowledge(self.claim))
+            return
+        if not self._is_called:
+            await self._leave()
             return
         try:
             await self._follow(self._following(task, body))
@@ -328,9 +302,13 @@ class Attempt:
         """Have it run again, also if the broker has lost it."""
         task = self.claim.task
         assert task is not None
-        if not await self._shop.broker.release(self.claim, delay):
+        broker = self._shop.broker
+        is_known = await (
+            broker.release(self.claim, delay) if self._is_called else broker.unclaim(self.claim)
+        )
+        if not is_known:
             # Nothing happens if it is there.
-            await self._shop.broker.push(task)
+            await broker.push(task)
 
     def _catch_up(self, found: Versioned) -> None:
         """Take note of a change of ours whose answer was lost."""
@@ -397,7 +375,7 @@ class Attempt:
 
         def report(value: Any, note: str | None) -> None:
             # From whatever thread. A copy, as the function may go on to change it.
-            loop.call_soon_threadsafe(self._say, _copied(value), note)
+            loop.call_soon_threadsafe(self._say, copied(value), note)
 
         return report
 
@@ -420,11 +398,3 @@ class Attempt:
                     await self._check_record()
             else:
                 self._catch_up(written)
-
-
-def _copied(value: Any) -> Any:
-    try:
-        return decode(encode(value))
-    except Exception:  # noqa: BLE001 - objects raise what they like
-        # The backend takes it, such as one in memory, or says why not.
-        return value

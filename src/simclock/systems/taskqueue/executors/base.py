@@ -19,6 +19,7 @@ from simclock.systems.taskqueue.events import EventBus, event_bus
 from simclock.systems.taskqueue.executors.checking import (
     arguments_of,
     check_arguments,
+    check_call,
     check_called,
     check_id,
     check_parts,
@@ -29,6 +30,7 @@ from simclock.systems.taskqueue.executors.shop import Reason, Shop
 from simclock.systems.taskqueue.executors.submitting import Entrance, check_kind, task_of
 from simclock.systems.taskqueue.failures import BrokerError, ExecutorNotRunningError
 from simclock.systems.taskqueue.ledger import Ledger
+from simclock.systems.taskqueue.loops import check_loop
 from simclock.systems.taskqueue.registry import TaskRegistry
 
 if TYPE_CHECKING:
@@ -205,11 +207,13 @@ class BaseTaskExecutor(ABC):
             retry_delay: Seconds before the first retry; None: the same.
 
         Raises:
+            ValueError: *max_retries* or *retry_delay* has no meaning.
             FlowrraError: As for `submit`; its record may stay, PENDING.
         """
         run = self._running()
         check_id(task_id)
         check_called(task_func)
+        check_call(args, kwargs)
         definition = self.registry.definition(task_func)
         check_kind(definition, type(self).__name__, cpu_bound=self._cpu_bound)
         task = task_of(definition, self._settings, tuple(args), dict(kwargs or {}), priority)
@@ -219,6 +223,8 @@ class BaseTaskExecutor(ABC):
             max_retries=task.max_retries if max_retries is None else max_retries,
             retry_delay=task.retry_delay if retry_delay is None else retry_delay,
         )
+        # Made to be checked: later there would be nobody to be told.
+        _ = task.policy
         check_arguments(definition, task)
         self._check_arguments(definition, task)
         with arguments_of(task):
@@ -304,7 +310,14 @@ class BaseTaskExecutor(ABC):
 
         Args:
             wait: Whether to run what was submitted before, retries included.
-            timeout: For how many seconds at most; None: as long as it takes.
+            timeout: For how many seconds at most; None: as long as it takes. Then
+                what is under way is interrupted, for which it has
+                `ExecutorConfig.grace`; and the stores are told, which takes
+                their ``socket_timeout`` each time if a server says nothing.
+
+        Raises:
+            RuntimeError: It runs in another event loop; or a task stops what runs it.
+            ValueError: *timeout* has no meaning; it goes on.
         """
 
     async def __aenter__(self) -> BaseTaskExecutor:
@@ -323,7 +336,7 @@ class BaseTaskExecutor(ABC):
     async def _begin(self) -> None:
         """Do the work of `start`."""
         while (run := self._run) is not None and not run.loop.is_closed():
-            self._check_loop(run)
+            check_loop(self, run.loop)
             if run.stopping is None:
                 return
             await asyncio.wait({run.stopping})
@@ -351,42 +364,57 @@ class BaseTaskExecutor(ABC):
         was not begun stays in the queue, and is run after the next start.
 
         If this is cancelled, it interrupts at once. So it does if somebody else
-        calls it with *wait* being False.
+        calls it with *wait* being False, or at the end of his *timeout*.
         """
+        if timeout is not None:
+            check_number("timeout", timeout)
         run = self._run
         if run is not None and run.loop.is_closed():
             # It has interrupted all, at its end; there was nobody to close what is open.
-            self._run = run = None
+            self._run = None
+            await self._close()
             await self._close_owned()
+            return
         if run is None:
             return
-        self._check_loop(run)
+        check_loop(self, run.loop)
         if run.dispatcher.runs(asyncio.current_task()):
             raise RuntimeError(
                 f"a task stops what runs it: {self!r}\n"
                 "it would wait for itself: let who has started the executor stop it"
             )
+        alarm = None
         if run.stopping is None:
             run.stopping = asyncio.create_task(self._stop_run(run, wait, timeout))
         elif not wait:
             run.hurry.set()
+        elif timeout is not None:
+            alarm = run.loop.call_later(timeout, run.hurry.set)
         try:
             await asyncio.shield(run.stopping)
         except asyncio.CancelledError:
             run.hurry.set()
             await ended(run.stopping)
             raise
+        finally:
+            if alarm is not None:
+                alarm.cancel()
 
     async def _stop_run(self, run: _Run, wait: bool, timeout: float | None) -> None:
         run.entrance.shut()
         # Who runs none leaves them to others.
         waits = wait and self._places > 0
-        if waits and not await run.dispatcher.drain(timeout, run.hurry):
-            logger.warning("%r stops before all tasks have ended", self)
-        await run.dispatcher.halt()
-        await self._close()
-        self._run = None
-        await self._close_owned()
+        try:
+            if waits and not await run.dispatcher.drain(timeout, run.hurry):
+                logger.warning("%r stops before all tasks have ended", self)
+            await run.dispatcher.halt()
+        finally:
+            try:
+                await self._close()
+            finally:
+                # Whatever has failed: or it could not be started any more.
+                self._run = None
+                await self._close_owned()
 
     async def _close_owned(self) -> None:
         for each in self._owned:
@@ -414,15 +442,8 @@ class BaseTaskExecutor(ABC):
     def _running(self) -> _Run:
         if self._run is None or not self.is_running:
             raise ExecutorNotRunningError(type(self).__name__)
-        self._check_loop(self._run)
+        check_loop(self, self._run.loop)
         return self._run
-
-    def _check_loop(self, run: _Run) -> None:
-        if run.loop is not asyncio.get_running_loop():
-            raise RuntimeError(
-                f"it runs in another event loop: {self!r}\n"
-                "use it there, by asyncio.run_coroutine_threadsafe, or make another executor"
-            )
 
     @contextlib.asynccontextmanager
     async def _settled(self) -> AsyncIterator[None]:

@@ -72,6 +72,7 @@ class CPUExecutor(BaseTaskExecutor):
             )
         super().__init__(config, registry, ":cpu", broker=broker, backend=backend, events=events)
         self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
 
     def task(
         self,
@@ -101,15 +102,20 @@ class CPUExecutor(BaseTaskExecutor):
     async def _perform(self, task: Task) -> Any:
         function = self.registry.definition(task.name).function
         worker = self._idle.pop() if self._idle else self._worker()
+        self._busy.add(worker)
         try:
             return await worker.call(function, task.args, task.kwargs, reporting.get())
         finally:
+            self._busy.discard(worker)
             self._idle.append(worker)
 
     def _worker(self) -> Worker:
         return Worker(multiprocessing.get_context(self._settings.start_method))
 
     async def _close(self) -> None:
+        # Of a loop that was closed under way: nobody waits for these any more.
+        for each in self._busy:
+            each.kill()
         idle, self._idle = self._idle, []
         await asyncio.gather(*(each.close() for each in idle))
 

@@ -7,12 +7,8 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from simclock.systems.taskqueue.executors.attempts import (
-    FIRST_BACK_OFF,
-    LONGEST_BACK_OFF,
-    Attempt,
-)
-from simclock.systems.taskqueue.executors.shop import Reason
+from simclock.systems.taskqueue.executors.attempts import Attempt
+from simclock.systems.taskqueue.executors.shop import FIRST_BACK_OFF, LONGEST_BACK_OFF, Reason
 from simclock.systems.taskqueue.failures import FlowrraError
 
 if TYPE_CHECKING:
@@ -104,7 +100,7 @@ class Dispatcher:
             await asyncio.wait(set(self._attempts))
         for claim in self._left:
             try:
-                await self._shop.broker.release(claim)
+                await self._shop.broker.unclaim(claim)
             except FlowrraError as error:
                 logger.warning("task %s could not be given back: %s", claim.key, error)
 

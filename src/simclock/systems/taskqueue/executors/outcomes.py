@@ -1,4 +1,4 @@
-"""What is to become of a task after an attempt at it."""
+"""What is to become of a task with an attempt at it, and after that."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ class Next(NamedTuple):
 
     changes: dict[str, Any]
     delay: float | None = None
+
+
+def beginning(record: TaskResult, owner: str, max_losses: int) -> dict[str, Any]:
+    """Return the changes of a record when *owner* gets the task: it runs, or was lost too often."""
+    losses = record.losses + (record.status is TaskStatus.RUNNING)
+    changes = {"losses": losses, "worker": owner}
+    if losses > max_losses:
+        return {**changes, **failed(str(WorkerLostError(losses))).changes}
+    return {**changes, "status": TaskStatus.RUNNING, "started_at": now(), "progress": None}
 
 
 def success(result: Any) -> Next:

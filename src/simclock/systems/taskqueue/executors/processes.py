@@ -134,7 +134,7 @@ class Worker:
             pause = 0.01
             # The thread may be starting the process just now: then it is killed a moment later.
             while not future.done():
-                self._kill()
+                self.kill()
                 with contextlib.suppress(asyncio.CancelledError):  # the first one is raised
                     await asyncio.wait({future}, timeout=pause)
                 pause = min(2 * pause, 1.0)
@@ -166,7 +166,8 @@ class Worker:
                 raise _NotStarted(f"{type(error).__name__}: {text_of(error)}") from error
         return self._process
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Kill the process, and with it the call that it is in."""
         self._is_killed = True
         # Read once: the thread may be taking it away.
         process = self._process

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.ledger import Ledger
     from simclock.systems.taskqueue.tasks import Task
 
+# Seconds before what a store has refused is done again; twice as many each time.
+FIRST_BACK_OFF = 0.1
+LONGEST_BACK_OFF = 5.0
+
 
 class Reason(enum.Enum):
     """Why an attempt is interrupted."""
