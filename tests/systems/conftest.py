@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,23 +17,26 @@ LIMIT = 20.0  # real seconds that a server may take to start
 
 
 class RedisServer:
-    """A ``redis-server`` that runs in real time, on a Unix socket, and keeps nothing."""
+    """A ``redis-server`` that runs in real time, on a Unix socket, and keeps nothing.
+
+    It is no child of this process: tests of children would find it, or wait for it.
+    """
 
     def __init__(self, folder):
         self.path = Path(folder) / "socket"
         self.url = f"unix://{self.path}"
-        self._process = None
+        self._pid = None
 
     def start(self, *options):
-        program = shutil.which("redis-server")
+        program, pidfile = shutil.which("redis-server"), self.path.parent / "pid"
+        pidfile.unlink(missing_ok=True)
         arguments = ["--port", "0", "--unixsocket", str(self.path), "--dir", str(self.path.parent)]
+        arguments += ["--daemonize", "yes", "--pidfile", str(pidfile)]
         arguments += ["--save", "", "--appendonly", "no", *options]
-        self._process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)
-        end = time.monotonic() + LIMIT
+        subprocess.run([program, *arguments], stdout=subprocess.DEVNULL, check=True)
         # It is bound a moment before it listens.
-        while not self._answers():
-            assert time.monotonic() < end
-            time.sleep(0.005)
+        self._wait(lambda: self._answers() and pidfile.exists() and pidfile.read_text())
+        self._pid = int(pidfile.read_text())
 
     def _answers(self):
         import redis
@@ -45,14 +49,20 @@ class RedisServer:
             except redis.ConnectionError:
                 return False
 
+    def _wait(self, condition):
+        end = time.monotonic() + LIMIT
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
     def send_signal(self, number):
-        self._process.send_signal(number)
+        os.kill(self._pid, number)
 
     def kill(self):
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self._pid is not None:
+            os.kill(self._pid, signal.SIGKILL)
+            self._wait(lambda: not self._answers())
+            self._pid = None
 
 
 def _needs_redis_server():
