@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import queue
 import time
 
@@ -107,6 +108,14 @@ class World:
             for task, task_id in submitted.items()
         }
         return records, cancelled, tuple(self.executed)
+
+
+@pytest.fixture(autouse=True)
+def no_log():
+    """Pytest keeps what is logged, and so the frames of killed processes, and what they had open."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
 import sys
 import time
@@ -36,6 +37,14 @@ PARTS = 4
 _names = (f"crashes {number}" for number in itertools.count())
 # Each simulation has one of its own, so ids of its own: stores are kept from one to the next.
 _seeds = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def no_log():
+    """Pytest keeps what is logged, and so the frames of killed processes, and what they had open."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(params=["sqlite", "redis"])
