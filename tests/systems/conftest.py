@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -113,3 +114,13 @@ def own_redis():
             yield server
         finally:
             server.kill()
+
+
+@pytest.fixture(autouse=True)
+def no_process_of_multiprocessing():
+    """Afterwards end those that it keeps: tests of children would find them."""
+    yield
+    for name, keeper in (("forkserver", "_forkserver"), ("resource_tracker", "_resource_tracker")):
+        module = sys.modules.get(f"multiprocessing.{name}")
+        if module is not None:
+            getattr(module, keeper)._stop()
