@@ -57,7 +57,12 @@ class Page:
         self.browser = browser
         browser.get_log("performance")
         browser.get(path.as_uri())
-        assert browser.execute_script("return document.documentElement.dataset.ready") == "true"
+        # On a busy machine a browser may say that it has loaded a page before its script is through.
+        ready = "return document.documentElement.dataset.ready"
+        end = time.monotonic() + 30
+        while browser.execute_script(ready) != "true":
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
     def text(self, selector):
         return self.browser.execute_script(
