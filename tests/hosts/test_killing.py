@@ -595,3 +595,16 @@ def test_a_process_that_has_opened_all_that_it_may(logged):
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
     assert it.log == [(0.0, "Too many open files"), (1.0, "closed"), (1.0, 0, 0)]
+
+
+def test_pools_outside_are_not_forgotten_with_killed_processes():
+    from concurrent.futures import thread
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        (worker,) = pool._threads
+        with simclock.Simulation() as sim:
+            process = sim.host("a").start(time.sleep, 1000)
+            time.sleep(1)
+            process.kill()
+        assert worker in thread._threads_queues
