@@ -99,11 +99,7 @@ class NativePort:
         locks = getattr(threading, "_shutdown_locks", None)
         if locks is not None:
             locks.discard(thread.sentinel)
-        pool = sys.modules.get("concurrent.futures.thread")
-        if pool is not None:
-            for worker in list(pool._threads_queues):
-                if worker.ident == thread.ident:
-                    del pool._threads_queues[worker]
+        _forget_workers(lambda worker: worker.ident == thread.ident)
 
     def ended(self, thread: SimThread) -> list[int]:
         """Publish that *thread* has ended; return the keys of what joins wait for."""
@@ -158,7 +154,9 @@ class NativePort:
         """Call *unwind*, which ends the threads of killed processes, so that nothing is seen."""
         with remains.silenced():
             unwind()
-            _forget_pools()
+            # Pools are listed by workers, as weak keys. But work that was left in the queue of a
+            # killed pool, and knows that pool, keeps its worker, and so itself, for ever.
+            _forget_workers(_has_ended)
             gc.collect()
             self.contexts.close()
 
@@ -176,16 +174,16 @@ class NativePort:
                 _native.call_user(worker.f_locals["work_queue"].put, None)
 
 
-def _forget_pools() -> None:
-    """Take workers that have ended off the list of pools' queues.
-
-    It has them as weak keys. But work that was left in the queue of a killed pool, and knows that
-    pool, keeps its worker, and so itself, for ever.
-    """
-    pool = sys.modules.get("concurrent.futures.thread")
+def _forget_workers(is_over: Callable[[Any], bool]) -> None:
+    """Take workers of pools off the list of those that the interpreter's exit joins."""
+    pool: Any = sys.modules.get("concurrent.futures.thread")
     for worker in list(pool._threads_queues) if pool is not None else ():
-        if threading._active.get(worker.ident) is not worker:  # type: ignore[attr-defined]
-            del pool._threads_queues[worker]  # type: ignore[union-attr]
+        if is_over(worker):
+            del pool._threads_queues[worker]
+
+
+def _has_ended(worker: Any) -> bool:
+    return threading._active.get(worker.ident) is not worker  # type: ignore[attr-defined]
 
 
 def _worker_frame(thread: SimThread) -> FrameType | None:

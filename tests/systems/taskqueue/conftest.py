@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,11 @@ def functions(monkeypatch):
     """Return a module whose functions other processes can import."""
     monkeypatch.syspath_prepend(str(MODULES))
     return importlib.import_module("taskqueue_functions")
+
+
+@pytest.fixture
+def no_log():
+    """Pytest keeps what is logged, and so the frames of killed processes, and what they had open."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)

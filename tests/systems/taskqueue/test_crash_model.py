@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import queue
 import time
 
@@ -21,6 +20,8 @@ from simclock.systems.taskqueue import (
     IOExecutor,
     TaskStatus,
 )
+
+pytestmark = pytest.mark.usefixtures("no_log")
 
 RETRIES = 1
 HOSTS = st.sampled_from(["a", "b"])
@@ -108,14 +109,6 @@ class World:
             for task, task_id in submitted.items()
         }
         return records, cancelled, tuple(self.executed)
-
-
-@pytest.fixture(autouse=True)
-def no_log():
-    """Pytest keeps what is logged, and so the frames of killed processes, and what they had open."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(params=["sqlite", "redis"])

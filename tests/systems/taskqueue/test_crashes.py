@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 import os
 import sys
 import time
@@ -28,6 +27,8 @@ from simclock.systems.taskqueue import (
 )
 from simclock.systems.taskqueue.access import Far
 
+pytestmark = pytest.mark.usefixtures("no_log")
+
 LEASE = 0.5
 # What such a server has said to have kept is there when it starts again.
 KEEPING = ("--appendonly", "yes", "--appendfsync", "always")
@@ -37,14 +38,6 @@ PARTS = 4
 _names = (f"crashes {number}" for number in itertools.count())
 # Each simulation has one of its own, so ids of its own: stores are kept from one to the next.
 _seeds = itertools.count()
-
-
-@pytest.fixture(autouse=True)
-def no_log():
-    """Pytest keeps what is logged, and so the frames of killed processes, and what they had open."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -7,10 +7,10 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
-from simclock.systems._shared.retry import check_number
 from simclock.systems.taskqueue.backends import get_backend
 from simclock.systems.taskqueue.config import BackendConfig, BrokerConfig, Config, SchedulerConfig
 from simclock.systems.taskqueue.executors import BaseTaskExecutor, CPUExecutor, IOExecutor
+from simclock.systems.taskqueue.executors.checking import check_timeout
 from simclock.systems.taskqueue.executors.gathering import completed
 from simclock.systems.taskqueue.failures import ExecutorNotRunningError, TaskNotFoundError
 from simclock.systems.taskqueue.loops import check_loop
@@ -293,8 +293,7 @@ class Flowrra:
             RuntimeError: It runs in another event loop; and goes on.
             ValueError: *timeout* has no meaning; the same.
         """
-        if timeout is not None:
-            check_number("timeout", timeout)
+        check_timeout(timeout)
         loop = self._loop
         if loop is None:
             return

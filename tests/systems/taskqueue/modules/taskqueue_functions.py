@@ -15,6 +15,13 @@ def square(number, seconds=0.0):
     return number * number
 
 
+def span(seconds):
+    """Return when it began and ended, by the clock that all processes share."""
+    began = time.monotonic()
+    time.sleep(seconds)
+    return began, time.monotonic()
+
+
 def crash(path=None):
     """End the process, but for the second time that it is called with that path."""
     if path is not None and os.path.exists(path):

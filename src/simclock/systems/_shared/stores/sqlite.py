@@ -63,12 +63,29 @@ _CLEAR = "DELETE FROM {0} WHERE true"  # with a condition it says how many they 
 
 
 class _InTable:
-    """A store in one table of a `Database`."""
+    """A store in one table of a `Database`.
 
-    def __init__(self, database: Database, table: Table) -> None:
-        self._database = database
-        self._table = table
-        self._name = quoted(table.name)
+    Args:
+        database: A path, or a `Database` that others use, too.
+        prefix: What the table's name begins with, for several stores in a file. They must
+            differ in more than upper and lower case.
+        settings: Of the `Database`, if a path is given: patience, durable.
+    """
+
+    # Of the table: what its name ends with; the version of its columns; what makes it.
+    _suffix: str
+    _version: int
+    _statements: tuple[str, ...]
+
+    def __init__(
+        self,
+        database: str | os.PathLike[str] | Database,
+        prefix: str = "simclock",
+        **settings: float,
+    ) -> None:
+        self._table = Table(check_name(f"{prefix}:{self._suffix}"), self._version, self._statements)
+        self._name = quoted(self._table.name)
+        self._database = opened(database, **settings)
 
     @property
     def _where(self) -> str:
@@ -100,23 +117,11 @@ class _InTable:
 
 
 class SqliteJobs(_InTable):
-    """The `Jobs` of one machine, in a SQLite file.
+    """The `Jobs` of one machine, in a SQLite file. For the arguments see `_InTable`."""
 
-    Args:
-        database: A path, or a `Database` that others use, too.
-        prefix: What the table's name begins with, for several queues in a file. They must
-            differ in more than upper and lower case.
-        settings: Of the `Database`, if a path is given: patience, durable.
-    """
-
-    def __init__(
-        self,
-        database: str | os.PathLike[str] | Database,
-        prefix: str = "simclock",
-        **settings: float,
-    ) -> None:
-        table = Table(check_name(f"{prefix}:jobs"), 1, _JOBS)
-        super().__init__(opened(database, **settings), table)
+    _suffix = "jobs"
+    _version = 1
+    _statements = _JOBS
 
     def push(
         self, key: str, payload: Any, *, priority: int = 0, due: float = 0, limit: int | None = None
@@ -229,23 +234,11 @@ _NO_LIMIT = -1  # to SQLite
 
 
 class SqliteRecords(_InTable):
-    """The `Records` of one machine, in a SQLite file.
+    """The `Records` of one machine, in a SQLite file. For the arguments see `_InTable`."""
 
-    Args:
-        database: A path, or a `Database` that others use, too.
-        prefix: What the table's name begins with, for several in a file. They must
-            differ in more than upper and lower case.
-        settings: Of the `Database`, if a path is given: patience, durable.
-    """
-
-    def __init__(
-        self,
-        database: str | os.PathLike[str] | Database,
-        prefix: str = "simclock",
-        **settings: float,
-    ) -> None:
-        table = Table(check_name(f"{prefix}:records"), 1, _RECORDS)
-        super().__init__(opened(database, **settings), table)
+    _suffix = "records"
+    _version = 1
+    _statements = _RECORDS
 
     def _row(self, found: Any) -> StoredRecord:
         key, version, status, value, expires = found

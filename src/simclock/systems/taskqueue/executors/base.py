@@ -10,7 +10,6 @@ import random
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from simclock.systems._shared.retry import check_number
 from simclock.systems.taskqueue.access import ended
 from simclock.systems.taskqueue.backends import get_backend
 from simclock.systems.taskqueue.brokers import InMemoryBroker, get_broker
@@ -23,6 +22,7 @@ from simclock.systems.taskqueue.executors.checking import (
     check_called,
     check_id,
     check_parts,
+    check_timeout,
 )
 from simclock.systems.taskqueue.executors.dispatch import Dispatcher
 from simclock.systems.taskqueue.executors.gathering import completed, mapped
@@ -171,12 +171,7 @@ class BaseTaskExecutor(ABC):
             BackendError: Its record cannot be kept.
         """
         run = self._running()
-        check_called(task_func)
-        definition = self.registry.definition(task_func)
-        check_kind(definition, type(self).__name__, cpu_bound=self._cpu_bound)
-        task = task_of(definition, self._settings, args, kwargs, priority)
-        check_arguments(definition, task)
-        self._check_arguments(definition, task)
+        task = self._task(task_func, args, kwargs, priority)
         with arguments_of(task):
             await run.entrance.take(task)
         return task.id
@@ -212,11 +207,8 @@ class BaseTaskExecutor(ABC):
         """
         run = self._running()
         check_id(task_id)
-        check_called(task_func)
         check_call(args, kwargs)
-        definition = self.registry.definition(task_func)
-        check_kind(definition, type(self).__name__, cpu_bound=self._cpu_bound)
-        task = task_of(definition, self._settings, tuple(args), dict(kwargs or {}), priority)
+        task = self._task(task_func, tuple(args), dict(kwargs or {}), priority)
         task = dataclasses.replace(
             task,
             id=task_id,
@@ -225,8 +217,6 @@ class BaseTaskExecutor(ABC):
         )
         # Made to be checked: later there would be nobody to be told.
         _ = task.policy
-        check_arguments(definition, task)
-        self._check_arguments(definition, task)
         with arguments_of(task):
             await run.entrance.take_once(task)
 
@@ -261,8 +251,7 @@ class BaseTaskExecutor(ABC):
             BackendError: Its record cannot be read.
         """
         check_id(task_id)
-        if timeout is not None:
-            check_number("timeout", timeout)
+        check_timeout(timeout)
         async with self._settled():
             return await self._backend.wait_for(task_id, timeout)
 
@@ -366,8 +355,7 @@ class BaseTaskExecutor(ABC):
         If this is cancelled, it interrupts at once. So it does if somebody else
         calls it with *wait* being False, or at the end of his *timeout*.
         """
-        if timeout is not None:
-            check_number("timeout", timeout)
+        check_timeout(timeout)
         run = self._run
         if run is not None and run.loop.is_closed():
             # It has interrupted all, at its end; there was nobody to close what is open.
@@ -433,6 +421,22 @@ class BaseTaskExecutor(ABC):
     async def _perform(self, task: Task) -> Any:
         """Call the function of a task, and return what it returns; for subclasses."""
         return await self.registry.definition(task.name).function(*task.args, **task.kwargs)
+
+    def _task(
+        self,
+        function: str | Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        priority: int,
+    ) -> Task:
+        """Return a new task, or raise what `submit` raises of a call that cannot be one."""
+        check_called(function)
+        definition = self.registry.definition(function)
+        check_kind(definition, type(self).__name__, cpu_bound=self._cpu_bound)
+        task = task_of(definition, self._settings, args, kwargs, priority)
+        check_arguments(definition, task)
+        self._check_arguments(definition, task)
+        return task
 
     def _check_arguments(  # noqa: B027 - there may be nothing to check
         self, definition: Definition, task: Task

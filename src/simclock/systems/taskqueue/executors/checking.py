@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.codecs import NotSerialisable
+from simclock.systems._shared.retry import check_number
 from simclock.systems.taskqueue.backends import BaseResultBackend
 from simclock.systems.taskqueue.brokers import BaseBroker
 from simclock.systems.taskqueue.config import Config
@@ -63,6 +64,12 @@ def check_id(task_id: Any) -> None:
         task_id.close()
         raise TypeError("a coroutine is no id of a task: await submit(...) to get one")
     raise TypeError(f"this is no id of a task: {task_id!r}\ngive the text that submit has returned")
+
+
+def check_timeout(timeout: Any) -> None:
+    """Raise a `ValueError` unless *timeout* is a number of seconds, or None."""
+    if timeout is not None:
+        check_number("timeout", timeout)
 
 
 def check_arguments(definition: Definition, task: Task) -> None:

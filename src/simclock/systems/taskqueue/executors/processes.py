@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simclock.systems._shared.codecs import NotSerialisable
 from simclock.systems.taskqueue.access import ended
-from simclock.systems.taskqueue.executors.shop import ProcessLost
+from simclock.systems.taskqueue.executors.shop import FIRST_BACK_OFF, LONGEST_BACK_OFF, ProcessLost
 from simclock.systems.taskqueue.failures import text_of
 from simclock.systems.taskqueue.progress import reporting
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 SETTLING = 1.0
 # Seconds between two looks whether a process has ended, where no descriptor says so.
 LOOKING = 1.0
-# Seconds before a process that could not be started is started again; twice as many each time.
-FIRST_BACK_OFF = 0.1
-LONGEST_BACK_OFF = 5.0
 
 logger = logging.getLogger("simclock.systems.taskqueue")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.ledger import Ledger
     from simclock.systems.taskqueue.tasks import Task
 
-# Seconds before what a store has refused is done again; twice as many each time.
+# Seconds before what a store or the system has refused is done again; twice as many each time.
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
 
