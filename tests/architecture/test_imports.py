@@ -308,11 +308,15 @@ def test_a_face_only_re_exports(face):
 
 def _is_lazy(node: ast.stmt) -> bool:
     """Return whether *node* is what a face has for names that are loaded when they are used."""
-    if isinstance(node, ast.If):
-        return ast.unparse(node.test) == "TYPE_CHECKING" and all(
-            isinstance(inner, ast.ImportFrom) for inner in node.body
-        )
-    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__getattr__"
+    if not isinstance(node, ast.If) or node.orelse:
+        return False
+    if ast.unparse(node.test) == "TYPE_CHECKING":
+        return all(isinstance(inner, ast.ImportFrom) for inner in node.body)
+    # Type checkers, which do not see it, know that other names are not there.
+    return ast.unparse(node.test) == "not TYPE_CHECKING" and all(
+        isinstance(inner, ast.Assign) and ast.unparse(inner.targets[0]) == "__getattr__"
+        for inner in node.body
+    )
 
 
 @pytest.mark.parametrize("face", EXISTING_FACES)
