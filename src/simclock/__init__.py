@@ -105,7 +105,7 @@ __all__ = [  # noqa: RUF022 - what is used first comes first
     "hookimpl",
 ]
 
-# Type checkers would take any name for one of its.
+# Not for type checkers: to them any name would be one of its.
 if not TYPE_CHECKING:
     __getattr__ = lazily(
         __name__,
