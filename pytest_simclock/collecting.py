@@ -13,7 +13,7 @@ from pytest_simclock.options import draws_schedules, is_searched, mode, replayed
 
 _kind = pytest.StashKey["Kind"]()
 # Why a test cannot be run as it asks for.
-complaints = pytest.StashKey[str]()
+complaints: pytest.StashKey[str] = pytest.StashKey()
 
 
 class Kind(enum.Enum):

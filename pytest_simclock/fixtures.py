@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue import BaseTaskExecutor, CPUExecutor, IOExecutor
 
 # The simulation that a test is run in, while it is.
-simulation_of = pytest.StashKey["Simulation"]()
+simulation_of: pytest.StashKey[Simulation] = pytest.StashKey()
 
 
 @pytest.fixture

@@ -25,7 +25,11 @@ _LOOP = re.compile(r"_(class|module|package|session)_(event_loop|scoped_runner)|
 _LOOP_OF_NODE = re.compile(r".*::<event_loop>")
 # Where anyio's plugin keeps the runner that all tests use while a fixture keeps it alive.
 ANYIO = "anyio.pytest_plugin"
-ANYIO_KEEPS = {"_current_runner": None, "_runner_stack": None, "_runner_leases": 0}
+ANYIO_KEEPS: dict[str, int | None] = {
+    "_current_runner": None,
+    "_runner_stack": None,
+    "_runner_leases": 0,
+}
 TRIO = "trio._core._run"
 
 

@@ -45,7 +45,7 @@ _given = pytest.StashKey["dict[str, Any]"]()
 _suite_epoch = pytest.StashKey[float]()
 _searched = pytest.StashKey["dict[str, Any]"]()
 # Of an item that is a part of a test: the node id of that.
-whole_test = pytest.StashKey[str]()
+whole_test: pytest.StashKey[str] = pytest.StashKey()
 _replayed = pytest.StashKey["Schedule | None"]()
 _timelines = pytest.StashKey["dict[str, str]"]()
 

@@ -44,13 +44,13 @@ class Running:
         self._given.pop("seed", None)
         suite = suite_options(self._config)
         suite.pop("leaks", None)
-        self.worlds = Worlds({**suite, "timeline": timelines.is_on(self._config)})
+        self.worlds: Worlds = Worlds({**suite, "timeline": timelines.is_on(self._config)})
         self._wide = WideFixtures(self.worlds)
         self._timing = RealTiming()
-        self.coroutines = Coroutines()
+        self.coroutines: Coroutines = Coroutines()
         self._config.pluginmanager.register(self.coroutines, "simclock-coroutines")
         self._config.pluginmanager.register(Searching(self._config), "simclock-searching")
-        self.is_suite = mode(self._config) is True
+        self.is_suite: bool = mode(self._config) is True
         if self.is_suite:
             self._simulate_collectors(session)
 

@@ -118,6 +118,7 @@ class Searched(Series):
     """
 
     is_long = True
+    begun: int
 
     def __init__(self, item: pytest.Item, options: dict[str, Any]) -> None:
         super().__init__(item)
@@ -180,7 +181,9 @@ class Searched(Series):
             return False
         assert search.failed is not None
         if _is_repeatable(search.failed):
-            self.reports = self._reproduced(search.failed, self.reports, settings)
+            self.reports: list[pytest.TestReport] = self._reproduced(
+                search.failed, self.reports, settings
+            )
         return True
 
     def _run_kept(self, answers: Given, settings: Settings) -> tuple[Played, bool] | None:

@@ -67,7 +67,7 @@ class Series:
         # Of the last run, in order, with those of its subtests.
         self.reports: list[pytest.TestReport] = []
         # How many runs were begun that are no repetitions.
-        self.begun = 0
+        self.begun: int = 0
         # What a strategy has raised in the last run.
         self.broken: BaseException | None = None
         # The last run that had a simulation, with its schedule and error; of those that failed,

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_simclock.running import Running
-    from pytest_simclock.worlds import World
+    from pytest_simclock.worlds import World, Worlds
     from simclock import Leak, Simulation
     from simclock.harness import Harness
 
 # The test while it is run.
-test_run = pytest.StashKey["TestRun"]()
+test_run: pytest.StashKey[TestRun] = pytest.StashKey()
 
 LEFT_OPEN = (
     "the test has opened a simulation, or a block of real time, and left it open\n"
@@ -51,7 +51,7 @@ class TestRun:
         self._running = running
         # Whether its schedule is chosen for each run.
         self.is_chosen = False
-        self.worlds = running.worlds
+        self.worlds: Worlds = running.worlds
         self._kind = kind_of(item)
         self._originals: dict[str, Any] = {}
         self.forget()

@@ -79,7 +79,7 @@ class Violation(SimclockError, AssertionError):
     def __init__(self, text: str, site: str = "") -> None:
         super().__init__(text)
         self.site = site
-        self.where = (site, text.partition("\n")[0])
+        self.where: tuple[str, ...] = (site, text.partition("\n")[0])
 
 
 class PluginError(SimclockError, RuntimeError):

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 PROJECT = "simclock"
 
-hookspec = pluggy.HookspecMarker(PROJECT)
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(PROJECT)
 # Marks an implementation: a function named like the hook.
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker(PROJECT)
 
 
 # ------------------------------------------------------------------- process

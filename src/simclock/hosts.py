@@ -73,12 +73,12 @@ class Host:
         if number > MOST:
             raise ValueError(f"this is one host too many: {name!r}\nuse at most {MOST} hosts")
         self.name = name
-        self.address = f"127.1.{(number - 1) // 254}.{(number - 1) % 254 + 1}"
+        self.address: str = f"127.1.{(number - 1) // 254}.{(number - 1) % 254 + 1}"
         self.processes: list[Process] = []
         self._kernel = simulation
         self._uptimes = random.Random(f"{seed}:{name}:uptime")
         # Of its wall clock: how far it is off, what it gains in a second, and since when.
-        self.wall_parts = 0, 0, 0
+        self.wall_parts: tuple[int, int, int] = 0, 0, 0
         self._lost: list[Process] = []
 
     def start(

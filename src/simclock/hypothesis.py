@@ -549,7 +549,7 @@ class ConcurrentStateMachine(RuleBasedStateMachine):
         self._schedule = Deviations()
         self._answers = _Sparse({})
         self._recorder = Recorder(self._answers, "legal", 0)
-        self.simulation = Simulation(choices=self._recorder, **self.simulation_options)
+        self.simulation: Simulation = Simulation(choices=self._recorder, **self.simulation_options)
         self._unhandled = _Unhandled()
         self._block = _Block(self._unhandled, self.simulation)
         self._block.__enter__()

@@ -60,7 +60,7 @@ class Boundary:
 
 # In this order each takes part in a simulation. By name: a plugin of somebody else may have come
 # first, and have one of these.
-BUILT_IN = {
+BUILT_IN: dict[str, object] = {
     BOUNDARY: Boundary(),
     "simulated threading": Threading(),
     "simulated asyncio": Asyncio(),

@@ -98,7 +98,7 @@ class Ledger:
     def __init__(self, known: Iterable[Predicate] = ()) -> None:
         # By kind and message: the file, the line, how often it was come to, and was true.
         self._known: dict[tuple[str, str], tuple[str, int, list[int]]] = {}
-        self.is_full = False
+        self.is_full: bool = False
         self.update(known)
 
     def note(self, kind: str, message: str, held: int) -> None:

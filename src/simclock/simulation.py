@@ -170,7 +170,7 @@ class Simulation:
         self._choices: ChoiceSource = Canonical() if choices is None else choices
         # What was seen so far of the statements of `simclock.predicates`, also in simulations that
         # were opened inside.
-        self.predicates = predicates.Ledger()
+        self.predicates: predicates.Ledger = predicates.Ledger()
         self._has_faults = faults == "on"
         self._injector: Injector | None = None
         self._notes = Notes() if timeline else None

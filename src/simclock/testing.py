@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Steps = Callable[[], Generator[float, None, Any]]
 
+__all__ = ["FlavourContract"]
+
 # In seconds; virtual, but for what is run for real.
 LONG = 1e6
 SHORT = 0.01

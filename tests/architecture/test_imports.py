@@ -18,11 +18,12 @@ ROOT = Path(__file__).parents[2]
 SOURCES = {"simclock": ROOT / "src" / "simclock", "pytest_simclock": ROOT / "pytest_simclock"}
 
 # What a unit (a top-level module or package of ``simclock``) may import besides itself,
-# ``errors`` and the standard library: units by their name, other distributions by theirs.
+# ``errors``, ``_deprecation`` and the standard library: units by their name, other distributions by theirs.
 # ``simclock`` is the public face, ``simclock/__init__.py``. A unit that is not here fails
 # the test: say first where it belongs.
 TABLE: dict[str, set[str]] = {
     "errors": set(),
+    "_deprecation": set(),
     "predicates": {"flavours"},
     "faults": set(),
     "_core": set(),
@@ -75,6 +76,7 @@ WITHOUT_SIMULATOR = {
     "simclock.registry",
     "simclock.hookspecs",
     "simclock.errors",
+    "simclock._deprecation",
     "simclock.predicates",
     "simclock.faults",
     "simclock._lazy",
@@ -159,7 +161,7 @@ def objections(module: str) -> Iterator[str]:
                     yield f"{where}: the systems know nothing of the simulator"
             elif own == SPECIFIES and in_annotations(module, line):
                 continue
-            elif unit(name) not in {own, "errors"} | TABLE[own]:
+            elif unit(name) not in {own, "errors", "_deprecation"} | TABLE[own]:
                 yield f"{where}: not in the table for {own}"
         elif top in sys.stdlib_module_names:
             if own == "_core" and top in NOT_IN_THE_KERNEL:
@@ -308,11 +310,15 @@ def test_a_face_only_re_exports(face):
 
 def _is_lazy(node: ast.stmt) -> bool:
     """Return whether *node* is what a face has for names that are loaded when they are used."""
-    if isinstance(node, ast.If):
-        return ast.unparse(node.test) == "TYPE_CHECKING" and all(
-            isinstance(inner, ast.ImportFrom) for inner in node.body
-        )
-    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__getattr__"
+    if not isinstance(node, ast.If) or node.orelse:
+        return False
+    if ast.unparse(node.test) == "TYPE_CHECKING":
+        return all(isinstance(inner, ast.ImportFrom) for inner in node.body)
+    # Type checkers, which do not see it, know that other names are not there.
+    return ast.unparse(node.test) == "not TYPE_CHECKING" and all(
+        isinstance(inner, ast.Assign) and ast.unparse(inner.targets[0]) == "__getattr__"
+        for inner in node.body
+    )
 
 
 @pytest.mark.parametrize("face", EXISTING_FACES)

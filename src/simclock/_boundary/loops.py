@@ -99,13 +99,13 @@ class LoopKernel:
         self._kernel = current = kernel()
         self._signals_wanted = current.port.signals_wanted
         self._next_deadline_ns = next_deadline_ns
-        self.chaos = current.source.chaos
+        self.chaos: bool = current.source.chaos
         self.merged: Callable[[list[Any], str], list[Any]] | None = None
         if current.source.interested:
             self.merged = functools.partial(_native.call_kernel, current.merged)
         self.clock: Clock = current.world
-        self.path = current.current.path
-        self.record = current.trace.add
+        self.path: str = current.current.path
+        self.record: Callable[..., None] = current.trace.add
         if type(current.trace) is not Trace:
             # Somebody else's code hears of each record.
             self.record = functools.partial(_native.call_kernel, current.trace.add)

@@ -73,7 +73,7 @@ class Overlay:
         self._undo: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._counters: dict[str, Callable[[], int]] = {}
         # Of objects whose classes are numbered.
-        self.next_number = itertools.count(1).__next__
+        self.next_number: Callable[[], int] = itertools.count(1).__next__
         # By module: what waits for its being loaded.
         self._waiting: dict[str, list[Callable[[Any], None]]] = {}
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from simclock._core.choices import ChoiceSource
-    from simclock._core.ports import Limits, Port
+    from simclock._core.ports import Limits, Port, World
     from simclock._core.waits import Alarm
     from simclock._core.watching import Watch
 
@@ -99,15 +99,17 @@ class Kernel:
     itimer: Alarm | None = None
     # The simulated process whose environment and clocks are in place.
     group: Group | None = None
+    root: SimThread
+    current: SimThread
 
     def __init__(self, port: Port, source: ChoiceSource, limits: Limits, external: str) -> None:
         self.port = port
         self.source = source
         self.limits = limits
         self.external = external
-        self.scheduler = Scheduler()
-        self.trace = Trace()
-        self.world = port.world
+        self.scheduler: Scheduler = Scheduler()
+        self.trace: Trace = Trace()
+        self.world: World = port.world
         self.world.now_ns = START_NS
         # Whether the source is asked at all, not any more when the result of the run is fixed; and
         # who is told what threads do, if anybody is.
@@ -132,11 +134,11 @@ class Kernel:
         self.holds: dict[tuple[int, str], str] = {}
         self.failure: BaseException | None = None
         # Set in this order, never back: no new threads; every park of a leftover raises.
-        self.ending = False
-        self.unwinding = False
+        self.ending: bool = False
+        self.unwinding: bool = False
         # The thread that owns the baton, while it is in real time; the watchdog lets it.
         self.outside = 0
-        self.steps = 0
+        self.steps: int = 0
         self._instant_ns = START_NS
         self._next_collection = COLLECT_EVERY
         self._read_step_ns = MICROSECOND
@@ -155,7 +157,7 @@ class Kernel:
         self.living: dict[int, SimThread] = {}
         # Threads of killed processes, in the order in which they were stopped.
         self.dead: list[SimThread] = []
-        self.started_threads = 1
+        self.started_threads: int = 1
         self.by_ident: dict[int, SimThread] = {}
         self._finished: dict[int, SimThread] = {}
         # Invariant of `current`: the owner of the baton.
@@ -181,17 +183,17 @@ class Kernel:
         The clock goes on. *name* is said of the threads that are started now.
         """
         self.stretch = name
-        self.origin_ns = self.world.now_ns
+        self.origin_ns: int = self.world.now_ns
         if self.watch is not None:
             self.watch.close()
         # The number of its first record.
-        self.first_record = len(self.trace)
+        self.first_record: int = len(self.trace)
         self.failure = None
         self.root.error = None
         # What threads waited for outside, in real time, one line for each.
         self.escapes: dict[str, None] = {}
         self._deliveries = 0
-        self.steps_at_instant = 0
+        self.steps_at_instant: int = 0
         self._step_limit = self.steps + self.limits.steps
         self._instant_limit = self.limits.steps_per_instant
         self._latest_ns = min(self.origin_ns + self.limits.time_ns, LAST_NS)

@@ -47,12 +47,12 @@ class Recorder:
         self.witness: Witness | None = getattr(answers, "witness", None)
         self._answers = answers
         self.fidelity = fidelity
-        self.chaos = fidelity == "chaos"
+        self.chaos: bool = fidelity == "chaos"
         self.latency_ns = latency_ns
         self.deviations: list[Deviation] = []
-        self.points = 0
-        self.ways = 0
-        self.is_fair = False
+        self.points: int = 0
+        self.ways: int = 0
+        self.is_fair: bool = False
         self.error: BaseException | None = None
         # When each thread was chosen last, by path.
         self._turns: dict[str, int] = {}
@@ -151,7 +151,7 @@ class Follow(Given):
         self._strict = strict
         self._left = list(reversed(schedule.deviations))
         self._position = 0
-        self.diverged = ""
+        self.diverged: str = ""
 
     def choose(self, point: ChoicePoint) -> int:
         """Return what the schedule has for the next point."""

@@ -32,7 +32,7 @@ class Scheduler:
         # Resources with waiters that may be free, oldest hint first. Only a hint: a stale one
         # costs one look, a missing one is found by `look_again` before the clock moves.
         self.hot: dict[int, None] = {}
-        self.timers = Timers()
+        self.timers: Timers = Timers()
 
     def park(self, wait: Wait) -> None:
         """Register *wait*; its thread is not runnable until `pick` returns it."""

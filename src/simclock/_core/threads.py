@@ -65,36 +65,36 @@ class SimThread:
     )
 
     def __init__(self, path: str, baton: Any, name: str, *, daemon: bool) -> None:
-        self.path = path
-        self.baton = baton
-        self.daemon = daemon
-        self.ident = 0
-        self.children = 0
+        self.path: str = path
+        self.baton: Any = baton
+        self.daemon: bool = daemon
+        self.ident: int = 0
+        self.children: int = 0
         # The simulated process that it belongs to, if any.
         self.group: Group | None = None
         # Whether its process was killed; and, while that is put off because this one owns a lock
         # that others use, what says whether it still does.
-        self.killed = False
+        self.killed: bool = False
         self.doomed: partial[bool] | None = None
-        self.started = False
+        self.started: bool = False
         # What the run was used for when it was started, such as a test's id.
-        self.stretch = ""
-        self.finished = False
-        self.abandoned = False
-        self.pooled = False
+        self.stretch: str = ""
+        self.finished: bool = False
+        self.abandoned: bool = False
+        self.pooled: bool = False
         self.wait: Wait | None = None
         # What it is about to do, for who chooses among threads, and the number of its object.
-        self.operation = "begin"
-        self.subject = 0
+        self.operation: str = "begin"
+        self.subject: int = 0
         # What it touches at its first checkpoint, while it has not come to that.
         self.begins_at: object = None
         # How many operations it has come to.
-        self.step = 0
+        self.step: int = 0
         # When the first timer of the event loop is due that takes a turn in it.
         self.deadline_ns: int | None = None
         # An error found by the kernel, to be raised at this thread's wait.
         self.error: BaseException | None = None
-        self.unwinds = 0
+        self.unwinds: int = 0
         # Releases to come that release nothing, by lock: of locks that it could not have back.
         self.owed: dict[int, int] = {}
         # What a join waits for: a lock up to 3.12, a thread handle from 3.13 on.

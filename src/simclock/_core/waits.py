@@ -131,17 +131,17 @@ class Wait:
         deadline_ns: int | None,
         since_ns: int,
     ) -> None:
-        self.thread = thread
-        self.reason = reason
-        self.resource = resource
-        self.deadline_ns = deadline_ns
-        self.since_ns = since_ns
+        self.thread: SimThread = thread
+        self.reason: str = reason
+        self.resource: Resource | None = resource
+        self.deadline_ns: int | None = deadline_ns
+        self.since_ns: int = since_ns
         # Invariant: its timer is in the heap and counts.
-        self.armed = False
+        self.armed: bool = False
         # Set once: its deadline has come, or what it waited for without a resource has happened.
-        self.due = False
+        self.due: bool = False
         # Whether its thread stands still with its process: it does not run whatever comes.
-        self.withdrawn = False
+        self.withdrawn: bool = False
         # Which of the kernel's lists of waits it is on, if it is on one.
         self.listed: deque[Wait] | None = None
         # The real instant, in seconds, since when it holds the clock.
@@ -156,11 +156,11 @@ class Alarm:
     __slots__ = ("armed", "deadline_ns", "first_since", "name", "ring")
 
     def __init__(self, name: str, deadline_ns: int, ring: Callable[[], None]) -> None:
-        self.name = name
-        self.deadline_ns = deadline_ns
+        self.name: str = name
+        self.deadline_ns: int = deadline_ns
         # Called in the kernel, by any thread.
-        self.ring = ring
+        self.ring: Callable[[], None] = ring
         # As in `Wait`.
         self.first_since: float | None = None
         # Invariant: its timer is in the heap and counts.
-        self.armed = False
+        self.armed: bool = False

@@ -63,8 +63,8 @@ class Search:
             _check_number("shrink", shrink, int, "a whole number, or 0")
         if budget is not None:
             _check_number("budget", budget, (int, float), "real seconds")
-        self.strategy = chosen(strategy, seed)
-        self.strategy_name = strategy if isinstance(strategy, str) else None
+        self.strategy: Strategy = chosen(strategy, seed)
+        self.strategy_name: str | None = strategy if isinstance(strategy, str) else None
         self.seed = seed
         self.settings = settings
         self.runs = runs
@@ -72,13 +72,13 @@ class Search:
         self.shrink = shrink
         self._has_passed_canonically = False
         self._began = real_seconds()
-        self.tally = Tally()
+        self.tally: Tally = Tally()
         # The run that failed, and what is known of it since it was repeated.
         self.failed: Played | None = None
         self.failure: Failure | None = None
         # Whether that has failed in an earlier search; how many have, and do not now.
-        self.is_kept = False
-        self.kept = 0
+        self.is_kept: bool = False
+        self.kept: int = 0
 
     @property
     def identity(self) -> dict[str, object]:

@@ -32,9 +32,9 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.exhausted = False
-        self.covered = ""
-        self.predicates = Ledger()
+        self.exhausted: bool = False
+        self.covered: str = ""
+        self.predicates: Ledger = Ledger()
         self.faults: dict[str, list[int]] = {}
         self.sites: dict[str, list[int]] = {}
         self._interleavings = Interleavings()

@@ -44,7 +44,7 @@ class Injector:
         self._simulation = simulation
         self.is_off = is_off
         # Not any more when a phase has ended, so that the program can recover.
-        self.is_on = not is_off
+        self.is_on: bool = not is_off
         self.phase: Phase | None = None
         self.swarm = ""
         self._steps: list[Fault] = []

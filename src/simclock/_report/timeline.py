@@ -101,39 +101,43 @@ class Timeline:
         kernel = simulation._known()
         error = error or simulation.failure
         origin_ns = kernel.origin_ns
-        self.title = title or "a simulation"
+        self.title: str = title or "a simulation"
         self.verdict = "passed" if error is None else "failed"
-        self.error = "" if error is None else _worded(error)
-        self.raised = None if error is None else _raised(error)
-        self.seed = simulation.seed
-        self.details = dict(details or {})
+        self.error: str = "" if error is None else _worded(error)
+        self.raised: Place | None = None if error is None else _raised(error)
+        self.seed: int = simulation.seed
+        self.details: dict[str, str] = dict(details or {})
         trace = kernel.trace
         kept = list(trace)[-trace.KEPT :]
         before = len(trace) - len(kept)
         # Of a run in several stretches, this one.
         skipped = max(0, kernel.first_record - before)
         kept = kept[skipped:]
-        self.first = before + skipped
-        self.records = [Record(at - origin_ns, *rest) for at, *rest in kept]
-        self.elapsed_ns = simulation.elapsed_ns
+        self.first: int = before + skipped
+        self.records: list[Record] = [Record(at - origin_ns, *rest) for at, *rest in kept]
+        self.elapsed_ns: int = simulation.elapsed_ns
         notes: Notes = simulation._notes or Notes()
         logs = [each for each in notes.logs if each.number >= self.first]
         lanes = Lanes(kept, self.first, [(each.number, each.path) for each in logs])
-        self.lanes = lanes.in_order()
+        self.lanes: list[Lane] = lanes.in_order()
         index = {id(lane): number for number, lane in enumerate(self.lanes)}
-        self.lane_of = [-1 if lane is None else index[id(lane)] for lane in lanes.of_records]
-        self.names = self._named(simulation.thread_names)
-        self.ending = lanes.ending
-        self.logs = [
+        self.lane_of: list[int] = [
+            -1 if lane is None else index[id(lane)] for lane in lanes.of_records
+        ]
+        self.names: dict[str, str] = self._named(simulation.thread_names)
+        self.ending: int | None = lanes.ending
+        self.logs: list[Noted] = [
             Noted(each.number, index[id(lane)], each.time_ns - origin_ns, each)
             for each, lane in zip(logs, lanes.of_asked, strict=True)
         ]
-        self.deviations = [
+        self.deviations: list[tuple[int, str, str]] = [
             (each.number, each.chosen.path, self._said(each.chosen, each.canonical))
             for each in notes.deviations
             if each.number >= self.first
         ]
-        self.places = _places(each for each in notes.callers if each[0] >= self.first)
+        self.places: dict[int, Place] = _places(
+            each for each in notes.callers if each[0] >= self.first
+        )
 
     def _said(self, chosen: Candidate, canonical: Candidate) -> str:
         instead = self._about(canonical)

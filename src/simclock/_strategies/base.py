@@ -36,7 +36,7 @@ class Strategy:
     covered: str = ""
 
     def __init__(self, seed: int | str = 0) -> None:
-        self.random = random.Random(f"{self.name}:{seed!r}")
+        self.random: random.Random = random.Random(f"{self.name}:{seed!r}")
 
     def begin(self) -> None:
         """Begin a run."""

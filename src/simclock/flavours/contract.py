@@ -177,7 +177,7 @@ async def awaited(payload: Callable[[], Any]) -> Any:
     return await value
 
 
-class PayloadFuture(Future):  # type: ignore[type-arg]
+class PayloadFuture(Future[Any]):
     """What becomes of a payload: done when that has ended.
 
     Args:

@@ -99,12 +99,12 @@ class Alone:
     path = ""
     merged = None
     chaos = False
-    stopwatch = staticmethod(monotonic)
+    stopwatch: staticmethod[[], float] = staticmethod(monotonic)
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
         self.clock = self
-        self.now_ns = START_NS
+        self.now_ns: int = START_NS
         # Executor jobs and child processes that have not ended.
         self.jobs: set[Any] = set()
         # The deadline that the clock is held before, and the real instant since when.
@@ -219,7 +219,7 @@ class Foreign:
     path = ""
     merged = None
     chaos = False
-    stopwatch = staticmethod(monotonic)
+    stopwatch: staticmethod[[], float] = staticmethod(monotonic)
 
     def __init__(self, loop: Any, read: Callable[[], float]) -> None:
         self._loop = loop

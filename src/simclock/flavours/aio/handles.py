@@ -102,7 +102,7 @@ class Timers:
 
     def __init__(self) -> None:
         self.heap: list[tuple[int, int, Any]] = []
-        self.armed = 0
+        self.armed: int = 0
         self._cancelled = 0
         # The first number that was armed at each instant, and the last instant; only kept for
         # `move_due_merged`.

@@ -20,7 +20,7 @@ from simclock.flavours.sites import Sites
 from simclock.lowlevel import NOISE_NS, TASKS, LoopKernel, counter, monotonic, simulated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
 _PlainFuture = asyncio.Future
 _PlainHandle = asyncio.Handle
@@ -44,7 +44,7 @@ class Selector(selectors.DefaultSelector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.registered = self._fd_to_key  # type: ignore[attr-defined]
+        self.registered: Mapping[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]
 
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class SimEventLoop(_StockLoop):
         self._ssock: Any = None
         self._csock: Any = None
         # What its tasks and futures are told apart by.
-        self.numbers = itertools.count(1)
+        self.numbers: Iterator[int] = itertools.count(1)
         self._at_home = simulated()
         self._alone: drivers.Alone | None = None
         self._foreign: drivers.Foreign | None = None

@@ -34,13 +34,13 @@ class _Numbered:
             return number  # type: ignore[no-any-return]
 
 
-class Task(_Numbered, asyncio.Task):  # type: ignore[type-arg]
+class Task(_Numbered, asyncio.Task[Any]):
     """A task of a `SimEventLoop`."""
 
     __slots__ = ("_simclock_number",)
 
 
-class Future(_Numbered, asyncio.Future):  # type: ignore[type-arg]
+class Future(_Numbered, asyncio.Future[Any]):
     """A future of a `SimEventLoop`."""
 
     __slots__ = ("_simclock_number",)

@@ -68,7 +68,9 @@ class Transitions(Generic[Status]):
             raise ValueError(
                 f"the table has no line for: {names}\ngive what may follow, or () if nothing may"
             )
-        self.finals = frozenset(each for each, after in self._table.items() if not after)
+        self.finals: frozenset[Status] = frozenset(
+            each for each, after in self._table.items() if not after
+        )
 
     def allows(self, before: Status, after: Status) -> bool:
         """Return whether *after* may follow *before*."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from simclock.systems.rates.callbacks import (
     NotAwaitableError,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simclock.systems.rates.statistics import RateStatistics
     from simclock.systems.rates.switch import Asked
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 AsyncCallback = Callable[..., Coroutine[Any, Any, Any]]
 """What executors of coroutines call: a coroutine function, or whatever returns a coroutine."""
@@ -73,7 +73,7 @@ class BaseAsyncExecutor(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.func)})"
 
-    __reduce__ = refuse_copy
+    __reduce__: ClassVar[Callable[..., NoReturn]] = refuse_copy
 
     @property
     def running(self) -> bool:
@@ -219,7 +219,7 @@ class RateExecutor(BaseAsyncExecutor):
     ) -> None:
         super().__init__(func)
         self._rate = Rate(rate_hz, catch_up, max_backlog)
-        self.interval = 1.0 / rate_hz
+        self.interval: float = 1.0 / rate_hz
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.func)}, {self._rate.rate_hz})"

@@ -9,7 +9,7 @@ import logging
 import numbers
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from simclock.systems._shared.grids import check_interval
 from simclock.systems._shared.signals import woken_by_signals
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from simclock.systems.rates.asynchronous import RateExecutor
     from simclock.systems.rates.switch import Asked
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 
 class Node:
@@ -87,7 +87,7 @@ class Node:
     def __repr__(self) -> str:
         return f"Node({self.name!r})"
 
-    __reduce__ = refuse_copy
+    __reduce__: ClassVar[Callable[..., NoReturn]] = refuse_copy
 
     # ------------------------------------------------------------------ what it owns
 

@@ -8,7 +8,7 @@ import time
 from simclock.systems._shared.grids import Grid, check_catch_up, check_interval
 from simclock.systems.rates.statistics import Counters, RateStatistics
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 
 class Pacer:

@@ -42,7 +42,7 @@ class Counters:
     """Counts for one run. One thread counts; any may take a `snapshot`."""
 
     def __init__(self) -> None:
-        self.ticks = 0
+        self.ticks: int = 0
         self.failures = 0
         self.overruns = 0
         self.dropped = 0

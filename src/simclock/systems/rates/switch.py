@@ -105,7 +105,7 @@ class Switch:
         # methods are written so that a stop between any two of their lines is not lost.
         self._lock = threading.RLock()
         self._phase = _Phase.FRESH
-        self.asked = Asked()
+        self.asked: Asked = Asked()
         # Of runs that have not begun. Weak: a coroutine that was cancelled just goes, and its event
         # too, unless somebody keeps the traceback.
         self._expected: weakref.WeakSet[Asked] = weakref.WeakSet()

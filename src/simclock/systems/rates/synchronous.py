@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from simclock.systems._shared.signals import woken_by_signals
 from simclock.systems.rates.callbacks import check_plain, name_of, refuse_coroutine
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from simclock.systems.rates.statistics import RateStatistics
     from simclock.systems.rates.switch import Asked
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 
 class SyncRateExecutor:
@@ -59,7 +59,7 @@ class SyncRateExecutor:
         check_plain(func)
         self.func = func
         self._rate = Rate(rate_hz, catch_up, max_backlog)
-        self.interval = 1.0 / rate_hz
+        self.interval: float = 1.0 / rate_hz
         self._switch = Switch()
         # What logs tell of instead of it: the timer that it is of.
         self._timer: object = None
@@ -67,7 +67,7 @@ class SyncRateExecutor:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of(self.func)}, {self._rate.rate_hz})"
 
-    __reduce__ = refuse_copy
+    __reduce__: ClassVar[Callable[..., NoReturn]] = refuse_copy
 
     @property
     def running(self) -> bool:

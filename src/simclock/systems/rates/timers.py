@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from simclock.systems._shared.grids import check_interval
 from simclock.systems.rates.asynchronous import RateExecutor
@@ -43,7 +43,7 @@ class NodeTimer:
     def __repr__(self) -> str:
         return f"<timer {self.name} of {self._node!r}: {self.executor!r}>"
 
-    __reduce__ = refuse_copy
+    __reduce__: ClassVar[Callable[..., NoReturn]] = refuse_copy
 
     @property
     def running(self) -> bool:

@@ -15,7 +15,7 @@ from simclock.systems.rates.sleeping import Sleeper
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 
 class Work:

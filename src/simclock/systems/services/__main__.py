@@ -24,7 +24,7 @@ from simclock.systems.services.runner import check_grace, runtime
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR"]  # not CRITICAL: it is said why the command ends
 ENDED, FAILED, WRONG, ABANDONED = range(4)
 KEEP = "make instances of a class with @service(flavour=...), and keep them: beat = Beat()"
-log = logging.getLogger("simclock.systems.services")
+log: logging.Logger = logging.getLogger("simclock.systems.services")
 
 
 def main(arguments: list[str] | None = None) -> int:

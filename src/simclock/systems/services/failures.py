@@ -42,7 +42,7 @@ class PayloadExit(RuntimeError):
         super().__init__(
             f"{who} raised {error!r}\nto end the daemon, let it call shutdown() of the runner"
         )
-        self.__cause__ = error
+        self.__cause__: BaseException | None = error
 
 
 class PayloadCancelled(RuntimeError):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simclock.flavours import Flavour, PayloadFuture, Runner
     from simclock.systems.services.work import Work
 
-log = logging.getLogger("simclock.systems.services")
+log: logging.Logger = logging.getLogger("simclock.systems.services")
 # Seconds that payloads have after they were asked for the second time, for each flavour.
 LAST_CHANCE = 1.0
 # A letter for the thread that accepts: it is woken, and Python runs the handlers that are due.
@@ -68,8 +68,8 @@ class Run:
         self._waiting: dict[str, str] = {}
         self._is_stopping = False
         self._is_over = False
-        self.ended = threading.Event()
-        self.report = StopReport(0.0)
+        self.ended: threading.Event = threading.Event()
+        self.report: StopReport = StopReport(0.0)
         self.failures: list[tuple[str, Exception]] = []
 
     # ------------------------------------------------------------------- payloads

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import inspect
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simclock.flavours import check_payload, get, running
 from simclock.systems._shared.lifecycle import Lifecycle, State, StopReport
@@ -25,6 +25,25 @@ if TYPE_CHECKING:
 
     from simclock.flavours import Runner
     from simclock.systems.services.units import ServiceUnit
+
+    class _Adopt(Protocol):
+        def __call__(
+            self,
+            payload: Callable[..., Any],
+            *args: Any,
+            flavour: str | ModuleType,
+            **kwargs: Any,
+        ) -> None: ...
+
+    class _Execute(Protocol):
+        def __call__(
+            self,
+            payload: Callable[..., Any],
+            *args: Any,
+            flavour: str | ModuleType,
+            **kwargs: Any,
+        ) -> Any: ...
+
 
 # Seconds. Python's waits know no time that is much longer.
 LONGEST_GRACE = 1e9
@@ -61,7 +80,7 @@ class ServiceRunner:
 
     def __init__(self, accept_delay: float = 1.0, *, grace: float = 10.0) -> None:
         del accept_delay
-        self.running = threading.Event()
+        self.running: threading.Event = threading.Event()
         self.grace = grace
         self._lock = threading.RLock()  # a signal may come while it is owned
         self._lifecycle = Lifecycle("the runner")
@@ -361,11 +380,9 @@ def _work(
     return Work(bound, kind, is_executed=is_executed)
 
 
-runtime = ServiceRunner()
+runtime: ServiceRunner = ServiceRunner()
 # The same, of the process' own runner.
-accept, adopt, execute, shutdown = (
-    runtime.accept,
-    runtime.adopt,
-    runtime.execute,
-    runtime.shutdown,
-)
+accept: Callable[[], None] = runtime.accept
+adopt: _Adopt = runtime.adopt
+execute: _Execute = runtime.execute
+shutdown: Callable[[], StopReport | None] = runtime.shutdown

@@ -183,9 +183,9 @@ class ServiceUnit:
     def __init__(self, service: Any, flavour: str | ModuleType) -> None:
         kind = get(flavour)
         check_payload(kind, service.run)
-        self.flavour = kind.name
+        self.flavour: str = kind.name
         self._service = weakref.ref(service)
-        self.name = f"{type(service).__qualname__} ({kind.name})"
+        self.name: str = f"{type(service).__qualname__} ({kind.name})"
         self._state = State.NEW
         # Invariant: not set unless a run is under way.
         self._work: Work | None = None

@@ -50,8 +50,8 @@ class Work:
         self.flavour = flavour
         self.unit = unit
         self.is_executed = is_executed
-        self.name = f"{name_of(payload)} ({flavour.name})"
-        self.outer = current() if is_executed else None
+        self.name: str = f"{name_of(payload)} ({flavour.name})"
+        self.outer: Any = current() if is_executed else None
         self.thread: threading.Thread | None = None
         self.future: PayloadFuture | None = None
         self.outcome: Future[Any] | None = None

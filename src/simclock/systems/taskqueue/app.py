@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.submissions import Submission
     from simclock.systems.taskqueue.tasks import TaskResult
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 
 class Flowrra:
@@ -64,8 +64,8 @@ class Flowrra:
     """
 
     def __init__(self, config: Config | None = None, *, events: EventBus | None = None) -> None:
-        self.config = Config() if config is None else config
-        self.registry = TaskRegistry()
+        self.config: Config = Config() if config is None else config
+        self.registry: TaskRegistry = TaskRegistry()
         self._events = events
         self._backend = get_backend(self.config.backend)
         self._io: IOExecutor | None = None

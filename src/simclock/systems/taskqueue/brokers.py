@@ -311,7 +311,7 @@ class SQLiteBroker(StoreBroker):
 
         # One thread: SQLite lets one write at a time, whoever else waits.
         super().__init__(Far(connect, 1, BrokerError, f"broker {url}"), time.time)
-        self.poll_interval = poll_interval
+        self.poll_interval: float | None = poll_interval
         self.lease = lease
 
 
@@ -352,7 +352,7 @@ class RedisBroker(StoreBroker):
 
         name = f"broker {without_password(url)}"
         super().__init__(Far(connect, max_connections, BrokerError, name), time.time)
-        self.poll_interval = poll_interval
+        self.poll_interval: float | None = poll_interval
         self.lease = lease
 
 

@@ -55,8 +55,8 @@ class CronExpression:
 
     def __init__(self, text: str, timezone: str | tzinfo = "UTC") -> None:
         fields = _fields_of(text)
-        self.text = " ".join(fields)
-        self.timezone = zone(timezone)
+        self.text: str = " ".join(fields)
+        self.timezone: tzinfo = zone(timezone)
         self._line = " ".join(_for_library(fields))
         if self._first(_ANY) is None:
             raise ValueError(

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 Event = dict[str, Any]
 Subscriber = Callable[[Event], "Awaitable[None] | None"]
@@ -79,5 +79,5 @@ def _log(subscriber: Subscriber, error: BaseException) -> None:
     logger.error("a subscriber has failed: %r", subscriber, exc_info=error)
 
 
-event_bus = EventBus()
+event_bus: EventBus = EventBus()
 """The bus that executors use unless they are given another one."""

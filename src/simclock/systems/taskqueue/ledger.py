@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.events import EventBus
     from simclock.systems.taskqueue.tasks import Task
 
-logger = logging.getLogger("simclock.systems.taskqueue")
+logger: logging.Logger = logging.getLogger("simclock.systems.taskqueue")
 
 
 class Ledger:

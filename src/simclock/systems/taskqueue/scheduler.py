@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.registry import TaskRegistry
     from simclock.systems.taskqueue.schedule_backends import BaseSchedulerBackend
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 # Seconds that a stop waits for submissions that do not let themselves be cancelled.
 _STOP_SECONDS = 10.0

@@ -64,7 +64,7 @@ class Schedules:
         changed: Callable[[str], object],
     ) -> None:
         zone(timezone)
-        self.backend = get_scheduler_backend(backend)
+        self.backend: BaseSchedulerBackend = get_scheduler_backend(backend)
         self.registry = registry
         self.timezone = timezone
         self._changed = changed

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.registry import Definition, TaskRegistry
     from simclock.systems.taskqueue.schedule_backends import BaseSchedulerBackend, Change
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 # How long a submission may take before other schedulers take its scheduler for lost, and before it
 # is given up. They differ so that what was given up is over when others begin.

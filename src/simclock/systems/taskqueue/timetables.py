@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 from datetime import datetime, timedelta, timezone
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from simclock.systems._shared.grids import Grid, check_interval
 from simclock.systems.taskqueue.cron import CronExpression, aware
 from simclock.systems.taskqueue.schedules import ScheduledTask, ScheduleType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # In seconds. Datetimes have microseconds, and no scheduler would keep up with these.
 SHORTEST_INTERVAL = 0.001
@@ -35,17 +38,17 @@ class Cron:
     """The instants of a cron line."""
 
     # Debian's cron, too, runs nothing twice for changes of less than three hours.
-    patience = timedelta(hours=3)
+    patience: timedelta = timedelta(hours=3)
 
     def __init__(self, expression: CronExpression) -> None:
-        self.after = expression.next_run
+        self.after: Callable[[datetime], datetime | None] = expression.next_run
 
 
 class Interval:
     """Each so many seconds after an origin, exactly: each instant is computed from the origin."""
 
     # Clocks of machines that share a database may differ by this.
-    patience = timedelta(minutes=1)
+    patience: timedelta = timedelta(minutes=1)
 
     def __init__(self, seconds: float, origin: datetime) -> None:
         self._grid = Grid((origin - _EPOCH) // _MICROSECOND * 1000, seconds)
@@ -60,7 +63,7 @@ class Interval:
 class Once:
     """One instant."""
 
-    patience = timedelta.max
+    patience: timedelta = timedelta.max
 
     def __init__(self, instant: datetime) -> None:
         self._instant = instant

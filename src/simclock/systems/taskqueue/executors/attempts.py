@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.executors.shop import Shop
     from simclock.systems.taskqueue.tasks import Task
 
-logger = logging.getLogger("simclock.systems.taskqueue")
+logger: logging.Logger = logging.getLogger("simclock.systems.taskqueue")
 
 Result = TypeVar("Result")
 
@@ -70,7 +70,7 @@ class Attempt:
     def __init__(self, shop: Shop, claim: Claim) -> None:
         self._shop = shop
         self.claim = claim
-        self.is_begun = False
+        self.is_begun: bool = False
         # What calls the function; it may be cancelled before it has.
         self.body: asyncio.Task[Any] | None = None
         self._is_called = False

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.registry import Definition
     from simclock.systems.taskqueue.tasks import Task, TaskResult
 
-logger = logging.getLogger("simclock.systems.taskqueue")
+logger: logging.Logger = logging.getLogger("simclock.systems.taskqueue")
 
 
 class _Run:
@@ -100,9 +100,9 @@ class BaseTaskExecutor(ABC):
         events: EventBus | None = None,
     ) -> None:
         check_parts(config, registry, broker, backend)
-        self.config = Config() if config is None else config
+        self.config: Config = Config() if config is None else config
         # Not `or`: an empty registry is false.
-        self.registry = TaskRegistry() if registry is None else registry
+        self.registry: TaskRegistry = TaskRegistry() if registry is None else registry
         self._settings = self.config.executor or ExecutorConfig()
         self._owned: list[BaseBroker | BaseResultBackend] = []
         if broker is None:

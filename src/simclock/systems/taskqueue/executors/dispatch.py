@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.brokers import Claim
     from simclock.systems.taskqueue.executors.shop import Shop
 
-logger = logging.getLogger("simclock.systems.taskqueue")
+logger: logging.Logger = logging.getLogger("simclock.systems.taskqueue")
 
 
 class Dispatcher:

@@ -32,7 +32,7 @@ SETTLING = 1.0
 # Seconds between two looks whether a process has ended, where no descriptor says so.
 LOOKING = 1.0
 
-logger = logging.getLogger("simclock.systems.taskqueue")
+logger: logging.Logger = logging.getLogger("simclock.systems.taskqueue")
 
 
 class CallFailed(Exception):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.brokers import BaseBroker, Claim
     from simclock.systems.taskqueue.ledger import Ledger
 
-logger = logging.getLogger("simclock.systems.taskqueue")
+logger: logging.Logger = logging.getLogger("simclock.systems.taskqueue")
 
 # How often, and after how many seconds at most, a task is given back whose function is not
 # registered here: others may have it, such as those who were started a minute later. In all this

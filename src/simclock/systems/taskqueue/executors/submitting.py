@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from simclock.systems.taskqueue.ledger import Ledger
     from simclock.systems.taskqueue.registry import Definition
 
-logger = logging.getLogger("simclock.systems.taskqueue")
+logger: logging.Logger = logging.getLogger("simclock.systems.taskqueue")
 
 
 class Entrance:
