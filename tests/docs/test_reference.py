@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -40,3 +41,14 @@ def test_each_public_class_and_function_has_words(made):
             heading, _, words = part.partition("```py\n")
             constant = words.startswith(heading.split("`")[1] + " = ")
             assert constant or part.rpartition("```")[2].strip(), f"{name}: {heading}"
+
+
+def test_pages_name_options_that_there_are(made):
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    named = {
+        option
+        for page in pages
+        for option in re.findall(r"--(?:no-)?simclock(?:-[a-z]+)*", page.read_text("utf-8"))
+    }
+
+    assert named - set(re.findall(r"`(--[a-z-]+)", made["pages"]["options.md"])) == set()

@@ -73,6 +73,7 @@ class Follower:
         assert name == "pytest"
         done = subprocess.run(
             [sys.executable, "-m", name, *arguments],
+            check=False,  # tests that fail are shown, too
             cwd=self.folder,
             env={key: os.environ[key] for key in os.environ if not key.startswith("PYTEST")},
             capture_output=True,
