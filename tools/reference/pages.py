@@ -85,21 +85,23 @@ def options_page():
     kept = [left.pop(name) for name in ("corpus", "campaign")]
     return page(
         "Options",
-        "[The pytest plugin](pytest.md) says how they go together.",
+        "In the ini file each has the same name with underscores, `simclock_max_time` for"
+        " `--simclock-max-time`, if it is not said otherwise. [The pytest plugin](pytest.md) says"
+        " how they go together.",
         *_group("Which tests", first, recorder),
         *parts,
         *_group("What is kept", kept, recorder),
-        *_group("On the command line only", left.values(), recorder),
+        *_group("Again, and again the same", left.values(), recorder),
         "## The marker",
         f"`@pytest.mark.{options.MARKER.partition(': ')[0]}`",
-        f"{options.MARKER.partition(': ')[2]}",
+        f"It is to {options.MARKER.partition(': ')[2]}",
     )
 
 
 def _group(title, chosen, recorder):
     rows = [
-        "| option | in the ini file | |",
-        "|---|---|---|",
+        "| option | |",
+        "|---|---|",
         *(_row(name, recorder.options[name], recorder.ini) for name in chosen),
     ]
     return [f"## {title}", "\n".join(rows)]
@@ -110,16 +112,11 @@ def _row(name, attributes, ini):
     shown = name
     if metavar:
         shown += f"[={metavar}]" if attributes.get("nargs") == "?" else f"={metavar}"
-    key = name.lstrip("-").replace("-", "_")
+    shown = shown.replace("|", "\\|")
     text, link = SEE.get(name.removeprefix("--simclock-"), ("", ""))
     more = f"; see [{text}]({link})" if link else ""
-    return " | ".join(
-        [
-            f"| `{shown}`".replace("simclock-replay=TOKEN|", "simclock-replay=TOKEN\\|"),
-            f"`{key}`" if key in ini else "",
-            f"{attributes['help']}{more} |",
-        ]
-    )
+    only = "" if name.lstrip("-").replace("-", "_") in ini else "; not in the ini file"
+    return f"| `{shown}` | {attributes['help']}{only}{more} |"
 
 
 # ------------------------------------------------------- fixtures, hooks, errors
