@@ -24,6 +24,8 @@ TOKEN = re.compile(r"\bs1\.[\w-]+")
 VARIES = (
     (TOKEN, "s1.TOKEN"),
     (re.compile(r"\d+\.\d+ ?s\b"), "0.00s"),
+    # On a busy machine Hypothesis gives up shrinking the schedule sooner.
+    (re.compile(r"Deviations\(\(.*\)\)"), "Deviations(...)"),
     (re.compile(r"={3,}|-{5,}|_{3,}"), "==="),
 )
 # How many runs and choices it took is shown for one version of Python.
@@ -80,13 +82,14 @@ class Follower:
             env={key: os.environ[key] for key in os.environ if not key.startswith("PYTEST")},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=300,
         )
         self.shown, self.printed = shown, done.stdout.replace(str(self.folder), HOME)
         missing = not_printed(shown, self.printed)
         assert not missing, f"{command}\nnot there:\n{missing}\nprinted:\n{self.printed}"
 
 
+@pytest.mark.hang_limit(400)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_page_can_be_followed(tmp_path, monkeypatch, page):
     monkeypatch.delenv("COLUMNS", raising=False)
