@@ -132,6 +132,26 @@ def test_links_inside_the_project_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def test_the_index_names_every_page():
+    index = (ROOT / "docs" / "index.md").read_text()
+    pages = {
+        str(path.relative_to(ROOT / "docs"))
+        for folder in ("tutorial", "how-to", "reference", "explanation", "decisions")
+        for path in (ROOT / "docs" / folder).glob("*.md")
+        # These are listed by their own first page.
+        if not re.match(r"\d{4}-", path.name)
+    }
+
+    assert pages - set(re.findall(r"\]\(([^)#]+)", index)) == set()
+
+
+def test_the_decisions_are_listed():
+    page = (ROOT / "docs" / "decisions" / "README.md").read_text()
+
+    for path in (ROOT / "docs" / "decisions").glob("0*.md"):
+        assert f"({path.name})" in page
+
+
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_exception_to_coverage_has_a_reason(path):
     for number, line in enumerate(path.read_text().splitlines(), start=1):

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+# The tutorial is followed as a whole, in test_tutorial.py.
+PAGES = [
+    ROOT / "README.md",
+    *sorted(set(ROOT.glob("docs/**/*.md")) - set(ROOT.glob("docs/tutorial/*.md"))),
+]
 # A block of Python, and the block of text that follows it, if one does: what it prints.
 EXAMPLE = re.compile(
     r"^```python\n(.*?)^```$(?:(?:(?!^```).)*?^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL

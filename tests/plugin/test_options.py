@@ -41,7 +41,7 @@ def test_every_option_is_documented_and_has_a_line_in_the_ini_file(pytester):
 
 
 def test_the_reference_has_each_option():
-    page = Path(__file__).parents[2].joinpath("docs/reference/pytest.md").read_text()
+    page = Path(__file__).parents[2].joinpath("docs/reference/options.md").read_text()
 
     for name in [*NAMES, "replay", "replay-mode"]:
         assert f"\n| `--simclock-{name}=" in page
