@@ -23,6 +23,7 @@ include_patterns = [
     "*.md",
     "docs/**.md",
     "examples/*/README.md",
+    "newsfragments/README.md",
     "tests/README.md",
 ]
 exclude_patterns = [".*", "build", "dist", "src", "**/.pytest_cache"]
@@ -55,7 +56,14 @@ CONTENTS = {
     "Reference": ["reference/*", "glossary"],
     "Names": ["reference/names/*"],
     "Explanation": ["explanation/*"],
-    "Project": ["/README", "decisions/README", "/CHANGELOG", "/CONTRIBUTING", "/tests/README"],
+    "Project": [
+        "/README",
+        "decisions/README",
+        "/CHANGELOG",
+        "/CONTRIBUTING",
+        "/tests/README",
+        "/newsfragments/README",
+    ],
     "Examples": ["/examples/*/README"],
 }
 
