@@ -1,0 +1,219 @@
+"""``Event``: something that is done once, and knows how that went."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, TypeVar, final
+from uuid import uuid4
+
+import anyio
+from pydantic import Field, PrivateAttr
+
+from simclock.systems.eventflow.elements import Element, now
+from simclock.systems.eventflow.executions import EventStatus, Execution
+from simclock.systems.eventflow.failures import LionprideError, LionTimeoutError
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
+
+EventT = TypeVar("EventT", bound="Event")
+Observer = Callable[["Event", EventStatus, EventStatus], None]
+
+ORIGIN_KEY = "original"
+
+
+class Event(Element):
+    """Something that is done once: `_invoke` of a subclass says what, typed fields with what.
+
+    It is invoked in one event loop, asyncio's or trio's. Its status may be read and set from any
+    thread.
+
+    Attributes:
+        execution: How its run went.
+        timeout: The seconds that it may take; ``None`` for as many as it likes. Not written down.
+        streaming: Whether it is done by `stream`, not by `_invoke`.
+    """
+
+    execution: Execution = Field(default_factory=Execution, frozen=True)
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False, exclude=True)
+    streaming: bool = False
+
+    # A tuple: most events have the same empty one.
+    _observers: tuple[Observer, ...] = PrivateAttr(default=())
+    # There once somebody waits for the end of a run.
+    _ended: anyio.Event | None = PrivateAttr(default=None)
+
+    async def _invoke(self) -> Any:
+        """Do it, and return the response. For subclasses."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does nothing\noverride its _invoke(), or stream() if it streams"
+        )
+
+    def stream(self) -> AsyncIterator[Any]:
+        """Do it, and yield the response in pieces. For subclasses that stream."""
+        raise NotImplementedError(
+            f"{type(self).__name__} streams nothing\noverride its stream(): `async def` and `yield`"
+        )
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What the permission to run it depends on; nothing, unless a subclass says more."""
+        return {}
+
+    @property
+    def response(self) -> Any:
+        """What came of it: ``Unset`` until it is completed; a list of the pieces of a stream."""
+        return self.execution.response
+
+    @property
+    def status(self) -> EventStatus:
+        """The status, which may be set by its name too.
+
+        A pending event may be skipped, aborted or cancelled: it is not invoked
+        then.
+
+        Raises:
+            ValueError: When it is set: no status has this name.
+            OperationError: When it is set: it cannot follow the one that it has.
+        """
+        return self.execution.status
+
+    @status.setter
+    def status(self, value: EventStatus | str) -> None:
+        self.execution.status = EventStatus.of(value)
+
+    @final
+    async def invoke(self) -> None:
+        """Do it, unless that was done or begun; return when it has ended.
+
+        It is done once, however many ask for it. Errors are kept in
+        `execution`, not raised, unless they are no ``Exception``, as a
+        cancellation is not. A timeout of its own makes it cancelled, one that
+        it raises itself makes it failed.
+        """
+        if self.execution._start():
+            await self._run()
+        elif self.status is EventStatus.PROCESSING:
+            if self._ended is None:
+                self._ended = anyio.Event()
+            await self._ended.wait()
+
+    async def _run(self) -> None:
+        # Not when it is needed: a coroutine may be closed where no loop runs.
+        cancelled = anyio.get_cancelled_exc_class()
+        start = time.monotonic()
+        try:
+            with anyio.move_on_after(self.timeout) as scope:
+                response = await self._outcome()
+                self._end(start, EventStatus.COMPLETED, response=response)
+                return
+            if scope.cancelled_caught:
+                self._end(start, EventStatus.CANCELLED, self._too_late())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is kept
+            self._end(start, EventStatus.FAILED, error)
+        except BaseException as error:
+            ended = EventStatus.CANCELLED if _is_all(error, cancelled) else EventStatus.FAILED
+            self._end(start, ended, error)
+            raise
+        finally:
+            if self._ended is not None:
+                self._ended.set()
+
+    async def _outcome(self) -> Any:
+        if self.streaming:
+            return [piece async for piece in self.stream()]
+        return await self._invoke()
+
+    def _too_late(self) -> LionTimeoutError:
+        return LionTimeoutError(
+            f"the event has not ended within {self.timeout:g} s\ngive it a longer timeout",
+            details={"timeout": self.timeout},
+        )
+
+    def _end(
+        self, start: float, status: EventStatus, error: BaseException | None = None, **values: Any
+    ) -> None:
+        execution = self.execution
+        execution.duration = time.monotonic() - start
+        if execution.status is not EventStatus.PROCESSING:
+            # Its own code has said how it ended.
+            return
+        execution.error = error
+        for name, value in values.items():
+            setattr(execution, name, value)
+        execution.retryable = False if error is None else is_retryable(error)
+        execution.status = status
+
+    def as_fresh_event(self: EventT, *, copy_meta: bool = False) -> EventT:
+        """Return another one to do the same, pending, with an id of its own.
+
+        Its metadata tell where it comes from, and what this one's do if
+        *copy_meta*.
+        """
+        metadata = copy.deepcopy(self.metadata) if copy_meta else {}
+        metadata[ORIGIN_KEY] = {"id": str(self.id), "created_at": self.created_at.isoformat()}
+        values = {
+            field.alias or name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if name not in {"id", "created_at", "metadata", "execution"}
+        }
+        return type(self)(metadata=metadata, **values)
+
+    def _observe(self, observer: Observer) -> None:
+        """Call *observer* with the event, the status before and the one after, at each change."""
+        self._observers = (*self._observers, observer)
+        self.execution._event = weakref.ref(self)
+
+    def _forget(self, observer: Observer) -> None:
+        """Call *observer* no more; nothing happens if it was not called."""
+        self._observers = tuple(each for each in self._observers if each != observer)
+
+    def _tell(self, before: EventStatus, after: EventStatus) -> None:
+        for observer in self._observers:
+            observer(self, before, after)
+
+    def __copy__(self: EventT) -> EventT:
+        return self._alone(super().__copy__(), copy.copy(self.execution))
+
+    def __deepcopy__(self: EventT, memo: dict[int, Any] | None = None) -> EventT:
+        # Nobody who watches this one is copied, or watches the copy.
+        memo = {} if memo is None else memo
+        memo[id(self._observers)], memo[id(self._ended)] = (), None
+        return super().__deepcopy__(memo)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        private = dict(state["__pydantic_private__"] or {})
+        state["__pydantic_private__"] = {**private, "_observers": (), "_ended": None}
+        return state
+
+    @staticmethod
+    def _alone(event: EventT, execution: Execution) -> EventT:
+        event.__dict__["execution"] = execution
+        event._observers, event._ended = (), None
+        return event
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Return whether what failed with *error* may succeed if it is tried again.
+
+    An error of this package knows it; others are; a group is unless a member
+    of this package is not.
+    """
+    if isinstance(error, LionprideError):
+        return error.retryable
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_retryable(each) for each in error.exceptions)
+    return True
+
+
+def _is_all(error: BaseException, cancelled: type[BaseException]) -> bool:
+    """Return whether *error* is a cancellation, or a group of nothing else."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_all(each, cancelled) for each in error.exceptions)
+    # A coroutine that nobody resumes any more is closed.
+    return isinstance(error, (cancelled, GeneratorExit))
