@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 from datetime import datetime, timezone
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from simclock.systems.eventflow.restoring import class_named, name_of
 
-ElementT = TypeVar("ElementT", bound="Element")
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 Mode = Literal["python", "json", "db"]
 TimeFormat = Literal["datetime", "isoformat", "timestamp"]
 
@@ -144,9 +146,7 @@ class Element(BaseModel):
         return self.created_at
 
     @classmethod
-    def from_dict(
-        cls: type[ElementT], data: dict[str, Any], meta_key: str | None = None, **options: Any
-    ) -> ElementT:
+    def from_dict(cls, data: dict[str, Any], meta_key: str | None = None, **options: Any) -> Self:
         """Make one from what `to_dict` returned, of the class that was written down.
 
         That class is this one or one derived from it; one that is not this one
@@ -163,12 +163,12 @@ class Element(BaseModel):
         return target.model_validate(data, **options)
 
     @classmethod
-    def _class_of(cls: type[ElementT], metadata: dict[str, Any]) -> type[ElementT]:
+    def _class_of(cls, metadata: dict[str, Any]) -> type[Self]:
         name = metadata.get(CLASS_KEY)
         # What is at hand needs no import, so it needs no leave.
         found = cls if name is None or name == name_of(cls) else class_named(name)
         if not issubclass(found, cls):
-            raise ValueError(
+            raise ValueError(  # noqa: TRY004 - a value of the text
                 f"this was written by another class: {name}, not {name_of(cls)}\n"
                 "use from_dict() of that one, or of Element"
             )
@@ -185,8 +185,6 @@ class Element(BaseModel):
         return text if decode else text.encode()
 
     @classmethod
-    def from_json(
-        cls: type[ElementT], text: str | bytes, meta_key: str | None = None, **options: Any
-    ) -> ElementT:
+    def from_json(cls, text: str | bytes, meta_key: str | None = None, **options: Any) -> Self:
         """Make one from what `to_json` returned; see `from_dict`."""
         return cls.from_dict(json.loads(text), meta_key=meta_key, **options)

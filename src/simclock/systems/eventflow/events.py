@@ -7,20 +7,21 @@ import sys
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, TypeVar, final
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, final
 
 import anyio
 from pydantic import Field, PrivateAttr
 
-from simclock.systems.eventflow.elements import Element, now
+from simclock.systems.eventflow.elements import Element
 from simclock.systems.eventflow.executions import EventStatus, Execution
 from simclock.systems.eventflow.failures import LionprideError, LionTimeoutError
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
-EventT = TypeVar("EventT", bound="Event")
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 Observer = Callable[["Event", EventStatus, EventStatus], None]
 
 ORIGIN_KEY = "original"
@@ -148,7 +149,7 @@ class Event(Element):
         execution.retryable = False if error is None else is_retryable(error)
         execution.status = status
 
-    def as_fresh_event(self: EventT, *, copy_meta: bool = False) -> EventT:
+    def as_fresh_event(self, *, copy_meta: bool = False) -> Self:
         """Return another one to do the same, pending, with an id of its own.
 
         Its metadata tell where it comes from, and what this one's do if
@@ -176,11 +177,15 @@ class Event(Element):
         for observer in self._observers:
             observer(self, before, after)
 
-    def __copy__(self: EventT) -> EventT:
-        return self._alone(super().__copy__(), copy.copy(self.execution))
+    # Nobody who watches this one is copied, or watches the copy.
 
-    def __deepcopy__(self: EventT, memo: dict[int, Any] | None = None) -> EventT:
-        # Nobody who watches this one is copied, or watches the copy.
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied.__dict__["execution"] = copy.copy(self.execution)
+        copied._observers, copied._ended = (), None
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
         memo[id(self._observers)], memo[id(self._ended)] = (), None
         return super().__deepcopy__(memo)
@@ -190,12 +195,6 @@ class Event(Element):
         private = dict(state["__pydantic_private__"] or {})
         state["__pydantic_private__"] = {**private, "_observers": (), "_ended": None}
         return state
-
-    @staticmethod
-    def _alone(event: EventT, execution: Execution) -> EventT:
-        event.__dict__["execution"] = execution
-        event._observers, event._ended = (), None
-        return event
 
 
 def is_retryable(error: BaseException) -> bool:

@@ -6,12 +6,12 @@ import enum
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from pydantic_core import core_schema, to_jsonable_python
+from pydantic_core import core_schema
 
 from simclock.systems._shared.statuses import StatusError, Transitions
-from simclock.systems.eventflow.elements import Element
-from simclock.systems.eventflow.failures import LionprideError, OperationError, RestoredError
+from simclock.systems.eventflow.failures import OperationError, RestoredError
 from simclock.systems.eventflow.sentinels import Unset, UnsetType
+from simclock.systems.eventflow.writing import written_error, written_value
 
 if TYPE_CHECKING:
     import weakref
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
-UNSERIALISABLE = "<unserializable>"
 MULTIPLE = "multiple errors"
-DEPTH = 100  # of groups within groups
 
 
 class EventStatus(str, enum.Enum):
@@ -187,8 +185,9 @@ class Execution:
             for name, value in data.items()
             if name != "status"
         }
-        if isinstance(values.get("error"), dict):
-            values["error"] = RestoredError.from_dict(values["error"])
+        error: Any = values.get("error")
+        if isinstance(error, dict):
+            values["error"] = RestoredError.from_dict(error)
         return cls(status, **values)
 
     def __repr__(self) -> str:
@@ -215,7 +214,9 @@ def _execution_of(value: Any) -> Execution:
         return value
     if isinstance(value, dict):
         return Execution.from_dict(value)
-    raise ValueError(f"this is no execution: {value!r}\ngive an Execution, or what its to_dict() is")
+    raise ValueError(
+        f"this is no execution: {value!r}\ngive an Execution, or what its to_dict() is"
+    )
 
 
 def _refused(before: EventStatus, after: EventStatus, why: str) -> OperationError:
@@ -224,38 +225,3 @@ def _refused(before: EventStatus, after: EventStatus, why: str) -> OperationErro
 
 def _is_ours(error: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
     return isinstance(error, BaseExceptionGroup) and error.message == MULTIPLE
-
-
-def written_value(value: Any) -> Any:
-    """Return *value* as JSON can have it: a mark if that is impossible, ``None`` if unset."""
-    if value is Unset:
-        return None
-    try:
-        return value.to_dict(mode="json") if isinstance(value, Element) else to_jsonable_python(value)
-    except Exception:  # noqa: BLE001 - values of users fail as they like: the rest is written
-        return UNSERIALISABLE
-
-
-def written_error(
-    error: BaseException | None, depth: int = DEPTH, above: frozenset[int] = frozenset()
-) -> dict[str, Any] | None:
-    """Return what *error* says; a group says what its members do."""
-    if error is None:
-        return None
-    if isinstance(error, LionprideError):
-        written = written_value(error.to_dict())
-        return written if isinstance(written, dict) else _named(error)
-    if not isinstance(error, BaseExceptionGroup):
-        return _named(error)
-    if depth == 0 or id(error) in above:
-        return {**_named(error), "exceptions": "..."}
-    members = [written_error(each, depth - 1, above | {id(error)}) for each in error.exceptions]
-    return {**_named(error), "exceptions": members}
-
-
-def _named(error: BaseException) -> dict[str, Any]:
-    try:
-        message = str(error)
-    except Exception:  # noqa: BLE001 - whatever it is, there is an error to be told
-        message = type(error).__name__
-    return {"error": type(error).__name__, "message": message}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID  # noqa: TC003 - pydantic evaluates annotations
 
 from pydantic import Field, PrivateAttr
 
@@ -13,6 +12,9 @@ from simclock.systems.eventflow.failures import ExistsError, NotFoundError
 from simclock.systems.eventflow.locks import Locks
 from simclock.systems.eventflow.piles import Pile
 from simclock.systems.eventflow.progressions import Progression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 E = TypeVar("E", bound=Element)
 P = TypeVar("P", bound=Progression)
@@ -59,17 +61,14 @@ class Flow(Element, Generic[E, P]):
         strict_type: bool = False,
         **data: Any,
     ) -> None:
-        super().__init__(
-            **data,
-            name=name,
-            items=_pile(items, item_type, strict=strict_type),
-            progressions=_pile(progressions, Progression),
-        )
+        data |= {"name": name, "items": _pile(items, item_type, strict=strict_type)}
+        data["progressions"] = _pile(progressions, Progression)
+        super().__init__(**data)
         for progression in self.progressions:
             self._check_ids(progression)
             self._take_name(progression)
 
-    def __class_getitem__(cls, _item: Any) -> type[Flow[E, P]]:  # type: ignore[override]
+    def __class_getitem__(cls, _item: Any) -> type[Flow[E, P]]:
         # What is in brackets is for type checkers: pydantic would make another class of it.
         return cls
 
@@ -146,7 +145,8 @@ class Flow(Element, Generic[E, P]):
             after.append(item)
 
     def _named(self, name: str) -> P | None:
-        found = self.progressions.get(self._names.get(name), None) if name in self._names else None
+        known = self._names.get(name)
+        found: P | None = None if known is None else self.progressions.get(known, None)
         if found is not None and found.name == name:
             return found
         # It was renamed, added or removed without us.
@@ -154,11 +154,10 @@ class Flow(Element, Generic[E, P]):
 
     def _sought(self, name: str) -> P | None:
         self._names.pop(name, None)
-        for each in self.progressions:
-            if each.name == name:
-                self._names[name] = each.id
-                return each
-        return None
+        found: P | None = next((each for each in self.progressions if each.name == name), None)
+        if found is not None:
+            self._names[name] = found.id
+        return found
 
     def _take_name(self, progression: P) -> None:
         name = progression.name

@@ -28,14 +28,15 @@ class ItemTypes:
         """Return those that *given* says: a type, several, a union, full names; ``None`` for any.
 
         Raises:
-            ValueError: Something of it is no type of elements.
+            TypeError: Something of it is no type of elements.
+            ValueError: A name is of no class that may be restored.
         """
         if given is None:
             return cls((), strict)
         found = tuple(dict.fromkeys(_type_of(each) for each in _several(given)))
         for each in found:
             if not (isinstance(each, type) and issubclass(each, Element)):
-                raise ValueError(f"items of a pile are elements: {each!r} is no type of them")
+                raise TypeError(f"items of a pile are elements: {each!r} is no type of them")
         return cls(found, strict)
 
     @property

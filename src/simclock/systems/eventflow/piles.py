@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, KeysView
-from typing import Any, Generic, TypeVar, cast
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import PrivateAttr, SerializerFunctionWrapHandler, model_serializer
-from pydantic_core.core_schema import SerializationInfo
+from pydantic import PrivateAttr, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 
 from simclock.systems.eventflow.elements import Element, id_of
 from simclock.systems.eventflow.failures import ExistsError, NotFoundError
@@ -16,8 +15,12 @@ from simclock.systems.eventflow.item_types import ItemTypes
 from simclock.systems.eventflow.locks import Locks
 from simclock.systems.eventflow.progressions import Progression
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from typing_extensions import Self
+
 T = TypeVar("T", bound=Element)
-DefaultT = TypeVar("DefaultT")
 _NONE: Any = object()
 
 
@@ -70,7 +73,7 @@ class Pile(Element, Generic[T]):
         self._types = types
         self._items = found if order is None else _ordered(found, order)
 
-    def __class_getitem__(cls, _item: Any) -> type[Pile[T]]:  # type: ignore[override]
+    def __class_getitem__(cls, _item: Any) -> type[Pile[T]]:
         # What is in brackets is for type checkers: pydantic would make another class of it.
         return cls
 
@@ -164,7 +167,8 @@ class Pile(Element, Generic[T]):
             positions = {isinstance(each, int) and not isinstance(each, bool) for each in key}
             if positions == {True, False}:
                 raise TypeError(f"positions and ids are mixed: {key!r}\ngive either")
-            return [self._found(self._at(each) if True in positions else id_of(each)) for each in key]
+            find = self._at if True in positions else id_of
+            return [self._found(find(each)) for each in key]
         if callable(key) and not isinstance(key, Element):
             return [each for each in self._items.values() if key(each)]
         raise _no_key(key)
@@ -172,7 +176,7 @@ class Pile(Element, Generic[T]):
     def filter_by_type(self, item_type: Any) -> Pile[T]:
         """Return a pile of the items that are of a type, or of one of several."""
         types = ItemTypes.of(item_type)
-        return self[types.fits]
+        return self._like([each for each in self if types.fits(each)])
 
     def _like(self, items: list[T]) -> Pile[T]:
         return Pile(items, item_type=self.item_type, strict_type=self.strict_type)
@@ -224,14 +228,14 @@ class Pile(Element, Generic[T]):
         """Return whether there is nothing in it: it is true all the same."""
         return not self._items
 
-    async def __aenter__(self: PileT) -> PileT:
+    async def __aenter__(self) -> Self:
         await self._locks.tasks.acquire()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._locks.tasks.release()
 
-    def __copy__(self: PileT) -> PileT:
+    def __copy__(self) -> Self:
         copied = super().__copy__()
         with self._locks.thread:
             copied._items, copied._keys, copied._locks = dict(self._items), None, Locks()
@@ -254,14 +258,14 @@ class Pile(Element, Generic[T]):
 
     @classmethod
     def from_dict(
-        cls: type[PileT],
+        cls,
         data: dict[str, Any],
         meta_key: str | None = None,
         *,
         item_type: Any = None,
         strict_type: bool | None = None,
         **options: Any,
-    ) -> PileT:
+    ) -> Self:
         """Make one from what `to_dict` returned, or none of it: all types are looked at first.
 
         *item_type* and *strict_type*, if given, are in place of what was written down.
@@ -269,9 +273,6 @@ class Pile(Element, Generic[T]):
         given = {"item_type": item_type, "strict_type": strict_type}
         data = {**data, **{key: value for key, value in given.items() if value is not None}}
         return super().from_dict(data, meta_key, **options)
-
-
-PileT = TypeVar("PileT", bound=Pile[Any])
 
 
 def _there_already(item: Element) -> ExistsError:
@@ -287,10 +288,11 @@ def _no_key(key: Any) -> TypeError:
 
 def _ordered(items: dict[UUID, T], order: Iterable[Any]) -> dict[UUID, T]:
     ids = [id_of(each) for each in order]
+    counts = Counter(ids)
     wrong = {
-        "has twice": {each for each in ids if ids.count(each) > 1} if len(set(ids)) < len(ids) else (),
-        "lacks": items.keys() - set(ids),
-        "has what is no item": set(ids) - items.keys(),
+        "has twice": [each for each, count in counts.items() if count > 1],
+        "lacks": items.keys() - counts.keys(),
+        "has what is no item": counts.keys() - items.keys(),
     }
     for what, which in wrong.items():
         if which:

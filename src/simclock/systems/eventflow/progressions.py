@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, overload
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, overload
+from uuid import UUID  # noqa: TC003 - pydantic evaluates annotations
 
 from pydantic import PrivateAttr, computed_field
 
@@ -14,7 +13,9 @@ from simclock.systems.eventflow.elements import Element, id_of
 from simclock.systems.eventflow.failures import NotFoundError
 from simclock.systems.eventflow.orders import Order
 
-DefaultT = TypeVar("DefaultT")
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 _NONE: Any = object()
 
 
@@ -40,7 +41,7 @@ class Progression(Element):
         super().__init__(**{"name": name, **data})
         self._order.assign(ids)
 
-    @computed_field  # type: ignore[prop-decorator] - mypy does not know it
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def order(self) -> list[UUID]:
         """The ids, as a list of its own: to change that one changes nothing here."""
@@ -167,7 +168,7 @@ class Progression(Element):
     def __reversed__(self) -> Iterator[UUID]:
         return reversed(list(self._order))
 
-    def __copy__(self) -> Progression:
+    def __copy__(self) -> Self:
         copied = super().__copy__()
         copied._order = Order(self._order)
         return copied

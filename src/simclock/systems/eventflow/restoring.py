@@ -42,7 +42,7 @@ def class_named(name: str) -> type:
         )
     found = _found(name)
     if not isinstance(found, type):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - a value of the text
             f"no class has this name: {name}\nit may have moved; those of functions have no name"
         )
     return found

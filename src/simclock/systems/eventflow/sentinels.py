@@ -18,6 +18,7 @@ class UnsetType:
     _only: UnsetType | None = None
 
     def __new__(cls) -> UnsetType:
+        """Return the only one."""
         if cls._only is None:
             cls._only = super().__new__(cls)
         return cls._only
