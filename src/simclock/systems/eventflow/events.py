@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import sys
 import time
@@ -14,7 +15,8 @@ from pydantic import Field, PrivateAttr
 
 from simclock.systems.eventflow.elements import Element
 from simclock.systems.eventflow.executions import EventStatus, Execution
-from simclock.systems.eventflow.failures import LionprideError, LionTimeoutError
+from simclock.systems.eventflow.failures import LionprideError, LionTimeoutError, OperationError
+from simclock.systems.eventflow.sentinels import Unset
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -139,15 +141,15 @@ class Event(Element):
         self, start: float, status: EventStatus, error: BaseException | None = None, **values: Any
     ) -> None:
         execution = self.execution
-        execution.duration = time.monotonic() - start
-        if execution.status is not EventStatus.PROCESSING:
-            # Its own code has said how it ended.
-            return
-        execution.error = error
+        values |= {"error": error, "retryable": error is not None and is_retryable(error)}
+        # Its own code may have said how it ended: then that stands.
+        told = execution.status is not EventStatus.PROCESSING
         for name, value in values.items():
-            setattr(execution, name, value)
-        execution.retryable = False if error is None else is_retryable(error)
-        execution.status = status
+            if not told or getattr(execution, name) is Unset:
+                setattr(execution, name, value)
+        execution.duration = time.monotonic() - start
+        if not told:
+            execution.status = status
 
     def as_fresh_event(self, *, copy_meta: bool = False) -> Self:
         """Return another one to do the same, pending, with an id of its own.
@@ -163,6 +165,15 @@ class Event(Element):
             if name not in {"id", "created_at", "metadata", "execution"}
         }
         return type(self)(metadata=metadata, **values)
+
+    def _refuse(self, status: EventStatus, error: Exception) -> None:
+        """Let a pending event end with *error* before it has begun; others stay as they are."""
+        execution = self.execution
+        # Another thread may begin it meanwhile.
+        with contextlib.suppress(OperationError):
+            if execution.status is EventStatus.PENDING:
+                execution.status = status
+                execution.error, execution.retryable = error, is_retryable(error)
 
     def _observe(self, observer: Observer) -> None:
         """Call *observer* with the event, the status before and the one after, at each change."""

@@ -1,0 +1,103 @@
+"""The settings of processors: which there are, and what they may be."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+from typing import TYPE_CHECKING, Any
+
+from simclock.systems._shared.retry import check_count
+from simclock.systems.eventflow.failures import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REQUIRED = ("queue_capacity", "capacity_refresh_time")
+MOST_CAPACITY = 10_000
+REFRESH_TIMES = (0.01, 3600.0)
+# What executors say themselves.
+_OWN = {"self", "pile", "executor"}
+_STARRED = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raise a `ValueError` if one of those that `Processor` has is out of its range."""
+    for name, value in settings.items():
+        if name == "queue_capacity":
+            _check_capacity(value)
+        elif name == "capacity_refresh_time":
+            _check_refresh_time(value)
+        elif name in {"concurrency_limit", "max_queue_size", "max_denial_tracking"} or (
+            name == "max_denials" and value is not None
+        ):
+            check_count(name, value, least=1)
+
+
+def _check_capacity(value: Any) -> None:
+    check_count("queue_capacity", value, least=1)
+    if value > MOST_CAPACITY:
+        raise ValueError(
+            f"queue_capacity is out of range: {value}\n"
+            f"give 1 to {MOST_CAPACITY}, or refresh it faster"
+        )
+
+
+def _check_refresh_time(value: Any) -> None:
+    least, most = REFRESH_TIMES
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and least <= value <= most):
+        raise ValueError(
+            f"capacity_refresh_time is out of range: {value!r}\ngive seconds, {least:g} to {most:g}"
+        )
+
+
+def check_priority(priority: Any) -> None:
+    """Raise a `ValueError` unless *priority* is a finite number."""
+    is_number = isinstance(priority, numbers.Real) and not isinstance(priority, bool)
+    if not (is_number and math.isfinite(priority)):
+        raise ValueError(
+            f"a priority must be a finite number: {priority!r}\nlower numbers come first"
+        )
+
+
+def check_config(config: Mapping[str, Any], processor_type: type) -> None:
+    """Check a configuration for processors of that type, of which settings may still be missing.
+
+    Raises:
+        ConfigurationError: The type has no such setting.
+        ValueError: One is out of its range.
+    """
+    known = _names(processor_type)
+    unknown = sorted(config.keys() - known)
+    if unknown:
+        raise ConfigurationError(
+            f"{processor_type.__name__} has no such setting: {', '.join(unknown)}\n"
+            f"it has: {', '.join(sorted(known))}",
+            details={"unknown": unknown},
+        )
+    check_settings(config)
+
+
+def check_complete(config: Mapping[str, Any]) -> None:
+    """Raise a `ConfigurationError` if a setting is missing without which no processor is made."""
+    missing = [name for name in REQUIRED if name not in config]
+    if missing:
+        raise ConfigurationError(
+            f"processor_config lacks: {', '.join(missing)}\n"
+            "give them to the executor: without them it only keeps events",
+            details={"missing": missing},
+        )
+
+
+def _names(processor_type: type) -> set[str]:
+    """Return what its constructor takes by name, and those of its bases if it passes things on."""
+    found: set[str] = set()
+    for each in processor_type.__mro__:
+        if "__init__" not in vars(each):
+            continue
+        parameters = inspect.signature(vars(each)["__init__"]).parameters.values()
+        found.update(each.name for each in parameters if each.kind not in _STARRED)
+        if not any(each.kind is each.VAR_KEYWORD for each in parameters):
+            break
+    return found - _OWN
