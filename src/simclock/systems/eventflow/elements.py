@@ -88,6 +88,15 @@ class Element(BaseModel):
         except (OverflowError, OSError) as error:
             raise ValueError(f"this time is too far away: {value!r}") from error
 
+    if not TYPE_CHECKING:  # else any attribute would be there
+
+        def __getattr__(self, name: str) -> Any:
+            # As pydantic's own, in a fifth of the time: each status of each event reads several.
+            try:
+                return object.__getattribute__(self, "__pydantic_private__")[name]
+            except (AttributeError, KeyError, TypeError):
+                return super().__getattr__(name)
+
     def __eq__(self, other: object) -> bool:
         return self.id == other.id if isinstance(other, Element) else NotImplemented
 
@@ -157,9 +166,11 @@ class Element(BaseModel):
         """
         data = dict(data)
         keys = [meta_key] if meta_key else ["metadata", DB_META_KEY]
-        found = next((data.pop(key) for key in keys if key in data), None)
-        data["metadata"] = {k: v for k, v in (found or {}).items() if k != CLASS_KEY}
-        target = cls._class_of(found or {})
+        found = next((data.pop(key) for key in keys if key in data), None) or {}
+        if not isinstance(found, dict):
+            raise ValueError(f"these are no metadata: {found!r}\ngive a dictionary")  # noqa: TRY004 - as pydantic does
+        data["metadata"] = {key: value for key, value in found.items() if key != CLASS_KEY}
+        target = cls._class_of(found)
         return target.model_validate(data, **options)
 
     @classmethod

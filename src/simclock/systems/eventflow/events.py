@@ -169,6 +169,8 @@ class Event(Element):
     def _refuse(self, status: EventStatus, error: Exception) -> None:
         """Let a pending event end with *error* before it has begun; others stay as they are."""
         execution = self.execution
+        if execution.status is not EventStatus.PENDING:
+            return
         # Another thread may begin it meanwhile.
         with contextlib.suppress(OperationError):
             if execution.status is EventStatus.PENDING:

@@ -24,6 +24,8 @@ if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 MULTIPLE = "multiple errors"
+# In the order of the constructor.
+_VALUES = ("duration", "response", "error", "retryable")
 
 
 class EventStatus(str, enum.Enum):
@@ -75,15 +77,7 @@ class Execution:
         retryable: Whether the same may succeed if it is tried again.
     """
 
-    __slots__ = (
-        "_event",
-        "_pending",
-        "_status",
-        "duration",
-        "error",
-        "response",
-        "retryable",
-    )
+    __slots__ = ("_event", "_pending", "_status", *_VALUES)
 
     def __init__(
         self,
@@ -175,7 +169,7 @@ class Execution:
         Raises:
             ValueError: The status is unknown, or there are keys that are not of an execution.
         """
-        unknown = data.keys() - {"status", "duration", "response", "error", "retryable"}
+        unknown = data.keys() - {"status", *_VALUES}
         if unknown:
             raise ValueError(f"an execution has no: {', '.join(sorted(unknown))}")
         status = EventStatus.of(data.get("status", EventStatus.PENDING))
@@ -191,13 +185,12 @@ class Execution:
         return cls(status, **values)
 
     def __repr__(self) -> str:
-        rest = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__[3:])
+        rest = ", ".join(f"{name}={getattr(self, name)!r}" for name in _VALUES)
         return f"Execution(status={self._status.value}, {rest})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy is nobody's: who watches the event does not watch the copy's.
-        rest = (self.duration, self.response, self.error, self.retryable)
-        return Execution, (self._status, *rest)
+        return Execution, (self._status, *(getattr(self, name) for name in _VALUES))
 
     @classmethod
     def __get_pydantic_core_schema__(

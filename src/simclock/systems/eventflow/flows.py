@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr
 
 from simclock.systems.eventflow.elements import Element, id_of
 from simclock.systems.eventflow.failures import ExistsError, NotFoundError
+from simclock.systems.eventflow.item_types import ItemTypes
 from simclock.systems.eventflow.locks import Locks
 from simclock.systems.eventflow.piles import Pile
 from simclock.systems.eventflow.progressions import Progression
@@ -140,13 +141,15 @@ class Flow(Element, Generic[E, P]):
         A `NotFoundError` if it is not in the first one, or one of them is not there.
         """
         with self._locks.thread:
-            before, after = self.get_progression(source), self.get_progression(target)
+            before = self._named(source) or self.get_progression(source)
+            after = self._named(target) or self.get_progression(target)
             before.remove(item)
-            after.append(item)
+            after._order.append(item)
 
     def _named(self, name: str) -> P | None:
         known = self._names.get(name)
-        found: P | None = None if known is None else self.progressions.get(known, None)
+        # Past the methods of the pile, whose lock each status of each event would take.
+        found: P | None = None if known is None else self.progressions._items.get(known)
         if found is not None and found.name == name:
             return found
         # It was renamed, added or removed without us.
@@ -186,7 +189,12 @@ class Flow(Element, Generic[E, P]):
 
 def _pile(given: Any, item_type: Any, *, strict: bool = False) -> Pile[Any]:
     if isinstance(given, Pile):
-        return given
+        wanted = item_type is None or given.item_type == ItemTypes.of(item_type).as_set
+        if wanted and given.strict_type >= strict:
+            return given
+        # Another one of the same identity, which takes what it is to take.
+        same = {name: getattr(given, name) for name in ("id", "created_at", "metadata")}
+        return Pile(given, item_type=item_type or given.item_type, strict_type=strict, **same)
     if isinstance(given, dict):
         return Pile.from_dict(given, item_type=item_type, strict_type=strict or None)
     return Pile(given, item_type=item_type, strict_type=strict)

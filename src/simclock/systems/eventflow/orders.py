@@ -34,6 +34,8 @@ class Order:
 
     def assign(self, ids: Iterable[UUID]) -> None:
         """Have *ids*, instead of what was there."""
+        # They may be those of this very order.
+        ids = list(ids)
         # Invariant: `_places` has where each id is in `_slots`, ascending if there are several,
         # `_length` how many ids those are, and nothing is before `_first`.
         self._slots: list[UUID | None] = []
@@ -56,7 +58,6 @@ class Order:
 
     def extend(self, ids: Iterable[UUID]) -> None:
         """Add *ids* at the end."""
-        # A list: they may be those of this very order.
         for each in list(ids):
             self.append(each)
 

@@ -30,7 +30,8 @@ class Pile(Element, Generic[T]):
     Its methods may be called from any thread. To iterate over it is to iterate
     over what it had at that moment. ``async with`` keeps out others that do
     the same, for as long as one likes; it does not keep out the methods, each of which is
-    over at once.
+    over at once. To find by an id costs the same however many there are; to find by a
+    position as much as there are, if something was added or removed since the last time.
 
     Args:
         items: The first ones.
