@@ -18,19 +18,21 @@ class Crew:
 
     Attributes:
         tasks: The task group.
-        assigned: The ids of events that were given to it, and have not taken a step.
+        assigned: The ids of events that were given to it and have not taken a step, and their
+            coroutines.
     """
 
     tasks: TaskGroup
 
     def __init__(self) -> None:
-        self.assigned: set[UUID] = set()
+        self.assigned: dict[UUID, Coroutine[Any, Any, None]] = {}
 
     def assign(self, run: Callable[[Crew, Event], Coroutine[Any, Any, None]], event: Event) -> None:
         """Have *run* called in a task; it is to call `begin` first."""
-        self.assigned.add(event.id)
-        self.tasks.start_soon(run, self, event)
+        coroutine = run(self, event)
+        self.assigned[event.id] = coroutine
+        self.tasks.start_soon(lambda: coroutine, name=f"event {event.id}")
 
     def begin(self, event: Event) -> None:
         """Note that an event has begun."""
-        self.assigned.discard(event.id)
+        self.assigned.pop(event.id)

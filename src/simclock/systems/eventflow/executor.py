@@ -157,8 +157,8 @@ class Executor:
         """Take an event, and have it run when it is its turn; all of that, or nothing.
 
         While the executor runs and the queue is full, this waits for room, for
-        one *capacity_refresh_time*: it slows whoever appends down to what can
-        be run. Before the first start only a *max_queue_size* that was given counts.
+        two times *capacity_refresh_time*: it slows whoever appends down to what
+        can be run. Before the first start only a *max_queue_size* that was given counts.
 
         Args:
             event: It is run if it is pending.
@@ -175,7 +175,7 @@ class Executor:
         await anyio.lowlevel.checkpoint()
         processor = self.processor
         if processor is not None and (self._background.is_on or processor.execution_mode):
-            await processor._wait_for_room(processor.capacity_refresh_time)
+            await processor._wait_for_room(2 * processor.capacity_refresh_time)
         # From here on nothing is waited for, so nothing comes in between.
         self._check_new(event, priority)
         if event.status is not EventStatus.PENDING:

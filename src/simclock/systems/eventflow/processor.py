@@ -326,7 +326,8 @@ class Processor:
                 yield crew
         finally:
             # Tasks that were cancelled before their first step have done nothing at all.
-            for event_id in crew.assigned:
+            for event_id, coroutine in crew.assigned.items():
+                coroutine.close()
                 self._line.put_back(event_id)
                 self._leave_seat(event_id)
 

@@ -79,8 +79,8 @@ class Line:
             return 0.0
         if not len(self._apart):
             return math.inf
-        first = self._apart.span((-1,)).following[0]
-        return float(max(0, first - time.monotonic_ns()) / _SECOND)
+        first: int = self._apart.span((-1,)).following[0]
+        return (first - time.monotonic_ns()) / _SECOND
 
     def _gather(self) -> None:
         if len(self._apart):
