@@ -77,9 +77,11 @@ class Flow(Element, Generic[E, P]):
         """Add *progression*.
 
         Raises:
+            TypeError: It is none.
             ExistsError: It, or one of its name, is there.
             NotFoundError: It has an id that is of no item.
         """
+        self.progressions._types.check(progression)
         with self._locks.thread:
             self._check_ids(progression)
             if progression.name is not None and self._named(progression.name) is not None:

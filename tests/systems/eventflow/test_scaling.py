@@ -1,0 +1,133 @@
+"""What is done to one event costs the same, however many there are."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from uuid import UUID
+
+import pytest
+
+from simclock.systems.eventflow import Element, EventStatus, Flow, Progression
+from simclock.systems.eventflow.orders import Order
+
+FEW, MANY = 1_000, 1_000_000
+EVENTS = 100_000  # elements take seconds to make: of these there are fewer
+ROUNDS, EACH = 30, 200
+# A scan would take a thousand times as long. Memory that is not in a cache takes some times as long.
+AT_MOST = 15
+
+
+@pytest.fixture(scope="module")
+def ids():
+    return [UUID(int=number) for number in range(MANY)]
+
+
+def cost(acts):
+    """Return the median of what *acts* take, that is without those in which holes are closed."""
+    times = []
+    for act in acts:
+        start = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def appending(order):
+    def append():
+        for each in new:
+            order.append(each)
+
+    for number in range(ROUNDS):
+        new = [UUID(int=2**64 + EACH * number + each) for each in range(EACH)]
+        yield append
+        for each in new:
+            order.remove(each)
+
+
+def removing_in_the_middle(order):
+    ids = list(order)
+    for number in range(ROUNDS):
+        start = len(ids) // 2 + (number * 7919) % (len(ids) // 2 - EACH)
+        some = ids[start : start + EACH]
+        yield lambda some=some: [order.remove(each) for each in some]
+        order.extend(some)
+
+
+def taking_the_first(order):
+    # All of these leave holes at the front, which the next ones must not pass.
+    for _ in range(ROUNDS):
+        yield lambda: [order.append(order.popleft()) for _ in range(EACH)]
+
+
+def asking(order):
+    some = list(order)[-EACH:]
+    for _ in range(ROUNDS):
+        yield lambda: [each in order and len(order) for each in some]
+
+
+@pytest.mark.parametrize("acts", [appending, removing_in_the_middle, taking_the_first, asking])
+def test_an_order_costs_the_same(acts, ids):
+    few, many = (cost(acts(Order(ids[:count]))) for count in (FEW, MANY))
+
+    assert many < AT_MOST * few
+
+
+def test_to_remove_all_costs_the_same_for_each_with_the_closing_of_holes(ids):
+    def all_removed(count):
+        order = Order(ids[:count])
+        start = time.perf_counter()
+        for each in ids[1:count:2] + ids[:count:2]:
+            order.remove(each)
+        return (time.perf_counter() - start) / count
+
+    few = statistics.median(all_removed(FEW) for _ in range(ROUNDS))
+
+    assert all_removed(EVENTS) < AT_MOST * few
+
+
+@pytest.fixture(scope="module")
+def elements(ids):
+    return [Element.model_construct(id=each) for each in ids[:EVENTS]]
+
+
+def flow_of(elements):
+    flow = Flow(elements)
+    for each in EventStatus:
+        flow.add_progression(Progression(name=each.value))
+    flow.get_progression("pending").extend(elements)
+    return flow
+
+
+def moving(flow):
+    ids = flow.items.keys()
+    for number in range(ROUNDS):
+        start = (number * 7919) % (len(ids) - EACH)
+        some = ids[start : start + EACH]
+
+        def move(some=some):
+            for each in some:
+                flow._move(each, "pending", "processing")
+                flow._move(each, "processing", "completed")
+
+        yield move
+        for each in some:
+            flow._move(each, "completed", "pending")
+
+
+def removing(flow):
+    items = list(flow.items)
+    for number in range(ROUNDS):
+        start = (number * 7919) % (len(items) - EACH)
+        some = items[start : start + EACH]
+        yield lambda some=some: [flow.remove_item(each) for each in some]
+        for each in some:
+            flow.add_item(each, "pending")
+
+
+@pytest.mark.parametrize("acts", [moving, removing])
+def test_a_flow_costs_the_same(acts, elements):
+    few = cost(acts(flow_of(elements[:FEW])))
+    many = cost(acts(flow_of(elements)))
+
+    assert many < AT_MOST * few
