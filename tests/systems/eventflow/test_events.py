@@ -370,6 +370,23 @@ async def test_observers_see_each_status_with_what_came_of_it():
     assert seen == [("pending", "processing", Unset), ("processing", "completed", 7)]
 
 
+async def test_an_observer_that_fails_changes_nothing(caplog):
+    event, seen = Work(), []
+
+    def broken(*args):
+        raise LookupError("gone")
+
+    event._observe(broken)
+    event._observe(lambda _event, _before, after: seen.append(after.value))
+    await event.invoke()
+
+    assert told(event) == ("completed", "done", None, False)
+    assert seen == ["processing", "completed"]
+    assert [each.getMessage() for each in caplog.records] == [
+        f"event {event.id} is {status}: who watched it failed" for status in seen
+    ]
+
+
 async def test_an_execution_does_not_keep_its_event():
     event = Work()
     event._observe(lambda *args: None)
@@ -433,6 +450,21 @@ async def test_a_copy_goes_its_own_way_and_nobody_watches_it(copied):
     assert seen == []
     await event.invoke()
     assert [after.value for _, _, after in seen] == ["processing", "completed"]
+
+
+async def test_an_error_that_cannot_be_made_again_is_not_copied():
+    class Picky(Exception):
+        def __init__(self, *, why):
+            super().__init__(why)
+
+    event = Work(error=Picky(why="so"), result=[7])
+    await event.invoke()
+    event.execution.response = [7]
+    copied = copy.deepcopy(event.execution)
+
+    assert copied.error is event.execution.error
+    assert copied.response == [7]
+    assert copied.response is not event.execution.response
 
 
 # --------------------------------------------------------------- written down

@@ -234,6 +234,18 @@ def test_it_is_written_and_restored(registered, flow, things, mode):
     assert Element.from_json(flow.to_json()).to_json() == flow.to_json()
 
 
+def test_types_that_are_at_hand_need_no_leave(flow, things):
+    written = flow.to_dict()
+
+    assert list(Flow.from_dict(written, item_type=Thing).items) == things
+    assert list(Flow.from_json(flow.to_json(), item_type=Thing).items) == things
+    with pytest.raises(ValueError, match="may not be restored"):
+        Flow.from_dict(written)
+    strict = Flow.from_dict(written, item_type=Thing, strict_type=True)
+    with pytest.raises(TypeError, match="the pile takes no"):
+        strict.add_item(Small())
+
+
 def test_a_flow_that_is_not_right_is_not_restored(registered, flow, things):
     written = flow.to_dict()
     written["items"]["items"].pop(0)

@@ -1,10 +1,10 @@
 """Events that are done once, kept by their status, and done in the background.
 
 ``elements`` are what has an identity; ``restoring`` says which may be restored from what was
-written down. ``events`` are done once, ``executions`` are how that went. ``orders`` are ids in
-a row, ``progressions`` give them a name; ``piles`` have elements of the ``item_types``, and
-``flows`` both. ``locks`` keep threads and tasks apart; ``sentinels`` has ``Unset``; ``failures``
-what goes wrong.
+written down. ``events`` are done once, ``executions`` are how that went, ``writing`` makes JSON
+of it. ``orders`` are ids in a row, ``progressions`` give them a name; ``piles`` have elements of
+the ``item_types``, and ``flows`` both. ``locks`` keep threads and tasks apart; ``sentinels`` has
+``Unset``; ``failures`` what goes wrong.
 
 ``executor`` keeps events by their status and has ``processor`` run them: those of its line, in
 ``queueing``; in ``crews`` that live in the ``background``; not faster than ``settings`` say, and

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import sys
 import time
 import weakref
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Observer = Callable[["Event", EventStatus, EventStatus], None]
+
+logger = logging.getLogger(__package__)
 
 ORIGIN_KEY = "original"
 
@@ -151,7 +154,7 @@ class Event(Element):
         if not told:
             execution.status = status
 
-    def as_fresh_event(self, *, copy_meta: bool = False) -> Self:
+    def as_fresh_event(self, copy_meta: bool = False) -> Self:
         """Return another one to do the same, pending, with an id of its own.
 
         Its metadata tell where it comes from, and what this one's do if
@@ -178,7 +181,10 @@ class Event(Element):
                 execution.error, execution.retryable = error, is_retryable(error)
 
     def _observe(self, observer: Observer) -> None:
-        """Call *observer* with the event, the status before and the one after, at each change."""
+        """Call *observer* with the event, the status before and the one after, at each change.
+
+        It is called in the thread that changes it. What it raises is logged.
+        """
         self._observers = (*self._observers, observer)
         self.execution._event = weakref.ref(self)
 
@@ -188,7 +194,11 @@ class Event(Element):
 
     def _tell(self, before: EventStatus, after: EventStatus) -> None:
         for observer in self._observers:
-            observer(self, before, after)
+            try:
+                observer(self, before, after)
+            except Exception:
+                # It must not change how the event ends, nor leave it where nobody goes on with it.
+                logger.exception("event %s is %s: who watched it failed", self.id, after.value)
 
     # Nobody who watches this one is copied, or watches the copy.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -183,6 +184,13 @@ class Execution:
         if isinstance(error, dict):
             values["error"] = RestoredError.from_dict(error)
         return cls(status, **values)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Execution:
+        # Errors of users cannot always be made again: they are not copied.
+        if isinstance(self.error, BaseException):
+            memo[id(self.error)] = self.error
+        values = [copy.deepcopy(getattr(self, name), memo) for name in _VALUES]
+        return Execution(self._status, *values)
 
     def __repr__(self) -> str:
         rest = ", ".join(f"{name}={getattr(self, name)!r}" for name in _VALUES)

@@ -17,6 +17,8 @@ from simclock.systems.eventflow.progressions import Progression
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from typing_extensions import Self
+
 E = TypeVar("E", bound=Element)
 P = TypeVar("P", bound=Progression)
 
@@ -72,6 +74,21 @@ class Flow(Element, Generic[E, P]):
     def __class_getitem__(cls, _item: Any) -> type[Flow[E, P]]:
         # What is in brackets is for type checkers: pydantic would make another class of it.
         return cls
+
+    @classmethod
+    def from_dict(
+        cls,
+        data: dict[str, Any],
+        meta_key: str | None = None,
+        *,
+        item_type: Any = None,
+        strict_type: bool | None = None,
+        **options: Any,
+    ) -> Self:
+        """Make one from what `to_dict` returned; see `Pile.from_dict`, of its items."""
+        given = {"item_type": item_type, "strict_type": strict_type}
+        data = {**data, **{key: value for key, value in given.items() if value is not None}}
+        return super().from_dict(data, meta_key, **options)
 
     def add_progression(self, progression: P) -> None:
         """Add *progression*.
