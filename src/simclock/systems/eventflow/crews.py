@@ -35,4 +35,4 @@ class Crew:
 
     def begin(self, event: Event) -> None:
         """Note that an event has begun."""
-        self.assigned.pop(event.id)
+        del self.assigned[event.id]

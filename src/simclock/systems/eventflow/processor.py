@@ -178,6 +178,8 @@ class Processor:
 
     async def _wait_for_room(self, seconds: float) -> None:
         """Return when there is room in the line, or after so many seconds."""
+        if len(self._line) < self.max_queue_size:
+            return
         with anyio.move_on_after(seconds):
             while len(self._line) >= self.max_queue_size:
                 await self._bell.wait()
