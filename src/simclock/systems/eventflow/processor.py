@@ -355,9 +355,11 @@ class Processor:
 
     async def _run(self, crew: Crew, event: Event) -> None:
         crew.begin(event)
-        self._forget(event.id)
         try:
-            await event.invoke()
+            # It may have been removed, or have ended, since it got its seat.
+            if self._pending(event.id) is not None:
+                self._forget(event.id)
+                await event.invoke()
         except anyio.get_cancelled_exc_class():
             # This goes on if the event is cancelled with others. If not, it only has waited for
             # something that was cancelled: it has ended, and the others have not.
