@@ -24,7 +24,9 @@ from simclock.systems.eventflow import (
     RestoredError,
     Unset,
     ValidationError,
+    executions,
 )
+from simclock.systems.eventflow.executions import TRANSITIONS
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
@@ -613,3 +615,22 @@ def test_an_event_leaves_pending_once_in_whatever_thread():
 
     assert sorted(won + lost) == ["processing", "skipped"]
     assert [event.status.value] == won
+
+
+async def test_a_status_that_is_looked_at_while_another_thread_moves_it_is_not_set(monkeypatch):
+    event, seen = Event(), []
+    event._observe(lambda _event, _before, after: seen.append(after.value))
+
+    class Overtaken:
+        """The table, and another thread that is faster just after it was looked at."""
+
+        def check(self, before, after):
+            TRANSITIONS.check(before, after)
+            assert event.execution._start()
+
+    monkeypatch.setattr(executions, "TRANSITIONS", Overtaken())
+    with pytest.raises(OperationError, match="another thread has just moved it"):
+        event.status = "skipped"
+
+    assert (event.status.value, seen) == ("processing", ["processing"])
+    assert not event.execution._start()
