@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import sys
 from datetime import datetime, timedelta, timezone
 from uuid import UUID, uuid4
 
@@ -246,6 +247,28 @@ def test_nothing_else_is_looked_for(name):
 def test_a_class_that_is_not_there_is_told(name):
     with pytest.raises(ValueError, match=f"no class has this name: .*{name}"):
         Element.from_dict({"metadata": {"lion_class": f"simclock.systems.eventflow.{name}"}})
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch, own_prefixes):
+    """A package that is not imported yet."""
+    (tmp_path / "madeupshop").mkdir()
+    code = "from simclock.systems.eventflow import Element\nclass Box(Element): pass\n"
+    (tmp_path / "madeupshop" / "boxes.py").write_text(code)
+    (tmp_path / "madeupshop" / "broken.py").write_text("import nowhere_at_all\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    register_type_prefix("madeupshop.")
+    yield
+    for name in [each for each in sys.modules if each.startswith("madeupshop")]:
+        del sys.modules[name]
+
+
+def test_a_module_that_may_be_is_imported(shop):
+    box = Element.from_dict({"metadata": {"lion_class": "madeupshop.boxes.Box"}})
+
+    assert box.class_name(full=True) == "madeupshop.boxes.Box"
+    with pytest.raises(ModuleNotFoundError, match="nowhere_at_all"):
+        Element.from_dict({"metadata": {"lion_class": "madeupshop.broken.Box"}})
 
 
 def test_a_class_is_not_taken_for_another():

@@ -66,5 +66,8 @@ def _module(name: str) -> Any:
         return sys.modules[name]
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError:
-        return None
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            return None
+        # The module is there; what it imports is not.
+        raise
