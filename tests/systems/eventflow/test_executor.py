@@ -110,6 +110,23 @@ async def test_settings_of_a_processor_are_known_through_its_bases():
         Greed({"gred": 7})
 
 
+async def test_settings_of_a_factory_are_known():
+    class Slow(Works):
+        @classmethod
+        async def create(cls, *args, delay, **kwargs):
+            await anyio.sleep(delay)
+            return await super().create(*args, **kwargs)
+
+    class Slows(Executor):
+        processor_type = Slow
+
+    async with Slows({**CONFIG, "delay": 3}) as executor:
+        await executor.append(Work())
+        await executor.processor.join()
+    with pytest.raises(ConfigurationError, match="has no such setting: args, kwargs"):
+        Slows({"args": 1, "kwargs": 1})
+
+
 @pytest.mark.parametrize(
     ("given", "missing"),
     [

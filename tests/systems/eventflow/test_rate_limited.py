@@ -313,6 +313,26 @@ async def test_requests_start_as_their_tokens_come(note):
     ]
 
 
+async def test_nobody_is_asked_for_while_there_is_no_token_for_a_request(note):
+    asked = []
+
+    class Counting(RateLimitedProcessor):
+        async def request_permission(self, **request):
+            asked.append(request)
+            return await super().request_permission(**request)
+
+    class Counted(RateLimitedExecutor):
+        processor_type = Counting
+
+    settings = {"queue_capacity": 100, "capacity_refresh_time": 1.0}
+    async with Counted({**settings, "request_bucket": bucket(1, 1.0)}) as executor:
+        for what in range(20):
+            await executor.append(Call(what=what, note=note))
+        await executor.processor.join()
+
+    assert len(asked) == 20
+
+
 async def test_a_request_takes_all_of_its_tokens_or_none(note):
     requests, tokens = bucket(10, 0.001), bucket(10, 1.0)
     executor = limited(requests, tokens)

@@ -8,8 +8,17 @@ from uuid import UUID
 
 import pytest
 
-from simclock.systems.eventflow import Element, EventStatus, Flow, Progression
+from simclock.systems.eventflow import (
+    Element,
+    Event,
+    EventStatus,
+    Executor,
+    Flow,
+    Processor,
+    Progression,
+)
 from simclock.systems.eventflow.orders import Order
+from simclock.systems.eventflow.queueing import Line
 
 FEW, MANY = 1_000, 1_000_000
 EVENTS = 100_000  # elements take seconds to make: of these there are fewer
@@ -131,3 +140,61 @@ def test_a_flow_costs_the_same(acts, elements):
     many = cost(acts(flow_of(elements)))
 
     assert many < AT_MOST * few
+
+
+def in_line(line, ids):
+    for number in range(ROUNDS):
+        some = ids[number * EACH : (number + 1) * EACH]
+
+        def pass_through(some=some):
+            for each in some:
+                line.add(each, -1.0)
+                assert line.wait_of() == 0.0
+                line.send_apart(line.take(), 60.0)
+                line.discard(each)
+
+        yield pass_through
+
+
+def test_a_line_costs_the_same(ids):
+    def cost_at(count):
+        line = Line()
+        for each in ids[:count]:
+            line.add(each, each.int % 1000)
+        return cost(in_line(line, ids[-ROUNDS * EACH :]))
+
+    assert cost_at(EVENTS) < AT_MOST * cost_at(FEW)
+
+
+class AnyProcessor(Processor):
+    event_type = Event
+
+
+class AnyExecutor(Executor):
+    processor_type = AnyProcessor
+
+
+def events_come_and_go(executor):
+    for _ in range(ROUNDS):
+        events = [Event() for _ in range(EACH // 4)]
+
+        def pass_through(events=events):
+            for event in events:
+                executor._keep(event)
+                event.status = "skipped"
+                assert event in executor
+                assert len(executor.get_events_by_status("skipped")) == 1
+                assert executor.status_counts()["skipped"] == 1
+                executor._remove(event)
+
+        yield pass_through
+
+
+def test_an_executor_costs_the_same():
+    def cost_at(count):
+        executor = AnyExecutor()
+        for _ in range(count):
+            executor._keep(Event())
+        return cost(events_come_and_go(executor))
+
+    assert cost_at(EVENTS // 2) < AT_MOST * cost_at(FEW)

@@ -357,7 +357,8 @@ class Executor:
             if not processor._has(event.id):
                 event._forget(self._follow)
                 event._observe(self._follow)
-                processor._add(event, self._priorities.pop(event.id, None))
+                processor._add(event, self._priorities.get(event.id))
+        self._priorities.clear()
 
     async def _execute(self) -> None:
         assert self.processor is not None

@@ -245,7 +245,11 @@ class Processor:
         self._bell.ring()
 
     async def join(self) -> None:
-        """Wait until no event waits in line, and none runs. An event must not wait for that."""
+        """Wait until no event waits in line, and none runs.
+
+        It does not run them: while it is stopped, those in line stay there. An
+        event must not wait for that.
+        """
         while len(self._line) or self._seated:
             await self._bell.wait()
 
@@ -285,7 +289,7 @@ class Processor:
                     self._bell.ring()
 
     def _until_next(self) -> float:
-        """Return in how many seconds an event may be started, if nothing else changes."""
+        """Return in how many seconds an event may be asked for, if nothing else changes."""
         if len(self._seated) >= self.concurrency_limit:
             return math.inf
         ready = self._line.wait_of()

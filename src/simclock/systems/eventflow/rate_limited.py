@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simclock.systems._shared.retry import check_number
@@ -67,6 +68,13 @@ class RateLimitedProcessor(Processor):
             if not taken and self.request_bucket is not None:
                 await self.request_bucket.release()
         return taken or self.token_bucket.wait_of(required_tokens) or False
+
+    def _until_next(self) -> float:
+        # Nobody is asked for in vain: there may be thousands, and a request costs each the same.
+        until = super()._until_next()
+        if self.request_bucket is None or until == math.inf:
+            return until
+        return max(until, self.request_bucket.wait_of())
 
     def to_dict(self) -> dict[str, Any]:
         """Return its settings, not what it has to do."""

@@ -13,11 +13,13 @@ from simclock.systems.eventflow.failures import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from simclock.systems.eventflow.processor import Processor
+
 REQUIRED = ("queue_capacity", "capacity_refresh_time")
 MOST_CAPACITY = 10_000
 REFRESH_TIMES = (0.01, 3600.0)
 # What executors say themselves.
-_OWN = {"self", "pile", "executor"}
+_OWN = {"self", "args", "kwargs", "pile", "executor"}
 _STARRED = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
@@ -61,7 +63,7 @@ def check_priority(priority: Any) -> None:
         )
 
 
-def check_config(config: Mapping[str, Any], processor_type: type) -> None:
+def check_config(config: Mapping[str, Any], processor_type: type[Processor]) -> None:
     """Check a configuration for processors of that type, of which settings may still be missing.
 
     Raises:
@@ -90,9 +92,9 @@ def check_complete(config: Mapping[str, Any]) -> None:
         )
 
 
-def _names(processor_type: type) -> set[str]:
-    """Return what its constructor takes by name, and those of its bases if it passes things on."""
-    found: set[str] = set()
+def _names(processor_type: type[Processor]) -> set[str]:
+    """Return what it is made with, by name; also what its bases are, if it passes things on."""
+    found = set(inspect.signature(processor_type.create).parameters)
     for each in processor_type.__mro__:
         if "__init__" not in vars(each):
             continue
