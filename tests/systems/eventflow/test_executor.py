@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import math
 import re
+import sys
 import threading
 from typing import Any
 
 import anyio
 import pytest
+import trio
 
 import simclock
 from simclock.systems.eventflow import (
@@ -25,6 +27,10 @@ from simclock.systems.eventflow import (
     Processor,
     QueueFullError,
 )
+from simclock.systems.eventflow.background import Background
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
 
 pytestmark = [pytest.mark.simclock, pytest.mark.anyio]
 
@@ -454,6 +460,117 @@ async def test_it_can_live_in_a_task_group_that_is_given(sim):
 
     assert event.status is EventStatus.COMPLETED
     assert sim.elapsed == 3.0
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_it_can_live_in_a_nursery_of_trio():
+    executor = workshop()
+    event = Work(seconds=3)
+    async with trio.open_nursery() as nursery:
+        await executor.start(nursery)
+        await executor.append(event)
+        await executor.processor.join()
+        await executor.stop()
+
+    assert event.status is EventStatus.COMPLETED
+
+
+async def test_a_group_that_is_cancelled_does_not_take_it(anyio_backend_name):
+    executor = workshop()
+    async with anyio.create_task_group() as tasks:
+        tasks.cancel_scope.cancel()
+        with contextlib.suppress(RuntimeError):
+            await executor.start(tasks)
+    async with anyio.create_task_group() as tasks:
+        await executor.start(tasks)
+        await executor.append(Work())
+        await executor.processor.join()
+        await executor.stop()
+
+    assert executor.status_counts()["completed"] == 1
+
+
+class Fatal(BaseException):
+    """Nothing that a program goes on after."""
+
+
+async def test_what_is_no_exception_ends_all_and_comes_out():
+    executor = workshop()
+    fatal, other, waiting = Work(error=Fatal()), Work(seconds=60), Work()
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with executor:
+            await executor.append(other)
+            await executor.append(fatal)
+            await anyio.sleep(1)
+            raise AssertionError
+
+    found = caught.value
+    while isinstance(found, BaseExceptionGroup):
+        (found,) = found.exceptions
+    assert isinstance(found, Fatal)
+    assert fatal.status is EventStatus.FAILED
+    assert other.status is EventStatus.CANCELLED
+    assert not executor.processor.execution_mode
+    await executor.append(waiting)
+    async with executor:
+        await executor.processor.join()
+    assert waiting.status is EventStatus.COMPLETED
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_of_a_task_of_asyncio_it_is_logged(caplog):
+    executor = workshop()
+    await executor.start()
+    await executor.append(Work(error=Fatal()))
+    await anyio.sleep(1)
+
+    assert "events are not run any more" in caplog.text
+    await executor.start()
+    await executor.append(event := Work())
+    await executor.processor.join()
+    await executor.stop()
+    assert event.status is EventStatus.COMPLETED
+
+
+async def test_of_two_starts_the_later_one_counts():
+    calls, ends = [], [anyio.Event(), anyio.Event()]
+
+    async def run():
+        calls.append(1)
+        await ends[len(calls) - 1].wait()
+
+    background = Background(run)
+    async with anyio.create_task_group() as background.home:
+        await background.start()
+        await anyio.sleep(1)
+        background.stop()
+        await background.start()
+        await anyio.sleep(1)
+        assert (len(calls), background.is_on) == (2, True)
+        # What was stopped ends when it likes.
+        ends[0].set()
+        await anyio.sleep(1)
+        assert background.is_on
+        ends[1].set()
+        await anyio.sleep(1)
+        assert not background.is_on
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_start_that_was_taken_back_before_its_first_step_does_nothing():
+    calls = []
+
+    async def run():
+        calls.append(1)
+
+    background = Background(run)
+    await background.start()
+    background.stop()
+    await background.start()
+    await anyio.sleep(1)
+
+    assert calls == [1]
 
 
 async def test_without_a_task_group_it_lives_in_a_task_on_asyncio_only(anyio_backend_name):
