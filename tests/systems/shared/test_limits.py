@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simclock
-from simclock.systems._shared.limits import Breaker, BreakerState, Outcome, TokenBucket, Window
+from simclock.systems._shared.limits import Breaker, BreakerState, CallEnd, Tokens, Window
 
 # Seconds between two attempts: such that sums of floats go wrong, and such that many come at once.
 pauses = st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3, 1 / 3, 1e-9, 0.7, 1.0, 5.0]), max_size=60)
@@ -87,7 +87,7 @@ def test_a_window_is_for_many_threads(sim):
 
 
 def test_tokens_come_back_at_a_constant_rate(sim):
-    bucket = TokenBucket(10, 2.0)
+    bucket = Tokens(10, 2.0)
 
     assert bucket.try_take(10)
     assert (bucket.try_take(1), bucket.wait_of(1), bucket.wait_of(10)) == (False, 0.5, 5.0)
@@ -98,13 +98,13 @@ def test_tokens_come_back_at_a_constant_rate(sim):
 
 
 def test_a_bucket_may_begin_with_fewer(sim):
-    bucket = TokenBucket(4, 1.0, initial=1)
+    bucket = Tokens(4, 1.0, initial=1)
 
     assert (bucket.try_take(2), bucket.try_take(1), bucket.tokens) == (False, True, 0.0)
 
 
 def test_what_is_given_back_can_be_taken_again_and_no_more(sim):
-    bucket = TokenBucket(4, 1.0)
+    bucket = Tokens(4, 1.0)
     bucket.try_take(3)
 
     bucket.give_back(1)
@@ -119,7 +119,7 @@ def test_what_is_given_back_can_be_taken_again_and_no_more(sim):
 @given(pauses, st.integers(1, 4), st.sampled_from([0.1, 0.3, 1.0, 7.0]))
 def test_in_any_stretch_there_are_at_most_the_capacity_and_what_came_back(pauses, capacity, rate):
     with simclock.Simulation():
-        bucket = TokenBucket(capacity, rate)
+        bucket = Tokens(capacity, rate)
         granted = attempts(lambda: bucket.try_take(1), pauses)
 
     for (first, begin), (last, end) in itertools.combinations(enumerate(granted), 2):
@@ -130,7 +130,7 @@ def test_in_any_stretch_there_are_at_most_the_capacity_and_what_came_back(pauses
 @given(pauses, st.integers(1, 5), st.sampled_from([0.1, 0.3, 1.0, 1e-3, 7.0, 1e6]))
 def test_after_the_wait_there_are_that_many_tokens_and_not_before(pauses, count, rate):
     with simclock.Simulation() as sim:
-        bucket = TokenBucket(5, rate)
+        bucket = Tokens(5, rate)
         for pause in pauses:
             sim.sleep(pause)
             wait = bucket.wait_of(count)
@@ -152,7 +152,7 @@ def calls(breaker, outcomes):
     return let
 
 
-GOOD, BAD, NEITHER = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEITHER
+GOOD, BAD, NEITHER = CallEnd.SUCCESS, CallEnd.FAILURE, CallEnd.NEITHER
 
 
 def test_failures_in_succession_open_a_breaker(sim):
@@ -238,11 +238,11 @@ def test_a_breaker_that_is_open_lets_nobody_through_for_its_time(steps, threshol
 @pytest.mark.parametrize(
     ("make", "setting"),
     [
-        (lambda: TokenBucket(0, 1.0), "capacity"),
-        (lambda: TokenBucket(1, 0.0), "refill_rate"),
-        (lambda: TokenBucket(1, float("nan")), "refill_rate"),
-        (lambda: TokenBucket(1, 1.0, -1), "initial_tokens"),
-        (lambda: TokenBucket(1, 1.0, 2), "initial_tokens exceeds the capacity: 2 of 1"),
+        (lambda: Tokens(0, 1.0), "capacity"),
+        (lambda: Tokens(1, 0.0), "refill_rate"),
+        (lambda: Tokens(1, float("nan")), "refill_rate"),
+        (lambda: Tokens(1, 1.0, -1), "initial_tokens"),
+        (lambda: Tokens(1, 1.0, 2), "initial_tokens exceeds the capacity: 2 of 1"),
         (lambda: Window(0, 1.0), "limit"),
         (lambda: Window(1, 0.0), "seconds"),
         (lambda: Breaker(0, 1.0, 1), "failure_threshold"),

@@ -26,7 +26,7 @@ def _seconds(nanoseconds: int) -> float:
     return nanoseconds / _SECOND
 
 
-class TokenBucket:
+class Tokens:
     """Tokens that come back at a constant rate, until the bucket is full.
 
     In any *T* seconds it gives ``capacity + rate * T`` of them at most, but
@@ -170,7 +170,7 @@ class BreakerState(enum.Enum):
     HALF_OPEN = "half_open"
 
 
-class Outcome(enum.Enum):
+class CallEnd(enum.Enum):
     """How a call ended, as far as a `Breaker` cares."""
 
     SUCCESS = "success"
@@ -255,18 +255,18 @@ class Breaker:
                 self._probes += 1
             return self._epoch
 
-    def leave(self, call: int, outcome: Outcome) -> None:
+    def leave(self, call: int, end: CallEnd) -> None:
         """Be told how a call has ended; each is to be told of once, whatever happens to it."""
         with self._lock:
             if call != self._epoch:
                 return
             self._probes = max(0, self._probes - 1)
-            if outcome is Outcome.FAILURE:
+            if end is CallEnd.FAILURE:
                 self._failures += 1
                 if self._state is BreakerState.HALF_OPEN or self._failures >= self._threshold:
                     self._opened = time.monotonic_ns()
                     self._become(BreakerState.OPEN)
-            elif outcome is Outcome.SUCCESS:
+            elif end is CallEnd.SUCCESS:
                 self._failures = 0
                 if self._state is BreakerState.HALF_OPEN:
                     self._become(BreakerState.CLOSED)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simclock.systems._shared.limits import Breaker, BreakerState, Outcome
+from simclock.systems._shared.limits import Breaker, BreakerState, CallEnd
 from simclock.systems.eventflow.failures import LionConnectionError
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class CircuitBreaker:
         self.half_open_max_calls = half_open_max_calls
         self.excluded_exceptions = set(excluded_exceptions or ())
         self.name = name
+        self._lock = threading.Lock()
         self._counts = {"success_count": 0, "failure_count": 0, "rejected_count": 0}
 
     @property
@@ -111,25 +113,29 @@ class CircuitBreaker:
         """
         call = self._core.enter()
         if call is None:
-            self._counts["rejected_count"] += 1
+            self._count("rejected_count")
             raise self._refusal()
-        outcome = Outcome.NEITHER
+        end = CallEnd.NEITHER
         try:
             result = await func(*args, **kwargs)
-            outcome = Outcome.SUCCESS
-            self._counts["success_count"] += 1
+            end = CallEnd.SUCCESS
+            self._count("success_count")
             return result
         except Exception as error:
             if not isinstance(error, tuple(self.excluded_exceptions)):
-                outcome = Outcome.FAILURE
-                self._counts["failure_count"] += 1
+                end = CallEnd.FAILURE
+                self._count("failure_count")
             raise
         finally:
-            self._leave(call, outcome)
+            self._leave(call, end)
 
-    def _leave(self, call: int, outcome: Outcome) -> None:
+    def _count(self, name: str) -> None:
+        with self._lock:
+            self._counts[name] += 1
+
+    def _leave(self, call: int, end: CallEnd) -> None:
         before = self._core.state
-        self._core.leave(call, outcome)
+        self._core.leave(call, end)
         if self._core.state is not before:
             logger.info(
                 "circuit breaker %r: %s, was %s", self.name, self._core.state.value, before.value

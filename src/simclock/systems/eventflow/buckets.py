@@ -33,7 +33,7 @@ class RateLimitConfig:
     def __post_init__(self) -> None:
         if self.initial_tokens is None:
             object.__setattr__(self, "initial_tokens", self.capacity)
-        limits.TokenBucket(self.capacity, self.refill_rate, self.initial_tokens)
+        limits.Tokens(self.capacity, self.refill_rate, self.initial_tokens)
 
 
 class TokenBucket:
@@ -50,7 +50,7 @@ class TokenBucket:
     def __init__(self, config: RateLimitConfig) -> None:
         self.capacity = config.capacity
         self.refill_rate = config.refill_rate
-        self._core = limits.TokenBucket(config.capacity, config.refill_rate, config.initial_tokens)
+        self._core = limits.Tokens(config.capacity, config.refill_rate, config.initial_tokens)
         # Who waits, in order, and for how many.
         self._line: dict[anyio.Event, int] = {}
         self._bell = Bell()
