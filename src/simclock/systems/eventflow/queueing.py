@@ -69,9 +69,9 @@ class Line:
 
     def discard(self, event_id: UUID) -> None:
         """Forget an id, wherever it is, if it is in line."""
-        self._ranks.pop(event_id, None)
-        self._ready.discard(event_id)
-        self._apart.discard(event_id)
+        if self._ranks.pop(event_id, None) is not None:
+            self._ready.discard(event_id)
+            self._apart.discard(event_id)
 
     def wait_of(self) -> float:
         """Return in how many seconds one can be taken: 0.0 for now, infinity if there is none."""
