@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import logging
 import sys
 import time
+import types
 import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, final
@@ -30,6 +32,7 @@ Observer = Callable[["Event", EventStatus, EventStatus], None]
 logger = logging.getLogger(__package__)
 
 ORIGIN_KEY = "original"
+PROPERTIES = {"request", "response", "status"}
 
 
 class Event(Element):
@@ -52,6 +55,16 @@ class Event(Element):
     _observers: tuple[Observer, ...] = PrivateAttr(default=())
     # There once somebody waits for the end of a run.
     _ended: anyio.Event | None = PrivateAttr(default=None)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a class that hides what others need of its events.
+
+        Raises:
+            TypeError: It has an ``invoke`` of its own, or a field where there is a property.
+        """
+        super().__pydantic_init_subclass__(**kwargs)
+        _check_class(cls)
 
     async def _invoke(self) -> Any:
         """Do it, and return the response. For subclasses."""
@@ -131,8 +144,15 @@ class Event(Element):
 
     async def _outcome(self) -> Any:
         if self.streaming:
-            return [piece async for piece in self.stream()]
-        return await self._invoke()
+            pieces: Any = self.stream()
+            if not hasattr(pieces, "__aiter__"):
+                raise _not_awaited(self, "stream", pieces, "`async def` and `yield`")
+            return [piece async for piece in pieces]
+        response: Any = self._invoke()
+        # The type first: it is right nearly always, and the other question costs more.
+        if not isinstance(response, types.CoroutineType) and not inspect.isawaitable(response):
+            raise _not_awaited(self, "_invoke", response, "`async def`, and no `yield` in it")
+        return await response
 
     def _too_late(self) -> LionTimeoutError:
         return LionTimeoutError(
@@ -152,7 +172,9 @@ class Event(Element):
                 setattr(execution, name, value)
         execution.duration = time.monotonic() - start
         if not told:
-            execution.status = status
+            # Another thread may tell just now.
+            with contextlib.suppress(OperationError):
+                execution.status = status
 
     def as_fresh_event(self, copy_meta: bool = False) -> Self:
         """Return another one to do the same, pending, with an id of its own.
@@ -172,13 +194,9 @@ class Event(Element):
     def _refuse(self, status: EventStatus, error: Exception) -> None:
         """Let a pending event end with *error* before it has begun; others stay as they are."""
         execution = self.execution
-        if execution.status is not EventStatus.PENDING:
-            return
-        # Another thread may begin it meanwhile.
-        with contextlib.suppress(OperationError):
-            if execution.status is EventStatus.PENDING:
-                execution.status = status
-                execution.error, execution.retryable = error, is_retryable(error)
+        if execution._claim():
+            execution.error, execution.retryable = error, is_retryable(error)
+            execution._set(EventStatus.PENDING, status)
 
     def _observe(self, observer: Observer) -> None:
         """Call *observer* with the event, the status before and the one after, at each change.
@@ -218,6 +236,29 @@ class Event(Element):
         private = dict(state["__pydantic_private__"] or {})
         state["__pydantic_private__"] = {**private, "_observers": (), "_ended": None}
         return state
+
+
+def _check_class(cls: type[Event]) -> None:
+    if cls.invoke is not Event.invoke:
+        raise TypeError(
+            f"{cls.__name__} has an invoke() of its own\n"
+            "call it _invoke(): invoke() calls that, and keeps what comes of it"
+        )
+    hidden = sorted(PROPERTIES & cls.model_fields.keys())
+    if hidden:
+        raise TypeError(
+            f"{cls.__name__} has a field where events have a property: {', '.join(hidden)}\n"
+            "call the field otherwise, and override the property if it is request"
+        )
+
+
+def _not_awaited(event: Event, name: str, given: Any, how: str) -> TypeError:
+    if inspect.iscoroutine(given):
+        given.close()  # or Python warns that it was never awaited, wherever that may be
+    return TypeError(
+        f"{type(event).__name__}.{name}() gave what cannot be waited for: {type(given).__name__}\n"
+        f"make it {how}"
+    )
 
 
 def is_retryable(error: BaseException) -> bool:

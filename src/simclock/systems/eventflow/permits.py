@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import random
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.retry import RetryPolicy, check_number
@@ -82,6 +84,24 @@ def _is_number(answer: Any) -> bool:
     return isinstance(answer, (int, float)) and not isinstance(answer, bool)
 
 
+def _asked(permission: Callable[..., Awaitable[Any]], event: Event) -> Awaitable[Any]:
+    """Return what has to be awaited for the answer.
+
+    Raises:
+        TypeError: The request is no mapping, or the question is no coroutine function.
+    """
+    request: Any = event.request
+    if not isinstance(request, Mapping):
+        raise TypeError(
+            f"the request of {type(event).__name__} is no mapping: {request!r}\n"
+            "have it return a dictionary: what request_permission is called with"
+        )
+    asked: Any = permission(**request)
+    if not inspect.isawaitable(asked):
+        raise TypeError(f"request_permission cannot be awaited: {asked!r}\nmake it `async def`")
+    return asked
+
+
 class Permits:
     """Asks whether events may start, and sends those that may not to wait, or away.
 
@@ -99,7 +119,7 @@ class Permits:
     async def ask(self, event: Event, permission: Callable[..., Awaitable[Any]]) -> bool:
         """Return whether *permission* lets an event start that was taken from the line."""
         try:
-            answer = await permission(**event.request)
+            answer = await _asked(permission, event)
             wait = self.denials.judge(event.id, answer)
         except Exception as error:
             logger.exception("the permission of an event could not be asked for: %s", event.id)
