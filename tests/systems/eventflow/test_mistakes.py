@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import anyio
 import pytest
 
-from simclock.systems.eventflow import Event, Executor, Processor
+from simclock.systems.eventflow import ConfigurationError, Event, Executor, Processor
 
 pytestmark = [pytest.mark.simclock, pytest.mark.anyio]
 
@@ -131,3 +133,67 @@ async def test_a_question_that_cannot_be_awaited_fails_the_event():
     assert await denied_of(Work(), request_permission=plain) == (
         "request_permission cannot be awaited: True\nmake it `async def`"
     )
+
+
+# ---------------------------------------------------------------------- executors
+
+
+class Works(Processor):
+    event_type = Work
+
+
+def test_a_processor_type_is_a_type_of_processors():
+    said = "the processor_type of Workshop is no processor's: {}\ngive it a class that is derived"
+
+    for given in (Work, Works(1, 1.0), int):
+        with pytest.raises(TypeError, match=re.escape(said.format(repr(given)))):
+            executor_of(given)
+
+
+def test_an_event_type_is_a_type_of_events():
+    none = type("Works", (Processor,), {})
+    wrong = type("Works", (Processor,), {"event_type": Executor})
+
+    with pytest.raises(ConfigurationError, match="Works does not say what events it runs\ngive it"):
+        executor_of(none)
+    said = "the event_type of Works is no event's: <class .*>\ngive it a class that is derived"
+    with pytest.raises(TypeError, match=said):
+        executor_of(wrong)
+    with pytest.raises(TypeError, match=said):
+        wrong(1, 1.0)
+
+
+def test_an_event_type_may_be_several():
+    class Other(Event):
+        """Another kind."""
+
+    executor = executor_of(type("Works", (Processor,), {"event_type": Work | Other}))
+
+    assert executor.states.items.item_type == {Work, Other}
+
+
+@pytest.mark.parametrize("config", ["queue_capacity", 5, [1], ""])
+def test_a_configuration_is_a_mapping(config):
+    said = re.escape(f"processor_config is no mapping: {config!r}\ngive a dictionary: settings")
+
+    with pytest.raises(ConfigurationError, match=said):
+        type("Workshop", (Executor,), {"processor_type": Works})(config)
+
+
+def test_a_setting_is_named_by_a_string():
+    with pytest.raises(ConfigurationError, match="Works has no such setting: 5, size\nit has: "):
+        type("Workshop", (Executor,), {"processor_type": Works})({"size": 1, 5: 1})
+
+
+async def test_what_is_no_event_is_refused_by_the_executor():
+    class Other(Event):
+        """Another kind."""
+
+    executor = executor_of(Works)
+
+    with pytest.raises(TypeError, match=r"the executor takes no .*Other\nwhat it takes: .*Work;"):
+        await executor.append(Other())
+    said = r"the executor takes no class: .*\.Work\ngive an object of it, as Work\(\)"
+    with pytest.raises(TypeError, match=said):
+        await executor.append(Work)
+    assert len(executor.states.items) == 0

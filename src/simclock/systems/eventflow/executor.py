@@ -16,6 +16,8 @@ from simclock.systems.eventflow.failures import (
     QueueFullError,
 )
 from simclock.systems.eventflow.flows import Flow
+from simclock.systems.eventflow.kinds import check_processor_type
+from simclock.systems.eventflow.processor import Processor
 from simclock.systems.eventflow.progressions import Progression
 from simclock.systems.eventflow.settings import check_complete, check_config, check_priority
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from simclock.systems.eventflow.events import Event
-    from simclock.systems.eventflow.processor import Processor
 
 ExecutorT = TypeVar("ExecutorT", bound="Executor")
 
@@ -59,6 +60,7 @@ class Executor:
 
     Raises:
         ConfigurationError: There is no `processor_type`, or it has no such setting.
+        TypeError: It is no type of processors, or what it runs are no events.
         ValueError: A setting is out of its range.
     """
 
@@ -70,9 +72,10 @@ class Executor:
         strict_event_type: bool = False,
         name: str | None = None,
     ) -> None:
-        _check_processor_type(type(self))
-        self.processor_config: dict[str, Any] = dict(processor_config or {})
-        check_config(self.processor_config, self.processor_type)
+        check_processor_type(type(self), Processor)
+        config = {} if processor_config is None else processor_config
+        check_config(config, self.processor_type)
+        self.processor_config: dict[str, Any] = dict(config)
         self.processor: Processor | None = None
         self.states: Flow[Event, Progression] = Flow(
             progressions=[Progression(name=status.value) for status in EventStatus],
@@ -189,7 +192,7 @@ class Executor:
             self._priorities[event.id] = priority
 
     def _check_new(self, event: Event, priority: float | None) -> None:
-        self.states.items._types.check(event)
+        self.states.items._types.check(event, "the executor")
         if event in self.states.items:
             raise ExistsError(
                 f"the executor has this event: {event.id}\n"
@@ -363,11 +366,3 @@ class Executor:
     async def _execute(self) -> None:
         assert self.processor is not None
         await self.processor.execute()
-
-
-def _check_processor_type(executor_type: type[Executor]) -> None:
-    if getattr(executor_type, "processor_type", None) is None:
-        raise ConfigurationError(
-            f"{executor_type.__name__} does not say what processor it has\n"
-            "give it a class attribute processor_type"
-        )

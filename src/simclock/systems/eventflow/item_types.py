@@ -58,16 +58,21 @@ class ItemTypes:
             return issubclass(found, Element)
         return found in self.types if self.strict else issubclass(found, self.types)
 
-    def check(self, item: object) -> None:
-        """Raise a ``TypeError`` unless *item* is of them."""
-        self._check_type(type(item))
+    def check(self, item: object, taker: str = "the pile") -> None:
+        """Raise a ``TypeError``, which says that *taker* takes it not, unless *item* is of them."""
+        if isinstance(item, type):
+            name = name_of(item)
+            raise TypeError(
+                f"{taker} takes no class: {name}\ngive an object of it, as {item.__name__}()"
+            )
+        self._check_type(type(item), taker)
 
-    def _check_type(self, found: type) -> None:
+    def _check_type(self, found: type, taker: str = "the pile") -> None:
         if self._fits_type(found):
             return
         wanted = ", ".join(name_of(each) for each in self.types) or "any element"
         derived = "no derived type" if self.strict else "or a derived type"
-        raise TypeError(f"the pile takes no {name_of(found)}\nwhat it takes: {wanted}; {derived}")
+        raise TypeError(f"{taker} takes no {name_of(found)}\nwhat it takes: {wanted}; {derived}")
 
     def restored(self, items: Any) -> list[Any]:
         """Return *items*, or the only one, as a list; written ones are made, if all are of them."""

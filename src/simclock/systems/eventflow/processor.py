@@ -16,11 +16,8 @@ from simclock.systems.eventflow.bells import Bell
 from simclock.systems.eventflow.crews import Crew
 from simclock.systems.eventflow.elements import id_of
 from simclock.systems.eventflow.executions import EventStatus
-from simclock.systems.eventflow.failures import (
-    ConfigurationError,
-    ExistsError,
-    QueueFullError,
-)
+from simclock.systems.eventflow.failures import ExistsError, QueueFullError
+from simclock.systems.eventflow.kinds import check_event_type
 from simclock.systems.eventflow.permits import Denials, Permits
 from simclock.systems.eventflow.piles import Pile
 from simclock.systems.eventflow.queueing import Line
@@ -62,6 +59,7 @@ class Processor:
 
     Raises:
         ConfigurationError: There is no `event_type`.
+        TypeError: It is no type of events.
         ValueError: A number is out of range.
     """
 
@@ -78,7 +76,7 @@ class Processor:
         max_denial_tracking: int = 10000,
         max_denials: int | None = None,
     ) -> None:
-        _check_event_type(type(self))
+        check_event_type(type(self))
         check_settings({name: value for name, value in locals().items() if name != "self"})
         self.queue_capacity = queue_capacity
         self.capacity_refresh_time = capacity_refresh_time
@@ -382,11 +380,3 @@ class Processor:
             return event
         self._forget(event_id)
         return None
-
-
-def _check_event_type(processor_type: type[Processor]) -> None:
-    if getattr(processor_type, "event_type", None) is None:
-        raise ConfigurationError(
-            f"{processor_type.__name__} does not say what events it runs\n"
-            "give it a class attribute event_type"
-        )

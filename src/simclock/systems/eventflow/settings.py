@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.retry import check_count
 from simclock.systems.eventflow.failures import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from simclock.systems.eventflow.processor import Processor
 
 REQUIRED = ("queue_capacity", "capacity_refresh_time")
@@ -67,11 +66,16 @@ def check_config(config: Mapping[str, Any], processor_type: type[Processor]) -> 
     """Check a configuration for processors of that type, of which settings may still be missing.
 
     Raises:
-        ConfigurationError: The type has no such setting.
+        ConfigurationError: It is no mapping, or the type has no such setting.
         ValueError: One is out of its range.
     """
+    if not isinstance(config, Mapping):
+        raise ConfigurationError(
+            f"processor_config is no mapping: {config!r}\n"
+            "give a dictionary: settings by their names"
+        )
     known = _names(processor_type)
-    unknown = sorted(config.keys() - known)
+    unknown = sorted(str(each) for each in config.keys() - known)
     if unknown:
         raise ConfigurationError(
             f"{processor_type.__name__} has no such setting: {', '.join(unknown)}\n"
