@@ -7,7 +7,15 @@ import re
 import anyio
 import pytest
 
-from simclock.systems.eventflow import ConfigurationError, Event, Executor, Processor
+from simclock.systems.eventflow import (
+    CircuitBreaker,
+    ConfigurationError,
+    Event,
+    Executor,
+    Processor,
+    RateLimitConfig,
+    RateLimitedProcessor,
+)
 
 pytestmark = [pytest.mark.simclock, pytest.mark.anyio]
 
@@ -197,3 +205,37 @@ async def test_what_is_no_event_is_refused_by_the_executor():
     with pytest.raises(TypeError, match=said):
         await executor.append(Work)
     assert len(executor.states.items) == 0
+
+
+# ---------------------------------------------------------------------- limits
+
+
+@pytest.mark.parametrize("name", ["request_bucket", "token_bucket"])
+async def test_a_bucket_is_a_bucket(name):
+    config = RateLimitConfig(1, 1.0)
+
+    with pytest.raises(TypeError, match=rf"{name} is no TokenBucket: .*\ngive TokenBucket\(Rate"):
+        async with executor_of(RateLimitedProcessor, **{name: config}):
+            """Not come to this: before, the first event ended all of it."""
+
+
+async def test_a_breaker_is_given_a_function_and_not_its_coroutine():
+    breaker = CircuitBreaker(failure_threshold=1)
+
+    async def fetch():
+        """Be fetched."""
+
+    with pytest.raises(TypeError, match=r"was given none: <coroutine .*\n.*not execute\(fetch\("):
+        await breaker.execute(fetch())
+    # What it calls has not failed.
+    assert (breaker.state.value, breaker.failure_count) == ("closed", 0)
+
+
+async def test_a_breaker_awaits_what_it_calls():
+    def plain():
+        return 5
+
+    with pytest.raises(
+        TypeError, match=r"plain\(\) returned cannot be awaited: int\nmake it `async"
+    ):
+        await CircuitBreaker().execute(plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -110,14 +111,16 @@ class CircuitBreaker:
 
         Raises:
             CircuitBreakerOpenError: The call is not to be made now.
+            TypeError: *func* is no function, or what it returns cannot be awaited.
         """
+        _check_function(func)
         call = self._core.enter()
         if call is None:
             self._count("rejected_count")
             raise self._refusal()
         end = CallEnd.NEITHER
         try:
-            result = await func(*args, **kwargs)
+            result: T = await _awaitable(func, func(*args, **kwargs))
             end = CallEnd.SUCCESS
             self._count("success_count")
             return result
@@ -150,3 +153,24 @@ class CircuitBreaker:
             retry_after=after,
             details={"name": self.name, "state": self.state.value},
         )
+
+
+def _check_function(func: Any) -> None:
+    if callable(func):
+        return
+    if inspect.iscoroutine(func):
+        func.close()  # or Python warns that it was never awaited, wherever that may be
+    raise TypeError(
+        f"execute() calls a function, and was given none: {func!r}\n"
+        "give the function, and then its arguments: execute(fetch, url), not execute(fetch(url))"
+    )
+
+
+def _awaitable(func: Callable[..., Any], given: Any) -> Awaitable[Any]:
+    if not inspect.isawaitable(given):
+        name = getattr(func, "__qualname__", repr(func))
+        raise TypeError(
+            f"what {name}() returned cannot be awaited: {type(given).__name__}\n"
+            "make it `async def`, or hand it to a thread"
+        )
+    return given

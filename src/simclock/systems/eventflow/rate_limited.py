@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simclock.systems._shared.retry import check_number
+from simclock.systems.eventflow.buckets import TokenBucket
 from simclock.systems.eventflow.events import Event
 from simclock.systems.eventflow.executor import Executor
 from simclock.systems.eventflow.processor import Processor
 
 if TYPE_CHECKING:
-    from simclock.systems.eventflow.buckets import TokenBucket
     from simclock.systems.eventflow.piles import Pile
 
 
@@ -27,6 +27,9 @@ class RateLimitedProcessor(Processor):
         token_bucket: ``required_tokens`` of it for each event; ``None``: they do not count.
         replenishment_interval: Kept for programs that give it. Buckets are
             refilled by the clock, all the time, and by nothing else.
+
+    Raises:
+        TypeError: A bucket is none.
     """
 
     event_type: ClassVar[type[Event]] = Event
@@ -43,6 +46,8 @@ class RateLimitedProcessor(Processor):
         **settings: Any,
     ) -> None:
         check_number("replenishment_interval", replenishment_interval, zero=False)
+        _check_bucket("request_bucket", request_bucket)
+        _check_bucket("token_bucket", token_bucket)
         super().__init__(queue_capacity, capacity_refresh_time, pile, executor, **settings)
         self.request_bucket = request_bucket
         self.token_bucket = token_bucket
@@ -88,6 +93,14 @@ class RateLimitedProcessor(Processor):
             "max_denial_tracking": self.max_denial_tracking,
             **{name: None if each is None else each.to_dict() for name, each in buckets.items()},
         }
+
+
+def _check_bucket(name: str, bucket: Any) -> None:
+    if bucket is not None and not isinstance(bucket, TokenBucket):
+        raise TypeError(
+            f"{name} is no TokenBucket: {bucket!r}\n"
+            "give TokenBucket(RateLimitConfig(capacity, refill_rate)), or None"
+        )
 
 
 class RateLimitedExecutor(Executor):
