@@ -24,6 +24,7 @@ from simclock.systems.eventflow import (
     RestoredError,
     Unset,
     ValidationError,
+    events,
     executions,
 )
 from simclock.systems.eventflow.executions import TRANSITIONS
@@ -634,3 +635,29 @@ async def test_a_status_that_is_looked_at_while_another_thread_moves_it_is_not_s
 
     assert (event.status.value, seen) == ("processing", ["processing"])
     assert not event.execution._start()
+
+
+async def test_a_status_that_another_thread_sets_at_the_very_end_stands(monkeypatch):
+    event = Work(error=LookupError("no"))
+    instants = iter([0.0, 1.0])
+
+    def monotonic():
+        instant = next(instants)
+        if instant:
+            event.status = "cancelled"
+        return instant
+
+    monkeypatch.setattr(events.time, "monotonic", monotonic)
+    await event.invoke()
+
+    assert event.status is EventStatus.CANCELLED
+
+
+async def test_observers_of_a_refusal_see_its_error():
+    event, seen = Work(), []
+    event._observe(lambda event, *_: seen.append(told(event)))
+    error = ExecutionError("no")
+
+    event._refuse(EventStatus.FAILED, error)
+
+    assert seen == [("failed", Unset, error, True)]
