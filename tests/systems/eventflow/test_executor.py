@@ -8,7 +8,7 @@ import math
 import re
 import sys
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -25,6 +25,7 @@ from simclock.systems.eventflow import (
     OperationError,
     Pile,
     Processor,
+    Progression,
     QueueFullError,
 )
 from simclock.systems.eventflow.background import Background
@@ -945,3 +946,218 @@ def test_a_status_that_cannot_follow_is_refused_and_moves_nothing(sim):
 
 def test_the_processor_may_have_a_pile_of_its_own(sim):
     assert isinstance(Works(1, 1.0).pile, Pile)
+
+
+class Slowly(Works):
+    """A processor that takes a second to be made; it counts how often it was."""
+
+    made: ClassVar[list[Any]] = []
+
+    @classmethod
+    async def create(cls, *args, **kwargs):
+        await anyio.sleep(1)
+        cls.made.append(kwargs["executor"])
+        return cls(*args, **kwargs)
+
+
+class Slow(Executor):
+    processor_type = Slowly
+
+
+async def test_starts_at_once_make_one_processor():
+    executor = Slow(CONFIG)
+    await executor.append(early := Work())
+
+    async with anyio.create_task_group() as home:
+        for _ in range(3):
+            home.start_soon(executor.start, home)
+        await anyio.sleep(1.5)
+        await executor.append(late := Work())
+        with anyio.fail_after(1):
+            await executor.processor.join()
+        await executor.stop()
+
+    assert Slowly.made.count(executor) == 1
+    assert executor.completed_events == [early, late]
+
+
+async def test_a_stop_while_the_processor_is_made_holds():
+    executor = Slow(CONFIG)
+    await executor.append(event := Work())
+
+    async with anyio.create_task_group() as home:
+        home.start_soon(executor.start, home)
+        await anyio.sleep(0.5)
+        await executor.stop()
+        await anyio.sleep(5)
+        assert event.status is EventStatus.PENDING
+        assert executor.processor.is_stopped()
+        await executor.start(home)
+        await executor.processor.join()
+        await executor.stop()
+
+    assert event.status is EventStatus.COMPLETED
+
+
+async def test_a_start_after_such_a_stop_holds_too():
+    executor = Slow(CONFIG)
+    await executor.append(event := Work())
+
+    async with anyio.create_task_group() as home:
+        home.start_soon(executor.start, home)
+        await anyio.sleep(0.2)
+        await executor.stop()
+        await executor.start(home)
+        await executor.processor.join()
+        await executor.stop()
+
+    assert Slowly.made.count(executor) == 1
+    assert event.status is EventStatus.COMPLETED
+
+
+async def test_a_processor_that_could_not_be_made_is_made_by_the_next_start():
+    class Fails(Slowly):
+        @classmethod
+        async def create(cls, *args, **kwargs):
+            await anyio.sleep(1)
+            if not cls.made:
+                cls.made.append(1)
+                raise LookupError
+            return cls(*args, **kwargs)
+
+    class Failing(Executor):
+        processor_type = Fails
+
+    Fails.made = []
+    executor, failed = Failing(CONFIG), []
+
+    async def start(home):
+        try:
+            await executor.start(home)
+        except LookupError:
+            failed.append(1)
+
+    async with anyio.create_task_group() as home:
+        home.start_soon(start, home)
+        home.start_soon(start, home)
+        await anyio.sleep(3)
+        await executor.append(event := Work())
+        await executor.processor.join()
+        await executor.stop()
+
+    assert failed == [1]
+    assert event.status is EventStatus.COMPLETED
+
+
+async def test_a_start_that_finds_no_place_changes_nothing(anyio_backend_name):
+    if anyio_backend_name == "asyncio":
+        return
+    executor = workshop()
+    with pytest.raises(RuntimeError, match="trio runs nothing"):
+        await executor.start()
+    assert executor.processor is None
+
+    async with executor:
+        pass
+    with pytest.raises(RuntimeError, match="trio runs nothing"):
+        await executor.start()
+    assert executor.processor.is_stopped()
+
+
+async def test_who_waits_for_room_is_refused_as_soon_as_it_is_stopped(sim):
+    executor = workshop(queue_capacity=1, capacity_refresh_time=3600, max_queue_size=1)
+    async with executor, anyio.create_task_group() as tasks:
+        await executor.append(Work())
+        await executor.processor.join()
+        await executor.append(Work())
+        tasks.start_soon(refused, executor)
+        await anyio.sleep(1)
+        await executor.stop()
+
+    assert sim.elapsed < 1.1
+
+
+async def refused(executor):
+    with pytest.raises(QueueFullError):
+        await executor.append(Work())
+
+
+async def test_a_status_that_an_earlier_observer_moves_on_is_the_one_that_counts():
+    executor, event = workshop(), Work(note=None)
+
+    def cancel(event, before, after):
+        if after is EventStatus.PROCESSING:
+            event.status = "cancelled"
+
+    event._observe(cancel)
+    await executor.append(event)
+    await event.invoke()
+
+    assert event.status is EventStatus.CANCELLED
+    assert executor.get_events_by_status("cancelled") == [event]
+    assert sum(executor.status_counts().values()) == 1
+
+
+async def test_an_event_that_is_removed_and_comes_back_while_it_is_asked_for_has_one_seat(note):
+    class Asks(Works):
+        async def request_permission(self, **request):
+            note("asked")
+            await anyio.sleep(1)
+            return True
+
+    class Asking(Executor):
+        processor_type = Asks
+
+    event = Work(what="run", seconds=5, note=note)
+    async with Asking(CONFIG) as executor, anyio.create_task_group() as tasks:
+        await executor.append(event)
+        await anyio.sleep(0.5)
+        assert await executor.cleanup_events([EventStatus.PENDING]) == 1
+        await executor.append(event)
+        tasks.start_soon(executor.forward)
+        await executor.processor.join()
+        note("joined")
+
+    assert event.status is EventStatus.COMPLETED
+    assert note.log == [(0.0, "asked"), (1.0, "run"), (6.0, "joined")]
+
+
+async def test_cleanup_of_a_status_that_is_none_removes_nothing():
+    executor = workshop()
+    await executor.append(event := Work())
+    await event.invoke()
+
+    with pytest.raises(ValueError, match="no status has this name: 'ended'"):
+        await executor.cleanup_events(["completed", "ended"])
+    assert executor.completed_events == [event]
+
+
+async def test_a_status_whose_progression_was_removed_is_told():
+    executor, event = workshop(), Work()
+    await executor.append(event)
+    extra = Progression(name="mine", order=[event])
+    executor.states.add_progression(extra)
+    executor.states.remove_progression("skipped")
+
+    await executor._update_progression(event, EventStatus.FAILED)
+    assert executor.states.get_progression("failed").order == [event.id]
+    assert extra.order == []
+    with pytest.raises(ConfigurationError, match="no progression for this status: skipped"):
+        await executor._update_progression(event, EventStatus.SKIPPED)
+    assert executor.states.get_progression("failed").order == [event.id]
+
+
+async def test_a_stop_that_fails_at_the_end_of_the_block_leaves_nothing_that_runs(sim):
+    class Stubborn(Workshop):
+        async def stop(self):
+            await super().stop()
+            raise LookupError
+
+    event = Work(seconds=60)
+    with pytest.raises(LookupError):
+        async with Stubborn(CONFIG) as executor:
+            await executor.append(event)
+            await anyio.sleep(1)
+
+    assert event.status is EventStatus.CANCELLED
+    assert sim.elapsed < 2

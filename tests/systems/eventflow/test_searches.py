@@ -17,7 +17,7 @@ from simclock.systems.eventflow import (
     TokenBucket,
 )
 
-pytestmark = [pytest.mark.simclock(runs=100), pytest.mark.anyio]
+pytestmark = [pytest.mark.simclock(runs=50), pytest.mark.anyio]
 
 
 class Work(Event):
@@ -147,6 +147,46 @@ async def test_what_is_removed_or_skipped_is_not_run_after_that():
     for event in removed:
         assert event.status in {EventStatus.PENDING, EventStatus.SKIPPED}
         assert event not in executor
+
+
+async def test_starts_and_stops_while_the_processor_is_made_count_as_they_came():
+    class Slowly(Works):
+        made = 0
+
+        @classmethod
+        async def create(cls, *args, **kwargs):
+            cls.made += 1
+            await anyio.sleep(0)
+            return cls(*args, **kwargs)
+
+    class Slow(Executor):
+        processor_type = Slowly
+
+    executor = Slow(workshop().processor_config)
+    events, commands = [Work(), Work()], []
+    await executor.append(events[0])
+
+    async def start(home):
+        commands.append("start")
+        await executor.start(home)
+
+    async def stop():
+        commands.append("stop")
+        await executor.stop()
+
+    async with anyio.create_task_group() as home:
+        for each in (start, start, start):
+            home.start_soon(each, home)
+        home.start_soon(stop)
+        await anyio.sleep(1)
+        await executor.append(events[1])
+        await anyio.sleep(1)
+        done = [event.status is EventStatus.COMPLETED for event in events]
+        await executor.stop()
+
+    assert Slowly.made == 1
+    assert done[1] is (commands[-1] == "start")
+    check(executor, events)
 
 
 async def test_join_waits_for_all_that_is_there_by_then():

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from anyio.lowlevel import RunVar
 
 if TYPE_CHECKING:
@@ -49,15 +50,10 @@ class Background:
             RuntimeError: It runs in another event loop; or there is no place
                 for it, since trio has no tasks without a nursery.
         """
+        self.check(task_group)
         if self._current is not None:
-            self._check_loop()
             return
         home = self.home if task_group is None else task_group
-        if home is None and not _is_asyncio():
-            raise RuntimeError(
-                "trio runs nothing in the background without a task group\n"
-                "use `async with executor:`, or start(task_group=...)"
-            )
         self._current, self._loop = mine, _ = object(), _this_loop()
         if home is None:
             self._start_task(mine)
@@ -68,10 +64,18 @@ class Background:
         """Note that it was stopped; whoever calls this has also told the function."""
         self._current = None
 
-    def _check_loop(self) -> None:
-        if self._loop is not _this_loop():
+    def check(self, task_group: TaskGroup | Any = None) -> None:
+        """Raise a ``RuntimeError`` if `start` cannot start it here."""
+        if self._current is not None:
+            if self._loop is not _this_loop():
+                raise RuntimeError(
+                    "the executor runs in another event loop\n"
+                    "stop it there, or make one for each loop"
+                )
+        elif task_group is None and self.home is None and not _is_asyncio():
             raise RuntimeError(
-                "the executor runs in another event loop\nstop it there, or make one for each loop"
+                "trio runs nothing in the background without a task group\n"
+                "use `async with executor:`, or start(task_group=...)"
             )
 
     def _start_task(self, mine: object) -> None:
@@ -109,6 +113,21 @@ class Background:
     def _end(self, mine: object) -> None:
         if self._current is mine:
             self._current = None
+
+
+async def leave(group: TaskGroup, error: BaseException | None) -> bool | None:
+    """Leave the block of a group; after an *error* in it cancel what is in the group.
+
+    A cancellation is the group's; it says whether it has ended with it. An
+    error is not: the group would raise it again, in an exception group.
+    """
+    if error is None or isinstance(error, anyio.get_cancelled_exc_class()):
+        kind, trace = type(error) if error else None, error.__traceback__ if error else None
+        ended: bool | None = await group.__aexit__(kind, error, trace)
+        return ended
+    group.cancel_scope.cancel()
+    await group.__aexit__(None, None, None)
+    return False
 
 
 def _is_asyncio() -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import anyio
 import anyio.lowlevel
 
-from simclock.systems.eventflow.background import Background
+from simclock.systems.eventflow.background import Background, leave
 from simclock.systems.eventflow.executions import EventStatus
 from simclock.systems.eventflow.failures import (
     ConfigurationError,
@@ -86,6 +86,9 @@ class Executor:
         # Of events that were appended with one, before there was a processor.
         self._priorities: dict[UUID, float] = {}
         self._background = Background(self._execute)
+        # There while a processor is made, which may take time.
+        self._making: anyio.Event | None = None
+        self._stops = 0
 
     # ------------------------------------------------------------------ what it is
 
@@ -228,7 +231,8 @@ class Executor:
             try:
                 self.states._move(event.id, before.value, after.value)
             except NotFoundError:  # somebody had put it elsewhere
-                self._put(event, after)
+                # Others may have moved it on meanwhile, and been heard before this.
+                self._put(event, event.status)
 
     def _put(self, event: Event, status: EventStatus) -> None:
         try:
@@ -238,9 +242,9 @@ class Executor:
                 f"the flow has no progression for this status: {status.value}",
                 details={"status": status.value},
             ) from None
-        for each in EventStatus:
-            if each is not status:
-                self.states.get_progression(each.value).exclude(event)
+        for each in self.states.progressions:
+            if each is not target:
+                each._order.remove_all(event.id)
         target.include(event)
 
     async def _update_progression(
@@ -264,9 +268,10 @@ class Executor:
         Args:
             statuses: If not given, COMPLETED, FAILED and ABORTED.
         """
+        found = CLEANED if statuses is None else [EventStatus.of(each) for each in statuses]
         count = 0
         with self.states._locks.thread:
-            for status in CLEANED if statuses is None else map(EventStatus.of, statuses):
+            for status in found:
                 for event in self.get_events_by_status(status):
                     self._remove(event)
                     count += 1
@@ -294,17 +299,22 @@ class Executor:
                 there is no task group.
         """
         if self.processor is None:
-            await self._create_processor()
-        assert self.processor is not None
-        if self.processor.is_stopped():
+            check_complete(self.processor_config)
+        self._background.check(task_group)
+        stops = self._stops
+        processor = await self._made_processor()
+        if self._stops != stops:  # while it was made: that came later than this start
+            return
+        if processor.is_stopped():
             # By itself, perhaps; what is left of that run is not waited for.
             self._background.stop()
-        self._line_up(self.processor)
-        await self.processor.start()
+        self._line_up(processor)
+        await processor.start()
         await self._background.start(task_group)
 
     async def stop(self) -> None:
         """Have no more events run, from now on; those that run go on to their end. Idempotent."""
+        self._stops += 1
         self._background.stop()
         if self.processor is not None:
             await self.processor.stop()
@@ -333,26 +343,40 @@ class Executor:
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        _kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        _trace: TracebackType | None,
     ) -> bool | None:
         """Stop it, and wait for events that run; after an error cancel them."""
         group, self._background.home = self._background.home, None
-        await self.stop()
-        if error is None or isinstance(error, anyio.get_cancelled_exc_class()):
-            ended: bool | None = await group.__aexit__(kind, error, trace)
-            return ended
-        # Not given to the group, which would put it into an exception group.
-        group.cancel_scope.cancel()
-        await group.__aexit__(None, None, None)
-        return False
+        try:
+            await self.stop()
+        except BaseException as failed:
+            await leave(group, failed)
+            raise
+        return await leave(group, error)
+
+    async def _made_processor(self) -> Processor:
+        """Return the processor; if there is none, make it: once, whoever asks meanwhile."""
+        while self._making is not None:
+            await self._making.wait()
+        if self.processor is None:
+            self._making = anyio.Event()
+            try:
+                await self._create_processor()
+            finally:
+                self._making.set()
+                self._making = None
+        assert self.processor is not None
+        return self.processor
 
     async def _create_processor(self) -> None:
-        check_complete(self.processor_config)
         self.processor = await self.processor_type.create(
             **self.processor_config, pile=self.states.items, executor=self
         )
+        self.processor.execution_mode = False  # until it is started
+        # Before any that are appended from now on.
+        self._line_up(self.processor)
 
     def _line_up(self, processor: Processor) -> None:
         """Let those pending events into the line that are not there, and have been here before."""

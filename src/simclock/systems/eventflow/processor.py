@@ -162,7 +162,9 @@ class Processor:
         return event_id in self._line or event_id in self._seated
 
     def _add(self, event: Event, priority: float | None) -> None:
-        self._line.add(event.id, event.created_at.timestamp() if priority is None else priority)
+        rank = event.created_at.timestamp() if priority is None else priority
+        # One that has a seat was removed, and came back, while it was asked for.
+        self._line.add(event.id, rank, taken=event.id in self._seated)
         self._bell.ring()
 
     def _check_room(self) -> None:
@@ -175,11 +177,11 @@ class Processor:
             )
 
     async def _wait_for_room(self, seconds: float) -> None:
-        """Return when there is room in the line, or after so many seconds."""
+        """Return when there is room in the line, it is stopped, or after so many seconds."""
         if len(self._line) < self.max_queue_size:
             return
         with anyio.move_on_after(seconds):
-            while len(self._line) >= self.max_queue_size:
+            while len(self._line) >= self.max_queue_size and not self._is_stopped:
                 await self._bell.wait()
 
     def _forget(self, event_id: UUID) -> None:

@@ -43,11 +43,12 @@ class Line:
         self._gather()
         return len(self._ready)
 
-    def add(self, event_id: UUID, priority: float) -> None:
-        """Let an id that is not in line come in."""
+    def add(self, event_id: UUID, priority: float, *, taken: bool = False) -> None:
+        """Let an id that is not in line come in; as one that was *taken*, if somebody has it."""
         rank = (priority, next(self._numbers))
         self._ranks[event_id] = rank
-        self._ready.add(event_id, rank)
+        if not taken:
+            self._ready.add(event_id, rank)
 
     def take(self) -> UUID | None:
         """Take the first one out; ``None`` if none is ready."""
