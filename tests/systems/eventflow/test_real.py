@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
 
 import anyio
@@ -22,6 +23,8 @@ pytestmark = [pytest.mark.real, pytest.mark.anyio]
 
 # Seconds that anything which is to happen soon may take.
 SOON = 20.0
+# A fifth takes some seconds. All: SIMCLOCK_ALL_APPENDS=1 pytest tests/systems/eventflow/test_real.py
+APPENDS = 100_000 if os.environ.get("SIMCLOCK_ALL_APPENDS") else 20_000
 
 
 class Work(Event):
@@ -127,24 +130,24 @@ def test_a_program_that_ends_leaves_nothing_that_runs():
     assert not executor.processor.execution_mode
 
 
-def test_a_hundred_thousand_events_with_a_cleanup_after_each_thousand():
-    """The second pitfall of the page, with the default size of the queue."""
+def test_any_number_of_events_with_a_cleanup_after_each_thousand():
+    """The second pitfall of the page, with the default size of the queue; see `APPENDS`."""
     executor = workshop(queue_capacity=10_000, capacity_refresh_time=0.01)
 
     async def main():
-        most = 0
+        most = removed = 0
         await executor.start()
-        for i in range(100_000):
+        for i in range(APPENDS):
             await executor.append(Work())
             if i % 1000 == 0:
                 most = max(most, len(executor.states.items))
-                await executor.cleanup_events()
+                removed += await executor.cleanup_events()
         await executor.processor.join()
         await executor.stop()
-        return most
+        return most, removed
 
-    most = asyncio.run(main())
+    most, removed = asyncio.run(main())
 
     assert executor.processor.max_queue_size == 1000
     assert most <= 2100
-    assert executor.status_counts()["pending"] == 0
+    assert removed + executor.status_counts()["completed"] == APPENDS
