@@ -11,6 +11,7 @@ from simclock.systems.eventflow import (
     CircuitBreaker,
     ConfigurationError,
     Event,
+    EventStatus,
     Executor,
     Processor,
     RateLimitConfig,
@@ -239,3 +240,20 @@ async def test_a_breaker_awaits_what_it_calls():
         TypeError, match=r"plain\(\) returned cannot be awaited: int\nmake it `async"
     ):
         await CircuitBreaker().execute(plain)
+
+
+async def test_one_status_is_cleaned_up_too_and_a_wrong_one_removes_nothing():
+    executor = executor_of(Works)
+    for status in ("skipped", "aborted", "failed"):
+        await executor.append(event := Work())
+        event.status = status
+
+    with pytest.raises(ValueError, match="no status has this name: 'skiped'"):
+        await executor.cleanup_events(["failed", "skiped"])
+    with pytest.raises(ValueError, match="no status has this name: 'skiped'"):
+        await executor.cleanup_events("skiped")
+    assert len(executor.states.items) == 3
+
+    assert await executor.cleanup_events("skipped") == 1
+    assert await executor.cleanup_events(EventStatus.ABORTED) == 1
+    assert list(executor.states.items) == executor.failed_events

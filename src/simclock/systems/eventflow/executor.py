@@ -22,6 +22,7 @@ from simclock.systems.eventflow.progressions import Progression
 from simclock.systems.eventflow.settings import check_complete, check_config, check_priority
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
     from uuid import UUID
 
@@ -260,15 +261,19 @@ class Executor:
         with self.states._locks.thread:
             self._put(event, EventStatus.of(force_status or event.status))
 
-    async def cleanup_events(self, statuses: list[EventStatus] | None = None) -> int:
+    async def cleanup_events(self, statuses: Iterable[str] | None = None) -> int:
         """Remove the events of those statuses; return how many.
 
         Pending ones are not run then; those that run go on, unseen.
 
         Args:
-            statuses: If not given, COMPLETED, FAILED and ABORTED.
+            statuses: One, or several. If not given, COMPLETED, FAILED and ABORTED.
+
+        Raises:
+            ValueError: No status has this name; then nothing is removed.
         """
-        found = CLEANED if statuses is None else [EventStatus.of(each) for each in statuses]
+        several = [statuses] if isinstance(statuses, str) else statuses
+        found = CLEANED if several is None else [EventStatus.of(each) for each in several]
         count = 0
         with self.states._locks.thread:
             for status in found:
