@@ -102,6 +102,15 @@ def test_several_types(types):
         pile.add(Other())
 
 
+def test_types_that_are_given_as_a_set_are_in_one_order():
+    kinds = {type(name, (Element,), {"__module__": __name__}) for name in "hgfedcba"}
+    pile = Pile(item_type=kinds)
+
+    names = [f"{__name__}.{name}" for name in "abcdefgh"]
+    assert pile.to_dict()["item_type"] == names
+    assert pile[:].to_dict()["item_type"] == names
+
+
 def test_strict_types():
     pile = Pile([Thing()], item_type=Thing, strict_type=True)
 

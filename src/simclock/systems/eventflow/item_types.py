@@ -112,7 +112,12 @@ def _listed(items: Any) -> list[Any]:
 def _several(given: Any) -> Iterable[Any]:
     if get_origin(given) in {Union, types.UnionType}:
         return get_args(given)
-    return given if isinstance(given, (set, frozenset, list, tuple)) else (given,)
+    if isinstance(given, (set, frozenset)):
+        # Classes are in a set by their addresses: what is written down would differ each time.
+        return sorted(
+            given, key=lambda each: name_of(each) if isinstance(each, type) else str(each)
+        )
+    return given if isinstance(given, (list, tuple)) else (given,)
 
 
 def _type_of(given: Any) -> Any:
