@@ -661,3 +661,22 @@ async def test_observers_of_a_refusal_see_its_error():
     event._refuse(EventStatus.FAILED, error)
 
     assert seen == [("failed", Unset, error, True)]
+
+
+@pytest.mark.parametrize(
+    "made", [copy.copy, copy.deepcopy, lambda event: Work.from_dict(event.to_dict())]
+)
+async def test_an_event_that_runs_elsewhere_or_did_is_not_waited_for(made):
+    event = Work(seconds=60)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(event.invoke)
+        await anyio.sleep(1)
+        other = made(event)
+        with anyio.fail_after(1):
+            await other.invoke()
+
+    by_hand = Work()
+    by_hand.status = "processing"
+    with anyio.fail_after(1):
+        await by_hand.invoke()
+    assert (event.status.value, other.status.value) == ("completed", "processing")

@@ -1161,3 +1161,40 @@ async def test_a_stop_that_fails_at_the_end_of_the_block_leaves_nothing_that_run
 
     assert event.status is EventStatus.CANCELLED
     assert sim.elapsed < 2
+
+
+async def test_what_is_set_aside_leaves_the_line_at_once(sim):
+    executor = workshop(queue_capacity=1, capacity_refresh_time=3600, max_queue_size=2)
+    async with executor:
+        await executor.append(Work())
+        await executor.processor.join()
+        events = [Work(), Work()]
+        for event in events:
+            await executor.append(event)
+        events[0].status = "skipped"
+        await executor.append(Work())
+        events[1].status = "aborted"
+        await executor.pending_events[0].invoke()
+        assert executor.processor.queue_size == 0
+        await executor.processor.join()
+
+    assert sim.elapsed < 1
+    assert executor.status_counts()["completed"] == 2
+
+
+async def test_what_another_thread_sets_aside_is_passed_over(note):
+    executor = workshop(queue_capacity=1)
+    async with executor:
+        await executor.append(Work(what="a", note=note))
+        await anyio.sleep(0.5)
+        await executor.append(event := Work(what="skipped", note=note))
+        await executor.append(Work(what="b", note=note))
+        thread = threading.Thread(target=setattr, args=(event, "status", "skipped"))
+        thread.start()
+        await anyio.to_thread.run_sync(thread.join)
+        # The line is of this thread: no other one touches it.
+        assert executor.processor.queue_size == 2
+        await executor.processor.join()
+
+    assert executor.get_events_by_status("skipped") == [event]
+    assert note.log == [(0.0, "a"), (1.0, "b")]

@@ -116,7 +116,7 @@ class Event(Element):
         """
         if self.execution._start():
             await self._run()
-        elif self.status is EventStatus.PROCESSING:
+        elif self.status is EventStatus.PROCESSING and self.execution._is_begun:
             if self._ended is None:
                 self._ended = anyio.Event()
             await self._ended.wait()

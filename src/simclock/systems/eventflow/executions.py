@@ -78,7 +78,7 @@ class Execution:
         retryable: Whether the same may succeed if it is tried again.
     """
 
-    __slots__ = ("_event", "_pending", "_status", *_VALUES)
+    __slots__ = ("_event", "_is_begun", "_pending", "_status", *_VALUES)
 
     def __init__(
         self,
@@ -92,6 +92,8 @@ class Execution:
         # Invariant: it is set as long as nobody has moved the status away from PENDING.
         if self._status is EventStatus.PENDING:
             self._pending = True
+        # Whether somebody runs it: not what it is a copy of, nor whoever sets a status by hand.
+        self._is_begun = False
         self._event: weakref.ref[Event] | None = None
         self.duration = duration
         self.response = response
@@ -123,6 +125,7 @@ class Execution:
         """Return whether PENDING has become PROCESSING; for one caller at most, of any threads."""
         if not self._claim():
             return False
+        self._is_begun = True
         self._set(EventStatus.PENDING, EventStatus.PROCESSING)
         return True
 

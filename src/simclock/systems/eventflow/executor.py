@@ -234,6 +234,8 @@ class Executor:
             except NotFoundError:  # somebody had put it elsewhere
                 # Others may have moved it on meanwhile, and been heard before this.
                 self._put(event, event.status)
+        if before is EventStatus.PENDING and self.processor is not None:
+            self.processor._drop(event.id)
 
     def _put(self, event: Event, status: EventStatus) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import threading
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import anyio
@@ -93,6 +94,8 @@ class Processor:
         )
         # Invariant: those that have a seat, of concurrency_limit: what runs, and what is asked for.
         self._seated: set[UUID] = set()
+        # Of the loop that it is used in.
+        self._thread = threading.get_ident()
         # Rung when anything changes that somebody may wait for.
         self._bell = Bell()
         self._loop: anyio.CancelScope | None = None
@@ -165,6 +168,7 @@ class Processor:
         rank = event.created_at.timestamp() if priority is None else priority
         # One that has a seat was removed, and came back, while it was asked for.
         self._line.add(event.id, rank, taken=event.id in self._seated)
+        self._thread = threading.get_ident()
         self._bell.ring()
 
     def _check_room(self) -> None:
@@ -183,6 +187,11 @@ class Processor:
         with anyio.move_on_after(seconds):
             while len(self._line) >= self.max_queue_size and not self._is_stopped:
                 await self._bell.wait()
+
+    def _drop(self, event_id: UUID) -> None:
+        """Have an event wait no more if this is the thread for it; if not it is passed over."""
+        if event_id in self._line and self._thread == threading.get_ident():
+            self._forget(event_id)
 
     def _forget(self, event_id: UUID) -> None:
         """Have an event wait no more."""
@@ -327,6 +336,7 @@ class Processor:
     async def _crew(self) -> AsyncIterator[Crew]:
         """Run events in a block, and wait for them at its end."""
         crew = Crew()
+        self._thread = threading.get_ident()
         try:
             async with anyio.create_task_group() as crew.tasks:
                 yield crew
