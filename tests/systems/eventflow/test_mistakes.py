@@ -13,7 +13,10 @@ from simclock.systems.eventflow import (
     Event,
     EventStatus,
     Executor,
+    Flow,
+    Pile,
     Processor,
+    Progression,
     RateLimitConfig,
     RateLimitedProcessor,
 )
@@ -257,3 +260,15 @@ async def test_one_status_is_cleaned_up_too_and_a_wrong_one_removes_nothing():
     assert await executor.cleanup_events("skipped") == 1
     assert await executor.cleanup_events(EventStatus.ABORTED) == 1
     assert list(executor.states.items) == executor.failed_events
+
+
+# ---------------------------------------------------------------------- what was written
+
+
+@pytest.mark.parametrize("kind", [Event, Pile, Progression, Flow])
+@pytest.mark.parametrize("data", [None, "{}", [1]])
+def test_a_text_is_not_taken_for_a_dictionary(kind, data):
+    found = type(data).__name__
+
+    with pytest.raises(TypeError, match=rf"as to_dict\(\) returns: {found}\nuse from_json\(\) if"):
+        kind.from_dict(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID, uuid4
@@ -43,6 +44,16 @@ def id_of(value: Any) -> UUID:
         except ValueError:
             pass
     raise ValueError(f"this is no id: {value!r}\ngive a UUID, its text, or an element")
+
+
+def checked_mapping(data: Any) -> Mapping[str, Any]:
+    """Return *data*, which is to be restored; raise a ``TypeError`` unless it is a mapping."""
+    if not isinstance(data, Mapping):
+        raise TypeError(
+            f"what is restored is a dictionary, as to_dict() returns: {type(data).__name__}\n"
+            "use from_json() if it is a text"
+        )
+    return data
 
 
 def _utc(value: Any) -> datetime:
@@ -162,9 +173,10 @@ class Element(BaseModel):
         is of a module that `register_type_prefix` knows. *data* is not changed.
 
         Raises:
+            TypeError: *data* is no mapping.
             ValueError: It is not, or something of *data* cannot be what it is.
         """
-        data = dict(data)
+        data = dict(checked_mapping(data))
         keys = [meta_key] if meta_key else ["metadata", DB_META_KEY]
         found = next((data.pop(key) for key in keys if key in data), None) or {}
         if not isinstance(found, dict):

@@ -7,7 +7,7 @@ from uuid import UUID  # noqa: TC003 - pydantic evaluates annotations
 
 from pydantic import Field, PrivateAttr
 
-from simclock.systems.eventflow.elements import Element, id_of
+from simclock.systems.eventflow.elements import Element, checked_mapping, id_of
 from simclock.systems.eventflow.failures import ExistsError, NotFoundError
 from simclock.systems.eventflow.item_types import ItemTypes
 from simclock.systems.eventflow.locks import Locks
@@ -87,7 +87,10 @@ class Flow(Element, Generic[E, P]):
     ) -> Self:
         """Make one from what `to_dict` returned; see `Pile.from_dict`, of its items."""
         given = {"item_type": item_type, "strict_type": strict_type}
-        data = {**data, **{key: value for key, value in given.items() if value is not None}}
+        data = {
+            **checked_mapping(data),
+            **{key: value for key, value in given.items() if value is not None},
+        }
         return super().from_dict(data, meta_key, **options)
 
     def add_progression(self, progression: P) -> None:

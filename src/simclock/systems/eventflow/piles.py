@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import PrivateAttr, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 
-from simclock.systems.eventflow.elements import Element, id_of
+from simclock.systems.eventflow.elements import Element, checked_mapping, id_of
 from simclock.systems.eventflow.failures import ExistsError, NotFoundError
 from simclock.systems.eventflow.item_types import ItemTypes
 from simclock.systems.eventflow.locks import Locks
@@ -272,7 +272,10 @@ class Pile(Element, Generic[T]):
         *item_type* and *strict_type*, if given, are in place of what was written down.
         """
         given = {"item_type": item_type, "strict_type": strict_type}
-        data = {**data, **{key: value for key, value in given.items() if value is not None}}
+        data = {
+            **checked_mapping(data),
+            **{key: value for key, value in given.items() if value is not None},
+        }
         return super().from_dict(data, meta_key, **options)
 
 
