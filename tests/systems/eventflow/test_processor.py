@@ -108,7 +108,9 @@ async def test_without_a_priority_they_come_as_they_were_made(note, sim):
     assert [what for _, what in note.log] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("priority", [math.nan, math.inf, -math.inf, "1", True])
+@pytest.mark.parametrize(
+    "priority", [math.nan, math.inf, -math.inf, "1", True, pytest.param(10**400, id="too large")]
+)
 async def test_a_priority_is_a_finite_number(add, priority):
     processor = processor_of()
 
@@ -259,6 +261,7 @@ async def test_the_capacity_that_is_left_is_a_part_of_all(value):
         ("capacity_refresh_time", 0.009),
         ("capacity_refresh_time", 3601),
         ("capacity_refresh_time", math.nan),
+        pytest.param("capacity_refresh_time", 10**400, id="too large"),
         ("concurrency_limit", 0),
         ("max_queue_size", 0),
         ("max_denial_tracking", 0),

@@ -20,7 +20,8 @@ class RateLimitedProcessor(Processor):
 
     An event says its size by ``required_tokens`` in its `Event.request`. It
     takes all of its tokens, or none; until they are there, others are started
-    for which there are enough.
+    for which there are enough. Who waits for tokens waits until they come by the
+    clock, also if others give theirs back, or fill the bucket.
 
     Args:
         request_bucket: One token of it for each event; ``None``: any number of events.

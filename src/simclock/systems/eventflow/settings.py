@@ -46,8 +46,7 @@ def _check_capacity(value: Any) -> None:
 
 def _check_refresh_time(value: Any) -> None:
     least, most = REFRESH_TIMES
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and least <= value <= most):
+    if not (_is_finite(value) and least <= value <= most):
         raise ValueError(
             f"capacity_refresh_time is out of range: {value!r}\ngive seconds, {least:g} to {most:g}"
         )
@@ -55,11 +54,18 @@ def _check_refresh_time(value: Any) -> None:
 
 def check_priority(priority: Any) -> None:
     """Raise a `ValueError` unless *priority* is a finite number."""
-    is_number = isinstance(priority, numbers.Real) and not isinstance(priority, bool)
-    if not (is_number and math.isfinite(priority)):
+    if not _is_finite(priority):
         raise ValueError(
             f"a priority must be a finite number: {priority!r}\nlower numbers come first"
         )
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
+    except OverflowError:  # a whole number that is more than any float
+        return False
 
 
 def check_config(config: Mapping[str, Any], processor_type: type[Processor]) -> None:
