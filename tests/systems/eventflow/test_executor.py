@@ -1198,3 +1198,16 @@ async def test_what_another_thread_sets_aside_is_passed_over(note):
 
     assert executor.get_events_by_status("skipped") == [event]
     assert note.log == [(0.0, "a"), (1.0, "b")]
+
+
+async def test_a_priority_is_forgotten_with_its_event(note):
+    executor = workshop(concurrency_limit=1)
+    await executor.append(again := Work(what="again", note=note), -1)
+    await executor.cleanup_events([EventStatus.PENDING])
+    await executor.append(Work(what="first", note=note), 0)
+    await executor.append(again)
+
+    async with executor:
+        await executor.processor.join()
+
+    assert [what for _, what in note.log] == ["first", "again"]
