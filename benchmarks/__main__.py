@@ -8,6 +8,7 @@ import platform
 from importlib.metadata import version
 
 from benchmarks import (
+    eventflow,
     fast_paths,
     opening,
     plugin,
@@ -29,6 +30,7 @@ SUBJECTS = {
     "rates": rates.run,
     "services": services.run,
     "taskqueue": taskqueue.run,
+    "eventflow": eventflow.run,
 }
 
 

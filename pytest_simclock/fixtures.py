@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from pytest_simclock.worlds import World, Worlds
     from simclock import Simulation
+    from simclock.systems.eventflow import Executor
     from simclock.systems.rates import Node
     from simclock.systems.services import ServiceRunner
-    from simclock.systems.taskqueue import BaseTaskExecutor, CPUExecutor, IOExecutor
+    from simclock.systems.taskqueue import CPUExecutor, IOExecutor
 
 # The simulation that a test is run in, while it is.
 simulation_of: pytest.StashKey[Simulation] = pytest.StashKey()
@@ -117,7 +118,7 @@ def sim_io_executor(sim: Simulation) -> Iterator[IOExecutor]:
 
     executor = IOExecutor()
     yield executor
-    _see_that_it_was_stopped(executor, "sim_io_executor")
+    _see_that_it_was_stopped(executor, "sim_io_executor", running=executor._run is not None)
 
 
 @pytest.fixture
@@ -132,11 +133,34 @@ def sim_cpu_executor(sim: Simulation) -> Iterator[CPUExecutor]:
 
     executor = CPUExecutor(Config(None, BackendConfig("memory://"), ExecutorConfig(cpu_workers=2)))
     yield executor
-    _see_that_it_was_stopped(executor, "sim_cpu_executor")
+    _see_that_it_was_stopped(executor, "sim_cpu_executor", running=executor._run is not None)
 
 
-def _see_that_it_was_stopped(executor: BaseTaskExecutor, name: str) -> None:
-    if executor._run is not None:
+@pytest.fixture
+def sim_event_executor(sim: Simulation) -> Iterator[Executor]:
+    """Return an `Executor` of ``simclock.systems.eventflow`` for events of any class.
+
+    It starts 100 of them in a second, and 100 at once. The test starts it, by
+    ``async with``, and errs if it leaves it running.
+    """
+    del sim  # it makes the test simulated
+    from simclock.systems.eventflow import Event, Executor, Processor
+
+    class AnyProcessor(Processor):
+        event_type = Event
+
+    class AnyExecutor(Executor):
+        processor_type = AnyProcessor
+
+    executor = AnyExecutor({"queue_capacity": 100, "capacity_refresh_time": 1.0})
+    yield executor
+    # Not whether it runs: its event loop may have ended, and it with that.
+    running = executor.processor is not None and not executor.processor.is_stopped()
+    _see_that_it_was_stopped(executor, "sim_event_executor", running=running)
+
+
+def _see_that_it_was_stopped(executor: object, name: str, *, running: bool) -> None:
+    if running:
         pytest.fail(
             f"the test has left its executor running: {executor!r}\n"
             f"use it in `async with {name}:`, or await {name}.stop()",

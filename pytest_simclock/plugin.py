@@ -9,6 +9,7 @@ from pytest_simclock.collecting import pytest_collection_finish
 from pytest_simclock.fixtures import (
     sim,
     sim_cpu_executor,
+    sim_event_executor,
     sim_io_executor,
     sim_node,
     sim_runtime,
@@ -26,6 +27,7 @@ __all__ = [
     "pytest_configure_node",
     "sim",
     "sim_cpu_executor",
+    "sim_event_executor",
     "sim_io_executor",
     "sim_node",
     "sim_runtime",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from typing import Any, NamedTuple
+from collections.abc import Hashable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 class Span(NamedTuple):
@@ -18,7 +21,7 @@ class Span(NamedTuple):
     following: Any
 
 
-class Ranking:
+class Ranking(Generic[Key]):
     """Keys with ranks, lowest first: a heap whose entries can be taken out from anywhere.
 
     Equal ranks are in the order of their keys, which no caller wants: for
@@ -27,18 +30,18 @@ class Ranking:
     """
 
     def __init__(self) -> None:
-        self._ranks: dict[str, Any] = {}
+        self._ranks: dict[Key, Any] = {}
         # Invariant: has each item of `_ranks`, and perhaps stale ones, which are skipped: to take
         # an entry out of the middle of a heap takes a search through all of it.
-        self._heap: list[tuple[Any, str]] = []
+        self._heap: list[tuple[Any, Key]] = []
 
     def __len__(self) -> int:
         return len(self._ranks)
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: Key) -> bool:
         return key in self._ranks
 
-    def add(self, key: str, rank: Any) -> None:
+    def add(self, key: Key, rank: Any) -> None:
         """Add *key*, or give it another rank."""
         self._ranks[key] = rank
         heapq.heappush(self._heap, (rank, key))
@@ -47,11 +50,11 @@ class Ranking:
             self._heap = [(each, name) for name, each in self._ranks.items()]
             heapq.heapify(self._heap)
 
-    def discard(self, key: str) -> bool:
+    def discard(self, key: Key) -> bool:
         """Take *key* out; return whether it was there."""
         return self._ranks.pop(key, None) is not None
 
-    def pop(self) -> str | None:
+    def pop(self) -> Key | None:
         """Take the first key out and return it; None if there is none."""
         while self._heap:
             rank, key = heapq.heappop(self._heap)
@@ -60,7 +63,7 @@ class Ranking:
                 return key
         return None
 
-    def pop_until(self, limit: Any) -> list[str]:
+    def pop_until(self, limit: Any) -> list[Key]:
         """Take out all keys whose ranks are *limit* or lower, and return them in order."""
         found = []
         while self._heap and self._heap[0][0] <= limit:
@@ -72,7 +75,7 @@ class Ranking:
 
     def span(self, limit: Any) -> Span:
         """Return how many ranks are *limit* or lower, and the first one above it."""
-        found: set[str] = set()
+        found: set[Key] = set()
         following = None
         # No entry of a heap is lower than the one above it: what is below one that is too high is
         # not looked at, unless that one is stale.

@@ -40,9 +40,9 @@ class MemoryJobs:
         self._places = itertools.count()
         self._jobs: dict[str, _Job] = {}
         # Invariant: each job is in one of these; in `_claimed` if, and only if, it has an owner.
-        self._ready = Ranking()  # by priority and place
-        self._delayed = Ranking()  # by the instant at which the delay ends
-        self._claimed = Ranking()  # by the instant at which the claim expires
+        self._ready: Ranking[str] = Ranking()  # by priority and place
+        self._delayed: Ranking[str] = Ranking()  # by the instant at which the delay ends
+        self._claimed: Ranking[str] = Ranking()  # by the instant at which the claim expires
         self._of_owner: dict[str, str] = {}
 
     def push(
@@ -183,7 +183,7 @@ class MemoryRecords:
         self._records: dict[str, _Record] = {}
         # Invariant: the keys of all records, each under its status.
         self._of_status: dict[str, set[str]] = {}
-        self._expiring = Ranking()  # by the instant from which on it is gone
+        self._expiring: Ranking[str] = Ranking()  # by the instant from which on it is gone
 
     def create(
         self, key: str, status: str, value: Any, *, at: float, expires: float | None = None
