@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup, TaskStatus
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 # Stands for the event loop: trio has no object for it that asyncio has, too.
 _here: RunVar[object] = RunVar("simclock.systems.eventflow.background")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 CircuitState = BreakerState
 
@@ -73,7 +73,7 @@ class CircuitBreaker:
         self.failure_threshold = failure_threshold
         self.recovery_time = recovery_time
         self.half_open_max_calls = half_open_max_calls
-        self.excluded_exceptions = set(excluded_exceptions or ())
+        self.excluded_exceptions: set[type[Exception]] = set(excluded_exceptions or ())
         self.name = name
         self._lock = threading.Lock()
         self._counts = {"success_count": 0, "failure_count": 0, "rejected_count": 0}

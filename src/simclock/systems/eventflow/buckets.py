@@ -48,8 +48,8 @@ class TokenBucket:
     """
 
     def __init__(self, config: RateLimitConfig) -> None:
-        self.capacity = config.capacity
-        self.refill_rate = config.refill_rate
+        self.capacity: int = config.capacity
+        self.refill_rate: float = config.refill_rate
         self._core = limits.Tokens(config.capacity, config.refill_rate, config.initial_tokens)
         # Who waits, in order, and for how many.
         self._line: dict[anyio.Event, int] = {}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Observer = Callable[["Event", EventStatus, EventStatus], None]
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 ORIGIN_KEY = "original"
 PROPERTIES = {"request", "response", "status"}

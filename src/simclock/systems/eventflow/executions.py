@@ -95,10 +95,10 @@ class Execution:
         # Whether somebody runs it: not what it is a copy of, nor whoever sets a status by hand.
         self._is_begun = False
         self._event: weakref.ref[Event] | None = None
-        self.duration = duration
-        self.response = response
-        self.error = error
-        self.retryable = retryable
+        self.duration: float | UnsetType | None = duration
+        self.response: Any = response
+        self.error: BaseException | UnsetType | None = error
+        self.retryable: bool | UnsetType | None = retryable
 
     @property
     def status(self) -> EventStatus:

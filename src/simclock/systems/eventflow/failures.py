@@ -25,12 +25,13 @@ class LionprideError(Exception):
         retryable: bool | None = None,
         cause: BaseException | None = None,
     ) -> None:
-        self.message = self.default_message if message is None else message
+        self.message: str = self.default_message if message is None else message
         super().__init__(self.message)
-        self.details = dict(details or {})
-        self.retryable = self.default_retryable if retryable is None else retryable
+        self.details: dict[str, Any] = dict(details or {})
+        self.retryable: bool = self.default_retryable if retryable is None else retryable
         if cause is not None:
-            self.__cause__ = cause
+            # As `raise ... from cause` does.
+            BaseException.__setattr__(self, "__cause__", cause)
 
     def __str__(self) -> str:
         # A `KeyError` would show its message quoted.

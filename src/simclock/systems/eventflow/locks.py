@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager
 from typing import Any
 
 import anyio
@@ -16,7 +17,7 @@ class Locks:
     """
 
     def __init__(self) -> None:
-        self.thread = threading.RLock()
+        self.thread: AbstractContextManager[object] = threading.RLock()
         self._tasks: anyio.Lock | None = None
 
     @property

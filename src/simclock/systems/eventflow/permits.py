@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from simclock.systems.eventflow.events import Event
     from simclock.systems.eventflow.queueing import Line
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 # Of the refresh time of the capacity: how long the first denied event waits, and any one at most.
 FIRST, LONGEST = 1 / 100, 1 / 10

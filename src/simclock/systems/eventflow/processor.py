@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simclock.systems.eventflow.events import Event
     from simclock.systems.eventflow.executor import Executor
 
-logger = logging.getLogger(__package__)
+logger: logging.Logger = logging.getLogger(__package__)
 
 ProcessorT = TypeVar("ProcessorT", bound="Processor")
 
