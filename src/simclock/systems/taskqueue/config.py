@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from simclock.systems._shared.cron import zone
 from simclock.systems._shared.retry import LONGEST_DELAY, check_count, check_number
-from simclock.systems.taskqueue.cron import zone
 from simclock.systems.taskqueue.urls import MEMORY, check_url, without_password
 
 if TYPE_CHECKING:
