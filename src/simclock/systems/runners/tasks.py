@@ -1,0 +1,254 @@
+"""Tasks: functions whose calls are run elsewhere."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from simclock.systems.runners.arguments import Arguments
+from simclock.systems.runners.calls import Call, PreSerializedCall, serialized
+from simclock.systems.runners.context import current_app, current_invocation
+from simclock.systems.runners.development import ConcurrentInvocation, ConcurrentInvocationGroup
+from simclock.systems.runners.invocations import (
+    DistributedInvocation,
+    DistributedInvocationGroup,
+    ReusedInvocation,
+)
+from simclock.systems.runners.options import ConcurrencyControlType, TaskOptions
+
+if TYPE_CHECKING:
+    from simclock.systems.runners.app import Pynenc
+    from simclock.systems.runners.context import CurrentInvocation
+    from simclock.systems.runners.identifiers import InvocationId, TaskId
+
+Function = Callable[..., Any]
+# One call of `parallelize`: positional arguments, or named ones, or all.
+Parameters = tuple[Any, ...] | Mapping[str, Any] | Arguments
+Invocation = DistributedInvocation | ConcurrentInvocation
+Group = DistributedInvocationGroup | ConcurrentInvocationGroup
+
+
+@dataclass(frozen=True, eq=False)
+class Definition:
+    """A function that was made a task. Applications that share tasks share this.
+
+    Attributes:
+        task_id: What it is known by.
+        func: The function.
+        options: How it is run.
+    """
+
+    task_id: TaskId
+    func: Function
+    options: TaskOptions
+
+
+class Task:
+    """A function whose calls are run by runners; each call returns an invocation at once.
+
+    In the body of an invocation it belongs to the application that runs that,
+    which is a copy of its own on each machine.
+
+    Args:
+        app: The application that it was declared in.
+        definition: What it is.
+
+    Attributes:
+        task_id: What it is known by.
+        func: The function.
+        options: How it is run.
+    """
+
+    def __init__(self, app: Pynenc, definition: Definition) -> None:
+        self._app = app
+        self.definition = definition
+        self.task_id = definition.task_id
+        self.func = definition.func
+        self.options = definition.options
+        functools.update_wrapper(self, definition.func)
+
+    @property
+    def app(self) -> Pynenc:
+        """The application that its calls are registered in, here."""
+        return current_app(self._app.app_id) or self._app
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its function is a coroutine function."""
+        return inspect.iscoroutinefunction(self.func)
+
+    @property
+    def logger(self) -> logging.Logger:
+        """Where its body may log to."""
+        return logging.getLogger(f"simclock.systems.runners.{self.task_id.key}")
+
+    @property
+    def invocation(self) -> CurrentInvocation | None:
+        """The invocation whose body this is, None outside."""
+        return current_invocation(self._app.app_id)
+
+    def args(self, *args: Any, **kwargs: Any) -> Arguments:
+        """Return the arguments that such a call has."""
+        return Arguments.from_call(self.func, *args, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Register a call; return its invocation.
+
+        Raises:
+            TypeError: The function cannot be called so.
+            SerializationError: An argument cannot be passed; it is named.
+            InvocationConcurrencyWithDifferentArgumentsError: See ``on_diff_non_key_args_raise``.
+        """
+        return self.invoke(Call(self, self.args(*args, **kwargs)))
+
+    def invoke(self, call: Call) -> Invocation:
+        """Register a call that was made before."""
+        app = self.app
+        if app.conf.dev_mode_force_sync_tasks:
+            return ConcurrentInvocation(call)
+        texts = call.serialized_arguments
+        routed = app.orchestrator.route_call(
+            self.task_id, call.call_id, texts, parent=self._parent()
+        )
+        if routed.is_reused:
+            return ReusedInvocation(app, routed.id, routed.differing)
+        return DistributedInvocation(app, routed.id, call)
+
+    def parallelize(
+        self, parameters: Iterable[Parameters], common_args: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Register many calls; return the group of their invocations.
+
+        Args:
+            parameters: For each call a tuple, a mapping of names, or `Arguments`.
+            common_args: Arguments, by name, that all have; they are serialised once.
+        """
+        app = self.app
+        common = dict(common_args or {})
+        known = {} if app.conf.dev_mode_force_sync_tasks else serialized(self, common)
+        calls: list[Call] = [
+            PreSerializedCall(self, self._joined(each, common), known) for each in parameters
+        ]
+        if app.conf.dev_mode_force_sync_tasks:
+            return ConcurrentInvocationGroup(app, [ConcurrentInvocation(each) for each in calls])
+        if self._is_batched(calls):
+            return DistributedInvocationGroup(app, self._batched(app, calls))
+        return DistributedInvocationGroup(app, [_distributed(self.invoke(each)) for each in calls])
+
+    def _joined(self, parameters: Parameters, common: Mapping[str, Any]) -> Arguments:
+        if isinstance(parameters, Arguments):
+            return self.args(**{**common, **parameters.kwargs})
+        if isinstance(parameters, Mapping):
+            return self.args(**{**common, **parameters})
+        if isinstance(parameters, tuple):
+            return self.args(*parameters, **common)
+        raise TypeError(
+            f"these are no parameters of a call: {parameters!r}\n"
+            "give a tuple, a mapping, or what task.args() returns"
+        )
+
+    def _is_batched(self, calls: list[Call]) -> bool:
+        is_free = self.options.registration_concurrency is ConcurrencyControlType.DISABLED
+        return is_free and len(calls) > 1 and self.options.parallel_batch_size > 0
+
+    def _batched(self, app: Pynenc, calls: list[Call]) -> list[DistributedInvocation]:
+        size = self.options.parallel_batch_size
+        made = []
+        for start in range(0, len(calls), size):
+            batch = calls[start : start + size]
+            routed = app.orchestrator.route_calls(
+                [(self.task_id, each.call_id, each.serialized_arguments) for each in batch],
+                parent=self._parent(),
+            )
+            made += [DistributedInvocation(app, *each) for each in zip(routed, batch, strict=True)]
+        return made
+
+    def _parent(self) -> InvocationId | None:
+        return self.invocation.id if self.invocation else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _task_of, (self._app, self.task_id)
+
+    def __repr__(self) -> str:
+        return f"Task({self.task_id.key})"
+
+
+def _task_of(app: Pynenc, task_id: TaskId) -> Task:
+    return app.get_task(task_id)
+
+
+def _distributed(invocation: Invocation) -> DistributedInvocation:
+    assert isinstance(invocation, DistributedInvocation)
+    return invocation
+
+
+# -------------------------------------------------------------------------- direct tasks
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How one call of a direct task becomes many.
+
+    Attributes:
+        parallel_func: Returns, of the call's arguments by name, the parameters of many calls;
+            or a pair: arguments that all have, and these parameters.
+        aggregate_func: Returns the result, of the iterable of their results.
+    """
+
+    parallel_func: Callable[[dict[str, Any]], Any] | None = None
+    aggregate_func: Callable[[Iterable[Any]], Any] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.parallel_func is None) != (self.aggregate_func is None):
+            raise ValueError(
+                "parallel_func and aggregate_func need each other: one is missing\n"
+                "give both: what makes many calls of one, and one result of theirs"
+            )
+
+    def group(self, task: Task, arguments: Arguments) -> Any:
+        """Return the group of invocations of many calls."""
+        assert self.parallel_func is not None
+        common: dict[str, Any] | None = None
+        parameters = self.parallel_func(dict(arguments.kwargs))
+        if isinstance(parameters, tuple) and len(parameters) == 2:
+            first, second = parameters
+            if isinstance(first, dict) and not isinstance(second, dict):
+                common, parameters = first, second
+        return task.parallelize(parameters, common)
+
+
+def direct(task: Task, spread: Spread) -> Function:
+    """Return a function that is called like the task's own and returns its result.
+
+    It waits for that, or returns an awaitable for a coroutine function. Its
+    attribute ``task`` is the task.
+    """
+    call = _direct_async(task, spread) if task.is_async else _direct(task, spread)
+    functools.update_wrapper(call, task.func)
+    call.task = task  # type: ignore[attr-defined]
+    return call
+
+
+def _direct(task: Task, spread: Spread) -> Function:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        arguments = task.args(*args, **kwargs)
+        if spread.aggregate_func is None:
+            return task.invoke(Call(task, arguments)).result
+        return spread.aggregate_func(spread.group(task, arguments).results)
+
+    return call
+
+
+def _direct_async(task: Task, spread: Spread) -> Function:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        arguments = task.args(*args, **kwargs)
+        if spread.aggregate_func is None:
+            return await task.invoke(Call(task, arguments)).async_result()
+        group = spread.group(task, arguments)
+        return spread.aggregate_func([each async for each in group.async_results()])
+
+    return call
