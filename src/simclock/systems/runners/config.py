@@ -30,6 +30,22 @@ def _one_of(default: str, choices: tuple[str, ...]) -> Any:
     return field(default=default, metadata={"choices": choices})
 
 
+def _check(name: str, value: Any, setting: dataclasses.Field[Any]) -> None:
+    kind = type(setting.default)
+    try:
+        if kind is int:
+            check_count(name, value, least=setting.metadata["least"])
+        elif kind is float:
+            check_number(name, value, most=LONGEST_DELAY, zero=setting.metadata["zero"])
+        elif type(value) is not kind or value == "":
+            raise ValueError(f"{name} has no meaning: {value!r}\ngive a {kind.__name__}")
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    choices = setting.metadata.get("choices")
+    if choices and value not in choices:
+        raise ConfigError(f"{name} has no meaning: {value!r}\ngive one of {', '.join(choices)}")
+
+
 @dataclass(frozen=True)
 class Section:
     """Settings that belong together; each has the type of its default."""
@@ -255,19 +271,3 @@ NAMES_OF_SECTIONS: dict[str, frozenset[str]] = {
 def _lineage(kind: type[Any]) -> tuple[str, ...]:
     """Return the names of a section and those it inherits from, the nearest first."""
     return tuple(_NAMES[each] for each in kind.__mro__ if each in _NAMES)
-
-
-def _check(name: str, value: Any, setting: dataclasses.Field[Any]) -> None:
-    kind = type(setting.default)
-    try:
-        if kind is int:
-            check_count(name, value, least=setting.metadata["least"])
-        elif kind is float:
-            check_number(name, value, most=LONGEST_DELAY, zero=setting.metadata["zero"])
-        elif type(value) is not kind or value == "":
-            raise ValueError(f"{name} has no meaning: {value!r}\ngive a {kind.__name__}")
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    choices = setting.metadata.get("choices")
-    if choices and value not in choices:
-        raise ConfigError(f"{name} has no meaning: {value!r}\ngive one of {', '.join(choices)}")

@@ -225,7 +225,7 @@ _CONVERTERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
 def _read(file: str | Path) -> tuple[str, dict[str, Any]]:
     """Return a file's name, and what it says."""
     path = Path(file)
-    readers = {".toml": _toml, ".json": json.loads}
+    readers: dict[str, Callable[[str], Any]] = {".toml": _toml, ".json": json.loads}
     if path.suffix not in readers:
         raise ConfigError(f"unknown kind of configuration: {path}\ngive a file .toml or .json")
     try:
