@@ -327,7 +327,8 @@ def test_who_is_cut_off_is_told_in_time_and_goes_on_when_it_is_healed(sim, log, 
     sim.network.set(latency=0.01)
 
     def run():
-        StoreServer({"one": kept}, {}, host="", port=PORT).run()
+        with contextlib.closing(StoreServer({"one": kept}, {}, host="", port=PORT)) as server:
+            server.run()
 
     def ask():
         jobs = ServedJobs(opened(f"served://{server.address}:{PORT}", timeout=2), "one")
