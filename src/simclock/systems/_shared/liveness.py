@@ -42,26 +42,28 @@ class Liveness:
         self._silence = dead_after * (1 + margin)
         self._clock = clock
         self._lock = threading.Lock()
-        # A version, when it was seen first, and when last.
+        # A version, for how long it was seen unchanged, and when it was seen last.
         self._seen: dict[Hashable, tuple[object, float, float]] = {}
 
     def observe(self, key: Hashable, version: object) -> None:
-        """Note that *key* has this version; call it after the version was read, not before."""
+        """Note that *key* has this version; call it after the version was read, not before.
+
+        What is between two observations counts for half of the silence at most:
+        if the watcher was paused, so were those on its machine.
+        """
         now = self._clock()
         with self._lock:
-            known, first, _ = self._seen.get(key, (None, now, now))
-            self._seen[key] = (version, first if known == version else now, now)
+            known, unchanged, last = self._seen.get(key, (None, 0.0, now))
+            unchanged += min(now - last, self._silence / 2)
+            self._seen[key] = (version, unchanged if known == version else 0.0, now)
 
     def is_dead(self, key: Hashable) -> bool:
-        """Return whether *key* had one version from its first to its last observation, for long.
+        """Return whether *key* had one version in all of its last observations, for long enough.
 
-        Up to the last one, not up to now: who has not looked for long knows nothing.
+        Up to the last of them, not up to now: who has not looked for long knows nothing.
         """
         with self._lock:
-            if key not in self._seen:
-                return False
-            _, first, last = self._seen[key]
-            return last - first >= self._silence
+            return key in self._seen and self._seen[key][1] >= self._silence
 
     def forget(self, key: Hashable) -> None:
         """Let *key* be one that was never seen."""
