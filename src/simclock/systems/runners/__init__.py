@@ -18,7 +18,7 @@ runs it.
 (``stored``), which goes from one of its ``statuses`` to another by
 compare-and-set; the queue only hints at what may be available; ``slots``
 keeps those apart that must not be there at the same time. ``heartbeats`` tells
-who is alive, ``recovery`` takes from the dead, ``purge`` forgets what ended
+who is alive, ``recovery`` takes from the dead, ``housekeeping`` forgets what ended
 long ago. All of it is kept in a ``storage``: memory, SQLite, Redis, or a
 server of stores.
 

@@ -110,6 +110,10 @@ class StateBackendError(PynencError, StoreError):
     """
 
 
+class DamagedRecordError(StateBackendError):
+    """What is kept of an invocation cannot be read: another version or program has written it."""
+
+
 class ResultTimeoutError(PynencError, TimeoutError):
     """There was no result in time. The invocation goes on.
 

@@ -91,10 +91,10 @@ class Storage:
         self.queue = cast("Jobs", _Typed(self.queue))
 
     def clear(self) -> None:
-        """Remove everything."""
-        # The queue first: what it hints at is not found any more, which does no harm.
+        """Remove everything but the leases: who holds one goes on, and nobody else begins."""
         for store in self._stores():
-            store.clear()
+            if store is not self.leases:
+                store.clear()
 
     def close(self) -> None:
         """Let go of what it has open. Idempotent; it may be used again."""

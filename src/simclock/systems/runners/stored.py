@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simclock.systems.runners.failures import StateBackendError
+from simclock.systems.runners.failures import DamagedRecordError
 from simclock.systems.runners.identifiers import CallId, InvocationId, TaskId
 from simclock.systems.runners.statuses import InvocationStatus, InvocationStatusRecord
 
@@ -124,18 +124,18 @@ class StoredInvocation:
         """Return what `to_value` has written.
 
         Raises:
-            StateBackendError: This is something else, or of another version.
+            DamagedRecordError: This is something else, or of another version.
         """
         if not isinstance(value, dict) or value.get("layout") != LAYOUT:
             found = value.get("layout") if isinstance(value, dict) else None
-            raise StateBackendError(
+            raise DamagedRecordError(
                 f"the record of invocation {invocation_id} is of layout {found!r}, not {LAYOUT}\n"
                 "use the version that has written it, or another prefix"
             )
         try:
             return _read(InvocationId(invocation_id), value)
         except (KeyError, TypeError, ValueError) as error:
-            raise StateBackendError(
+            raise DamagedRecordError(
                 f"this is no record of an invocation: {invocation_id}: {error!r}\n"
                 "it was written by something else, or was damaged: purge it"
             ) from error
