@@ -56,7 +56,7 @@ def checked_task_id(func: Any) -> TaskId:
         raise ValueError(  # noqa: TRY004 - one kind of error for what is no function of a module
             f"a task is no function: {func!r}\nwrite @app.task above a `def`"
         )
-    if name != getattr(func, "__name__", None):
+    if name != getattr(func, "__name__", None) or not name.isidentifier():
         raise ValueError(
             f"a task is no function of a module: {name}\n"
             "other processes import it: move it to the top level of its module"

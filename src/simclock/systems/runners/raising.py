@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def store_error(error: BaseException, serializer: BaseSerializer) -> StoredError
     kept: dict[str, Any] = {"traceback": shown}
     if imported(kind.__module__, kind.__qualname__) is kind:
         kept |= {"module": kind.__module__, "name": kind.__qualname__}
-        kept |= {"args": error.args, "state": error.__dict__}
+        kept |= {"args": error.args, "made_by": _arguments(error), "state": error.__dict__}
     for each in (kept, {"traceback": shown}):
         try:
             payload = serializer.serialize(each)
@@ -60,11 +61,21 @@ def _made(kept: dict[str, Any]) -> BaseException | None:
     kind = imported(kept.get("module", ""), kept.get("name", ""))
     if not isinstance(kind, type) or not issubclass(kind, BaseException):
         return None
-    # Not called: its arguments need not be those of `__init__`.
-    error: BaseException = kind.__new__(kind, *kept["args"])
-    error.args = kept["args"]
+    if inspect.isfunction(kind.__init__):
+        # Not called: it may take others than `args`, or add to them.
+        error: BaseException = kind.__new__(kind, *kept["args"])
+        error.args = kept["args"]
+    else:
+        error = kind(*kept["made_by"])
     error.__dict__.update(kept["state"])
     return error
+
+
+def _arguments(error: BaseException) -> tuple[Any, ...]:
+    """Return what a class of Python's own makes an equal one of: it is more than `args`."""
+    reduced = error.__reduce__()
+    is_made = isinstance(reduced, tuple) and reduced[0] is type(error)
+    return reduced[1] if is_made else error.args
 
 
 def _shown(error: BaseException) -> str:
