@@ -14,7 +14,8 @@ class OrchestratorSettings:
 
     Attributes:
         heartbeat_interval: Between two heartbeats of a runner.
-        runner_considered_dead_after: After which a runner that gives none is dead, for who watches it.
+        runner_considered_dead_after: After which a runner that gives none is dead, for who
+            watches it.
         max_pending_seconds: After which an invocation that was taken, and not begun, is another's.
         claim: After which a hint of the queue that was claimed, and not dropped, is another's.
         unclaimed_after: After which an invocation that is available gets another hint.
@@ -41,6 +42,7 @@ class OrchestratorSettings:
             raise ConfigError(str(error)) from None
         if self.runner_considered_dead_after <= self.heartbeat_interval:
             raise ConfigError(
-                f"runner_considered_dead_after is too short: {self.runner_considered_dead_after!r}\n"
+                "runner_considered_dead_after is too short: "
+                f"{self.runner_considered_dead_after!r}\n"
                 f"give more than heartbeat_interval, which is {self.heartbeat_interval!r}"
             )
