@@ -208,8 +208,8 @@ def status(app: Pynenc, options: argparse.Namespace) -> int:  # noqa: ARG001 - a
     _print(f"queue: {jobs.ready} ready, {jobs.delayed} delayed, {jobs.claimed} claimed")
     runners = app.orchestrator.active_runners()
     _print(f"runners: {len(runners)}")
-    for each in runners:
-        _print(f"  {each.runner_cls} {each.runner_id} on {each.hostname}, pid {each.pid}")
+    for runner in runners:
+        _print(f"  {runner.runner_cls} {runner.runner_id} on {runner.hostname}, pid {runner.pid}")
     return DONE
 
 
@@ -261,21 +261,20 @@ def show_config(app: Pynenc, options: argparse.Namespace) -> int:  # noqa: ARG00
 
 def _print_settings(settings: dict[str, Any]) -> None:
     for name, value in settings.items():
-        shown = without_password(value) if name == "storage_url" else value
+        shown = _shown(value) if name == "storage_url" else value
         _print(f"{name} = {_toml(shown)}")
+
+
+def _shown(url: str) -> str:
+    """Return *url* as it may be shown to anybody."""
+    before, separator, rest = url.partition("://")
+    return f"{before}{separator}{rest.rpartition('@')[2]}"
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(list(value)) if isinstance(value, tuple) else repr(value)
-
-
-def without_password(url: str) -> str:
-    """Return *url* as it may be shown to anybody."""
-    before, separator, rest = url.partition("://")
-    user, at, place = rest.rpartition("@")
-    return f"{before}{separator}{user.partition(':')[0]}:***@{place}" if at else url
 
 
 def _print(line: str) -> None:

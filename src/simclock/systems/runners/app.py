@@ -17,6 +17,7 @@ from simclock.systems.runners.context import current_runner
 from simclock.systems.runners.declaring import OPTIONS_BY_TEXT, checked_task_id, checked_texts
 from simclock.systems.runners.failures import ConfigError, TaskNotFoundError
 from simclock.systems.runners.options import TaskOptions, make_options
+from simclock.systems.runners.orchestrator import Orchestrator
 from simclock.systems.runners.serializers import make_serializer
 from simclock.systems.runners.storage import Storage, open_storage
 from simclock.systems.runners.tasks import Definition, Spread, Task, direct
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from simclock.systems.runners.base import BaseRunner
     from simclock.systems.runners.identifiers import TaskId
-    from simclock.systems.runners.orchestrator import Orchestrator
     from simclock.systems.runners.serializers import BaseSerializer
     from simclock.systems.runners.stored import StoredInvocation
     from simclock.systems.runners.triggers import TriggerEngine
@@ -126,12 +126,7 @@ class Pynenc:
         return self._part("orchestrator", self._make_orchestrator)
 
     def _make_orchestrator(self) -> Orchestrator:
-        from simclock.systems.runners.orchestrator import Orchestrator, OrchestratorSettings
-
-        said = dataclasses.asdict(self.conf.orchestrator)
-        known = {each.name for each in dataclasses.fields(OrchestratorSettings)}
-        settings = OrchestratorSettings(**{n: each for n, each in said.items() if n in known})
-        made = Orchestrator(self.storage, settings, self.options_of)
+        made = Orchestrator(self.storage, self.conf.orchestrator, self.options_of)
         if importlib.util.find_spec(f"{_PACKAGE}.triggers"):
             made.on_change.append(self._report)
         return made

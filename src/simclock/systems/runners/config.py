@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simclock.systems._shared.retry import LONGEST_DELAY, check_count, check_number
 from simclock.systems.runners.config_sources import Sources, plain
 from simclock.systems.runners.failures import ConfigError
+from simclock.systems.runners.settings import OrchestratorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,34 +55,6 @@ class Section:
         for each in dataclasses.fields(self):
             if not dataclasses.is_dataclass(getattr(self, each.name)):
                 _check(each.name, getattr(self, each.name), each)
-
-
-@dataclass(frozen=True)
-class OrchestratorConfig(Section):
-    """How invocations are kept.
-
-    Attributes:
-        heartbeat_interval: Seconds between two heartbeats of a runner.
-        runner_considered_dead_after: After how many seconds without any it is
-            taken for dead, by those who watch it.
-        max_pending_seconds: After how many an invocation that was taken, and
-            is not run, is given to others.
-        auto_final_invocation_purge_hours: How long final ones are kept; 0: for ever.
-    """
-
-    heartbeat_interval: float = _seconds(5.0)
-    runner_considered_dead_after: float = _seconds(60.0)
-    max_pending_seconds: float = _seconds(5.0)
-    auto_final_invocation_purge_hours: float = _seconds(24.0, zero=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.runner_considered_dead_after <= self.heartbeat_interval:
-            raise ConfigError(
-                "runner_considered_dead_after is too short: "
-                f"{self.runner_considered_dead_after!r}\n"
-                f"give more than heartbeat_interval, which is {self.heartbeat_interval!r}"
-            )
 
 
 @dataclass(frozen=True)
@@ -181,6 +154,9 @@ class MultiThreadRunnerConfig(RunnerConfig):
     enforce_max_processes: bool = True
 
 
+_ORCHESTRATOR = OrchestratorSettings()  # frozen, so all may have the same
+
+
 @dataclass(frozen=True)
 class Config(Section):
     """All of it.
@@ -197,7 +173,7 @@ class Config(Section):
         truncate_arguments_length: After how many characters, then.
         cached_status_time: For how many seconds a status that was read is taken for the current.
         trigger_task_modules: The modules whose tasks have triggers; runners import them.
-        orchestrator: See `OrchestratorConfig`; the others as well.
+        orchestrator: See `OrchestratorSettings`; the others as well.
     """
 
     app_id: str = "pynenc"
@@ -210,7 +186,7 @@ class Config(Section):
     truncate_arguments_length: int = _count(32, least=1)
     cached_status_time: float = _seconds(0.1, zero=True)
     trigger_task_modules: tuple[str, ...] = ()
-    orchestrator: OrchestratorConfig = OrchestratorConfig()
+    orchestrator: OrchestratorSettings = _ORCHESTRATOR
     services: ServicesConfig = ServicesConfig()
     runner: RunnerConfig = RunnerConfig()
     thread_runner: ThreadRunnerConfig = ThreadRunnerConfig()
@@ -255,10 +231,10 @@ def _defaults(kind: type[Any]) -> dict[str, Any]:
     }
 
 
-SECTIONS: dict[str, type[Section]] = {
+SECTIONS: dict[str, type[Any]] = {
     each.name: type(each.default)
     for each in dataclasses.fields(Config)
-    if isinstance(each.default, Section)
+    if dataclasses.is_dataclass(each.default)
 }
 GENERAL = _defaults(Config)
 _NAMES = {kind: plain(name) for name, kind in SECTIONS.items()}

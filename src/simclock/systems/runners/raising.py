@@ -73,9 +73,10 @@ def _made(kept: dict[str, Any]) -> BaseException | None:
 
 def _arguments(error: BaseException) -> tuple[Any, ...]:
     """Return what a class of Python's own makes an equal one of: it is more than `args`."""
-    reduced = error.__reduce__()
+    reduced: Any = error.__reduce__()
     is_made = isinstance(reduced, tuple) and reduced[0] is type(error)
-    return reduced[1] if is_made else error.args
+    arguments: tuple[Any, ...] = reduced[1] if is_made else error.args
+    return arguments
 
 
 def _shown(error: BaseException) -> str:
