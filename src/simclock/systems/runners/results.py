@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -85,13 +86,41 @@ async def async_wait_for_finals(
     """Do the same without blocking the event loop."""
     pauses = _Pauses(app, ids, timeout)
     invocation = current_invocation(app.app_id)
-    while not (finals := await _finals_elsewhere(app, ids)):
-        if invocation is None:
-            await asyncio.sleep(pauses.next())
-        else:
-            args = pauses.runner_args()
-            await invocation.waits.async_waiting_for_results(invocation.id, list(ids), args)
+    with _Rings(app) as rings:
+        while not (finals := await _finals_elsewhere(app, ids)):
+            if invocation is None:
+                await rings.wait(pauses.next())
+            else:
+                args = pauses.runner_args()
+                await invocation.waits.async_waiting_for_results(invocation.id, list(ids), args)
     return finals
+
+
+class _Rings:
+    """The bell of a storage, for a coroutine."""
+
+    def __init__(self, app: Pynenc) -> None:
+        self._bell = app.storage.bell
+        self._loop = asyncio.get_running_loop()
+        self._has_rung = asyncio.Event()
+
+    def __enter__(self) -> _Rings:
+        self._bell.subscribe(self._ring)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bell.unsubscribe(self._ring)
+
+    def _ring(self) -> None:
+        # The loop may be closed: who rings may have begun with it before.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._has_rung.set)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait that long at most, or until it rings; not if it was rung since the last wait."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._has_rung.wait(), seconds)
+        self._has_rung.clear()
 
 
 def _finals(app: Pynenc, ids: Sequence[InvocationId]) -> list[StoredInvocation]:
