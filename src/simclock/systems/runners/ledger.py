@@ -101,7 +101,7 @@ class Ledger:
         # A store that got no answer has asked again: that False may be an answer to the second
         # write, which the first one was faster than.
         found = self._records.get(stored.id)
-        return found is not None and found.value.get(_MARK) == mark
+        return found is not None and isinstance(found.value, dict) and found.value.get(_MARK) == mark
 
     def of_status(self, status: InvocationStatus) -> list[StoredInvocation]:
         """Return all of that status, newest first; what cannot be read is logged."""

@@ -134,7 +134,7 @@ class StoredInvocation:
             )
         try:
             return _read(InvocationId(invocation_id), value)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DamagedRecordError(
                 f"this is no record of an invocation: {invocation_id}: {error!r}\n"
                 "it was written by something else, or was damaged: purge it"
