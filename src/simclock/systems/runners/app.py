@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import importlib.util
 import inspect
 import logging
+import os
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+from weakref import WeakValueDictionary
 
 from simclock.systems.runners.config import Config
 from simclock.systems.runners.config_sources import Sources
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from simclock.systems.runners.stored import StoredInvocation
     from simclock.systems.runners.triggers import TriggerEngine
 
-Made = TypeVar("Made")
+Component = TypeVar("Component")
 # Classes of runners, by their names, and their modules: each is imported when it is needed.
 RUNNERS = {
     "DummyRunner": "dummy",
@@ -145,11 +147,11 @@ class Pynenc:
 
         return TriggerEngine(self)
 
-    def _part(self, name: str, make: Callable[[], Made]) -> Made:
+    def _part(self, name: str, make: Callable[[], Component]) -> Component:
         with self._lock:
             if name not in self._parts:
                 self._parts[name] = make()
-            made: Made = self._parts[name]
+            made: Component = self._parts[name]
             return made
 
     @property
@@ -289,8 +291,7 @@ class Pynenc:
                 f"application {self.app_id!r} cannot be pickled: its storage is of this process\n"
                 "give storage_url=, such as sqlite:///runners.db"
             )
-        conf = dataclasses.replace(self.conf, storage_url=storage.url)
-        return _unpickled, (conf, self._sources)
+        return _unpickled, (self.conf, self._sources, storage.url, storage.prefix)
 
     def __repr__(self) -> str:
         return f"Pynenc({self.app_id!r})"
@@ -307,16 +308,18 @@ def _made(
     return app
 
 
-_unpickled_apps: dict[tuple[str, str], Pynenc] = {}
+# Not kept alive: processes of a simulation share this module, and are killed.
+# By process, as a fork has the dict of its parent; application; URL and prefix of the storage.
+_unpickled_apps: dict[tuple[int, str, str, str], Pynenc] = {}
 _unpickling = threading.Lock()
 
 
-def _unpickled(conf: Config, sources: Sources) -> Pynenc:
+def _unpickled(conf: Config, sources: Sources, url: str, prefix: str) -> Pynenc:
     """Return the application of that id and storage; make it if this process has none."""
+    key = (os.getpid(), conf.app_id, url, prefix)
     with _unpickling:
-        key = (conf.app_id, conf.storage_url)
         if key not in _unpickled_apps:
-            _unpickled_apps[key] = _made(conf, sources, {}, None)
+            _unpickled_apps[key] = _made(conf, sources, {}, open_storage(url, prefix))
         return _unpickled_apps[key]
 
 

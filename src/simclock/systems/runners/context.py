@@ -79,7 +79,9 @@ class RunnerContext:
 
     @classmethod
     def _of(cls, data: Any) -> RunnerContext:
-        parent = data.pop("parent_ctx")
+        if not isinstance(data, dict):
+            raise TypeError(f"this is no object: {data!r}")
+        parent = data.pop("parent_ctx", None)
         made = cls(parent_ctx=None if parent is None else cls._of(parent), **data)
         for name, kind in _KINDS.items():
             if type(getattr(made, name)) is not kind:
