@@ -7,7 +7,6 @@ import importlib.util
 import inspect
 import logging
 import os
-import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -308,9 +307,9 @@ def _made(
     return app
 
 
-# Not kept alive: processes of a simulation share this module, and are killed.
 # By process, as a fork has the dict of its parent; application; URL and prefix of the storage.
-_unpickled_apps: dict[tuple[int, str, str, str], Pynenc] = {}
+# Not kept alive: processes of a simulation share this module, and are killed.
+_unpickled_apps: WeakValueDictionary[tuple[int, str, str, str], Pynenc] = WeakValueDictionary()
 _unpickling = threading.Lock()
 
 
@@ -318,9 +317,10 @@ def _unpickled(conf: Config, sources: Sources, url: str, prefix: str) -> Pynenc:
     """Return the application of that id and storage; make it if this process has none."""
     key = (os.getpid(), conf.app_id, url, prefix)
     with _unpickling:
-        if key not in _unpickled_apps:
-            _unpickled_apps[key] = _made(conf, sources, {}, open_storage(url, prefix))
-        return _unpickled_apps[key]
+        app = _unpickled_apps.get(key)
+        if app is None:
+            app = _unpickled_apps[key] = _made(conf, sources, {}, open_storage(url, prefix))
+        return app
 
 
 def runner_class(name: str) -> type[BaseRunner]:
