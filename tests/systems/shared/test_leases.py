@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import itertools
 import random
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -273,8 +275,8 @@ def test_numbers_that_have_no_meaning_are_refused(kept, numbers):
 # ------------------------------------------------------- machines on which things go wrong
 
 PORT = 7300
-# Within the margin of 0.1 for each pair.
-RATES = (1.0, 1.09, 1.04)
+# For each pair within the margin.
+RATES, MARGIN = (1.0, 1.28, 1.1), 0.3
 DURATION = 2.0
 
 
@@ -313,7 +315,7 @@ def want(make, url, name, rate, beliefs):
     draw = random.Random(name)
     with contextlib.closing(StoreClient(url, timeout=0.7)) as client:
         records = ServedRecords(client, "leases")
-        lease = make(records, "x", name, DURATION, 0.1, clock=lambda: time.monotonic() * rate)
+        lease = make(records, "x", name, DURATION, MARGIN, clock=lambda: time.monotonic() * rate)
         while True:
             with contextlib.suppress(StoreError):
                 if lease.try_acquire() is not None and lease.held:
@@ -321,7 +323,7 @@ def want(make, url, name, rate, beliefs):
                     if draw.random() < 0.1:
                         beliefs.forget(name)
                         lease.release()
-            time.sleep(draw.choice([0.1, 0.5, 0.9]))
+            time.sleep(draw.choice([0.1, 0.2, 0.4]))
 
 
 def keep(path, name):
@@ -358,18 +360,24 @@ def scenario(make, path, totals):
 
 def search(make, path, **options):
     totals = []
-    report = simclock.explore(
-        functools.partial(scenario, make, path, totals), strategy="random", latency=0.0, **options
-    )
-    return report, totals
+    whole = functools.partial(scenario, make, path, totals)
+    with warnings.catch_warnings():
+        # Of sockets that killed processes had open.
+        warnings.simplefilter("ignore", ResourceWarning)
+        report = simclock.explore(whole, strategy="random", latency=0.0, **options)
+        kinds = {each.kind for each in report.evidence.faults}
+        found = report.verdict, str(report), kinds, max(totals, default=0)
+        del report
+        gc.collect()
+    return found
 
 
 def test_never_two_whatever_goes_wrong(tmp_path):
-    report, totals = search(Lease, tmp_path / "db", runs=40)
+    verdict, shown, kinds, most = search(Lease, tmp_path / "db", runs=40)
 
-    assert report.verdict == "passed", str(report)
-    assert {each.kind for each in report.evidence.faults} == set(ALL)
-    assert max(totals) > 5
+    assert verdict == "passed", shown
+    assert kinds == set(ALL)
+    assert most > 5
 
 
 class CountsFromTheAnswer(Lease):
@@ -390,6 +398,6 @@ class LooksOnceOnly(Lease):
 
 @pytest.mark.parametrize("make", [CountsFromTheAnswer, HasNoMargin, LooksOnceOnly])
 def test_the_search_finds_a_lease_that_is_wrong(make, tmp_path):
-    report, _ = search(make, tmp_path / "db", runs=200, shrink=0)
+    verdict, shown, *_ = search(make, tmp_path / "db", runs=200, shrink=0)
 
-    assert report.verdict == "failed", str(report)
+    assert verdict == "failed", shown

@@ -83,7 +83,7 @@ class StoreClient:
                 free = self._free.get(os.getpid())
                 connection = free.pop() if free else None
             if connection is None:
-                return Connection(socket.create_connection(self._address, _left(end)))
+                return _connected(self._address, end)
             # The server may have ended meanwhile.
             if connection.is_idle():
                 return connection
@@ -106,6 +106,22 @@ class StoreClient:
             connections = self._free.pop(os.getpid(), [])
         for each in connections:
             each.close()
+
+
+def _connected(address: tuple[str, int], end: float) -> Connection:
+    failure: OSError = ConnectionError("the host has no address")
+    for family, kind, protocol, _, where in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(_left(end))
+            sock.connect(where)
+            return Connection(sock)
+        except BaseException as error:
+            sock.close()
+            if not isinstance(error, OSError):
+                raise
+            failure = error
+    raise failure
 
 
 def _left(end: float) -> float:
