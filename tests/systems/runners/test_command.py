@@ -126,7 +126,8 @@ def test_what_would_not_stop_is_told_by_the_exit_code(folder):
 
 def test_the_runner_may_be_chosen(folder):
     process = start(folder, "--app", "shop:idle", "runner", "start", "--runner", "AsyncRunner")
-    assert "AsyncRunner" in process.stderr.readline()
+    assert f"INFO starts the AsyncRunner, pid {process.pid}" in process.stderr.readline()
+    assert process.stderr.readline().endswith(" runs\n")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=LIMIT)
 
@@ -279,7 +280,7 @@ def test_a_wrong_command_is_refused(capsys, arguments, said):
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_without_a_traceback(folder, app, arguments, code, said):
-    returncode, out, err = run(folder, "--app", app, *arguments)
+    returncode, _, err = run(folder, "--app", app, *arguments)
 
     assert (returncode, err.startswith("error: ")) == (code, True), err
     assert said in err

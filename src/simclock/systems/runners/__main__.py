@@ -179,9 +179,9 @@ def start(app: Pynenc, options: argparse.Namespace) -> int:
         )
     _check_shared(app)
     runner = runner_class(name)(app)
-    log.info("%s %s runs until SIGINT or SIGTERM, pid %d", name, runner.runner_id, os.getpid())
+    log.info("starts the %s, pid %d", name, os.getpid())
     try:
-        runner.run()
+        runner.run()  # which logs when it runs: from then on signals are handled
     except RunnerError as error:
         raise CommandError(str(error)) from error
     log.info("ended")
