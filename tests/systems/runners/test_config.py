@@ -138,6 +138,7 @@ def test_an_empty_variable_says_nothing(monkeypatch):
         ({"heartbeat_interval": 0}, "heartbeat_interval has no meaning: 0.0\ngive a number above 0"),
         ({"heartbeat_interval": float("nan")}, "heartbeat_interval has no meaning: nan"),
         ({"heartbeat_interval": 60}, "runner_considered_dead_after is too short: 60.0\ngive more than"),
+        ({"lease_duration": 1.9}, "lease_duration is too short: 1.9\ngive at least twice check_interval"),
         ({"max_threads": 1.5}, "max_threads has no meaning: 1.5\ngive a whole number"),
         ({"min_threads": 0}, "min_threads has no meaning: 0\ngive a whole number from 1 on"),
         ({"dev_mode_force_sync_tasks": "perhaps"}, "'perhaps'\ngive true, 1, yes or on; or false"),

@@ -10,6 +10,7 @@ from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.failures import InvalidTaskOptionsError, RetryError, TaskNotFoundError
 from simclock.systems.runners.identifiers import TaskId
 from simclock.systems.runners.options import ConcurrencyControlType, TaskOptions, make_options
+from simclock.systems.runners.trigger_definitions import TriggerBuilder
 
 pytestmark = pytest.mark.simclock
 
@@ -128,3 +129,15 @@ def test_a_task_that_is_not_there_is_told():
     ):
         app.get_task(TaskId(__name__, "plain"))
     assert app.options_of(TaskId("nowhere", "at_all")) == TaskOptions()
+
+
+def test_triggers_are_checked_where_they_are_declared():
+    app = Pynenc()
+
+    with pytest.raises(
+        InvalidTaskOptionsError, match="triggers has no meaning: 'daily'\ngive a TriggerBuilder"
+    ):
+        app.task(triggers="daily")(plain)
+    with pytest.raises(ValueError, match="trigger"):
+        app.task(triggers=[TriggerBuilder()])(plain)
+    assert app.task(triggers=TriggerBuilder().on_cron("0 6 * * *"))(plain).options.triggers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import logging
 import os
@@ -15,13 +14,19 @@ from weakref import WeakValueDictionary
 from simclock.systems.runners.config import Config
 from simclock.systems.runners.config_sources import Sources
 from simclock.systems.runners.context import current_runner
-from simclock.systems.runners.declaring import OPTIONS_BY_TEXT, checked_task_id, checked_texts
+from simclock.systems.runners.declaring import (
+    OPTIONS_BY_TEXT,
+    check_triggers,
+    checked_task_id,
+    checked_texts,
+)
 from simclock.systems.runners.failures import ConfigError, TaskNotFoundError
 from simclock.systems.runners.options import TaskOptions, make_options
 from simclock.systems.runners.orchestrator import Orchestrator
 from simclock.systems.runners.serializers import make_serializer
 from simclock.systems.runners.storage import Storage, open_storage
 from simclock.systems.runners.tasks import Definition, Spread, Task, direct
+from simclock.systems.runners.triggers import TriggerEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +36,6 @@ if TYPE_CHECKING:
     from simclock.systems.runners.identifiers import TaskId
     from simclock.systems.runners.serializers import BaseSerializer
     from simclock.systems.runners.stored import StoredInvocation
-    from simclock.systems.runners.triggers import TriggerEngine
 
 Component = TypeVar("Component")
 # Classes of runners, by their names, and their modules: each is imported when it is needed.
@@ -128,8 +132,7 @@ class Pynenc:
 
     def _make_orchestrator(self) -> Orchestrator:
         made = Orchestrator(self.storage, self.conf.orchestrator, self.options_of)
-        if importlib.util.find_spec(f"{_PACKAGE}.triggers"):
-            made.on_change.append(self._report)
+        made.on_change.append(self._report)
         return made
 
     def _report(self, stored: StoredInvocation) -> None:
@@ -142,8 +145,6 @@ class Pynenc:
         return self._part("trigger", self._make_trigger)
 
     def _make_trigger(self) -> TriggerEngine:
-        from simclock.systems.runners.triggers import TriggerEngine
-
         return TriggerEngine(self)
 
     def _part(self, name: str, make: Callable[[], Component]) -> Component:
@@ -228,6 +229,7 @@ class Pynenc:
         task_id = checked_task_id(func)
         said = self._sources.task_options(task_id.key, OPTIONS_BY_TEXT)
         options = make_options({**given, **checked_texts(said)})
+        check_triggers(options.triggers, task_id)
         options.check_arguments(inspect.signature(func).parameters)
         return self._add(Definition(task_id, func, options))
 

@@ -69,6 +69,14 @@ class ServicesConfig(Section):
     check_interval: float = _seconds(1.0)
     lease_duration: float = _seconds(30.0)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lease_duration < 2 * self.check_interval:
+            raise ConfigError(
+                f"lease_duration is too short: {self.lease_duration!r}\n"
+                f"give at least twice check_interval, which is {self.check_interval!r}"
+            )
+
 
 @dataclass(frozen=True)
 class RunnerConfig(Section):

@@ -8,6 +8,7 @@ from typing import Any
 from simclock.systems.runners.failures import InvalidTaskOptionsError
 from simclock.systems.runners.identifiers import TaskId
 from simclock.systems.runners.options import ConcurrencyControlType, TaskOptions
+from simclock.systems.runners.trigger_definitions import TriggerBuilder
 
 _CONCURRENCY = ("running_concurrency", "registration_concurrency")
 # What the configuration can say of a task, and values of the types that it says it with.
@@ -67,3 +68,20 @@ def checked_task_id(func: Any) -> TaskId:
             "other processes cannot import it: move it to a module of its own"
         )
     return TaskId(func.__module__, name)
+
+
+def check_triggers(declared: Any, task_id: TaskId) -> None:
+    """Raise an error unless these are triggers that a task can have.
+
+    Raises:
+        InvalidTaskOptionsError: They are none.
+        ValueError: One of them waits for nothing.
+    """
+    if declared is None:
+        return
+    for each in declared if isinstance(declared, (tuple, list)) else (declared,):
+        if not isinstance(each, TriggerBuilder):
+            raise InvalidTaskOptionsError(
+                f"triggers has no meaning: {each!r}\ngive a TriggerBuilder, or a tuple of them"
+            )
+        each.build(task_id)
