@@ -88,7 +88,7 @@ class Bench:
 
     def history(self, invocation_id):
         """Return the words of what an invocation went through."""
-        return [each.status.value for each in self.orchestrator.get(invocation.invocation_id).history]
+        return [each.status.value for each in self.orchestrator.get(invocation_id).history]
 
 
 @pytest.fixture

@@ -166,6 +166,7 @@ class BaseRunner(abc.ABC):
 
     def _live(self) -> None:
         self.init_trigger_tasks_modules()
+        services = self._atomic_services()
         bell = self.app.storage.bell
         interval = self.app.conf.orchestrator.heartbeat_interval
         bell.subscribe(self._wake.ring)
@@ -174,6 +175,8 @@ class BaseRunner(abc.ABC):
                 self._work()
         finally:
             bell.unsubscribe(self._wake.ring)
+            if services is not None:
+                services.close()
             self._tried("it cannot be noted that it has ended", self._take_leave)
 
     def _work(self) -> None:
@@ -181,7 +184,7 @@ class BaseRunner(abc.ABC):
             # First: a failure of the start is to be tidied up.
             self._on_start()
             if self._lifecycle.ready():
-                logger.info("%s %s runs", type(self).__name__, self.runner_id)
+                logger.info("%s %s runs", self._context.runner_cls, self.runner_id)
                 self._turn_until_stopped()
         finally:
             began = time.monotonic()
@@ -389,13 +392,21 @@ class BaseRunner(abc.ABC):
 
     def _check_atomic_services(self) -> None:
         """Do what a cluster does once, if it is this runner's turn; errors of it are logged."""
-        if self._context.parent_ctx is not None:
-            return  # the parent does it
-        if self._services is None:
+        services = self._atomic_services()
+        if services is not None:
+            self._tried("what a cluster does once has failed", services.check)
+
+    def _atomic_services(self) -> AtomicServices | None:
+        """Return what a cluster does once; None: the runner does it that has started this one.
+
+        Raises:
+            ConfigError: Its settings have no meaning.
+        """
+        if self._services is None and self._context.parent_ctx is None:
             from simclock.systems.runners.services import AtomicServices  # it needs us
 
             self._services = AtomicServices(self.app, self._context)
-        self._tried("what a cluster does once has failed", self._services.check)
+        return self._services
 
     def _register_new_child_runner_context(self, child_context: RunnerContext) -> None:
         """Know a child, and write its first heartbeat: before it owns anything."""

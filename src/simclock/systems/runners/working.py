@@ -37,12 +37,14 @@ def run_one(
     # The parent ends us. No SIG_IGN: what the task starts would inherit that.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: None)
-    OneTaskWorker(app, _here(context), parent).run_one(stored)
+    with contextlib.closing(app):
+        OneTaskWorker(app, _here(context), parent).run_one(stored)
 
 
 def run_threads(parent: Connection, app: Pynenc, context: RunnerContext, threads: int) -> None:
     """Be a runner with so many threads, until the parent says so, or has ended."""
-    ThreadWorker(app, _here(context), parent, threads).run()
+    with contextlib.closing(app):
+        ThreadWorker(app, _here(context), parent, threads).run()
 
 
 def _here(context: RunnerContext) -> RunnerContext:

@@ -9,6 +9,7 @@ import time
 from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.context import current_invocation
 from simclock.systems.runners.failures import RetryError
+from simclock.systems.runners.identifiers import CallId, TaskId
 
 # Processes have this one for its tasks: each finds them by their module.
 app = Pynenc({"app_id": "runner-tests"})
@@ -113,3 +114,18 @@ async def child_async(number):
 @app.task
 def whoami():
     return current_invocation().runner.runner_cls, os.getpid()
+
+
+@app.task
+def wait_for_nobody():
+    """Wait for what nobody runs."""
+    task = TaskId("runner_tasks", "add")
+    routed = app_here().orchestrator.route_call(task, CallId.of(task, {}), {}, delay=1e6)
+    invocation = current_invocation()
+    while True:
+        invocation.waits.waiting_for_results(invocation.id, [routed.id])
+
+
+def app_here():
+    """Return the application that runs this."""
+    return current_invocation().app
