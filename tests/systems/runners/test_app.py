@@ -557,3 +557,76 @@ async def test_a_direct_task_may_be_spread_with_common_arguments(app, runner, si
 def test_what_spreads_a_call_needs_what_joins_the_results(app, given):
     with pytest.raises(ValueError, match="parallel_func and aggregate_func need each other"):
         app.direct_task(**given)
+
+
+# ------------------------------------------------------------------- a store that is away
+
+
+class Away:
+    """Has operations of a store fail from one instant to another, by the clock of the test."""
+
+    def __init__(self, monkeypatch, storage):
+        self.until = 0.0
+        for table, names in (
+            (storage.invocations, ("get", "create", "swap")),
+            (storage.queue, ("push",)),
+        ):
+            for name in names:
+                monkeypatch.setattr(table, name, self._failing(getattr(table, name)))
+
+    def _failing(self, operation):
+        def fails(*arguments, **settings):
+            if time.monotonic() < self.until:
+                raise StateBackendError("the store is away")
+            return operation(*arguments, **settings)
+
+        return fails
+
+
+@declared.task
+def calls_later(seconds):
+    time.sleep(1)
+    return sleeps(seconds).result
+
+
+@pytest.mark.parametrize("task", [parent_of, async_parent_of, calls_later])
+@pytest.mark.parametrize("began", [0.5, 1.0, 1.02])
+def test_a_body_waits_for_a_store_that_is_away_for_a_while(app, runner, monkeypatch, task, began):
+    away = Away(monkeypatch, app.storage)
+    invocation = task(1)
+    time.sleep(began)
+    away.until = time.monotonic() + 20
+    time.sleep(20)
+
+    assert invocation.get_result(60) in (1, [1, 1])
+    assert app.orchestrator.get(invocation.invocation_id).executions == 1
+
+
+def test_a_body_does_not_wait_for_ever(app, runner, monkeypatch):
+    away = Away(monkeypatch, app.storage)
+    invocation = calls_later(1)
+    time.sleep(0.5)
+    away.until = time.monotonic() + 100
+    time.sleep(100)
+
+    with pytest.raises(StateBackendError, match="the store is away"):
+        invocation.get_result(60)
+
+
+def test_a_call_that_is_repeated_is_registered_once(app, monkeypatch):
+    """Its answer was lost."""
+    real, invocation_id = app.storage.queue.push, InvocationId.new()
+    call = add(1).call
+
+    def pushes_and_fails(*arguments, **settings):
+        real(*arguments, **settings)
+        raise StateBackendError("the answer is lost")
+
+    monkeypatch.setattr(app.storage.queue, "push", pushes_and_fails)
+    with contextlib.suppress(StateBackendError):
+        call.task.invoke(call, invocation_id)
+    monkeypatch.setattr(app.storage.queue, "push", real)
+    again = call.task.invoke(call, invocation_id)
+
+    assert type(again) is DistributedInvocation
+    assert app.orchestrator.get_call_invocation_ids(call.call_id).count(invocation_id) == 1

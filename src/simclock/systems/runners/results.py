@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simclock.systems.runners.context import current_invocation
 from simclock.systems.runners.failures import ConcurrencyControlledError, ResultTimeoutError
+from simclock.systems.runners.insisting import insistently
 from simclock.systems.runners.raising import restore_error
 from simclock.systems.runners.statuses import InvocationStatus
 
@@ -67,11 +68,11 @@ def wait_for_finals(
     Raises:
         ResultTimeoutError: None was, after that many seconds.
         InvocationNotFoundError: There is no such invocation.
-        StateBackendError: The store cannot be used.
+        StateBackendError: The store cannot be used; inside of a body, for a long time.
     """
     pauses = _Pauses(app, ids, timeout)
     invocation = current_invocation(app.app_id)
-    while not (finals := _finals(app, ids)):
+    while not (finals := insistently(app, lambda: _finals(app, ids))):
         if invocation is None:
             app.storage.bell.wait(pauses.next())
         else:
@@ -131,7 +132,7 @@ def _finals(app: Pynenc, ids: Sequence[InvocationId]) -> list[StoredInvocation]:
 async def _finals_elsewhere(app: Pynenc, ids: Sequence[InvocationId]) -> list[StoredInvocation]:
     if app.storage.is_shared_memory:
         return _finals(app, ids)  # which never waits
-    return await asyncio.to_thread(_finals, app, ids)
+    return await asyncio.to_thread(insistently, app, lambda: _finals(app, ids))
 
 
 def value_of(app: Pynenc, stored: StoredInvocation) -> Any:

@@ -13,6 +13,8 @@ from simclock.systems.runners.arguments import Arguments
 from simclock.systems.runners.calls import Call, PreSerializedCall, serialized
 from simclock.systems.runners.context import current_app, current_invocation
 from simclock.systems.runners.development import ConcurrentInvocation, ConcurrentInvocationGroup
+from simclock.systems.runners.identifiers import InvocationId
+from simclock.systems.runners.insisting import insistently
 from simclock.systems.runners.invocations import (
     DistributedInvocation,
     DistributedInvocationGroup,
@@ -23,7 +25,7 @@ from simclock.systems.runners.options import ConcurrencyControlType, TaskOptions
 if TYPE_CHECKING:
     from simclock.systems.runners.app import Pynenc
     from simclock.systems.runners.context import CurrentInvocation
-    from simclock.systems.runners.identifiers import InvocationId, TaskId
+    from simclock.systems.runners.identifiers import TaskId
 
 Function = Callable[..., Any]
 # One call of `parallelize`: positional arguments, or named ones, or all.
@@ -105,16 +107,26 @@ class Task:
         """
         return self.invoke(Call(self, self.args(*args, **kwargs)))
 
-    def invoke(self, call: Call) -> Invocation:
-        """Register a call that was made before."""
+    def invoke(self, call: Call, invocation_id: InvocationId | None = None) -> Invocation:
+        """Register a call that was made before.
+
+        Args:
+            call: The call.
+            invocation_id: What it is to be known by: with the same one it can be
+                repeated after a `StateBackendError`, and is registered once.
+        """
         app = self.app
         if app.conf.dev_mode_force_sync_tasks:
             return ConcurrentInvocation(call)
-        texts = call.serialized_arguments
-        routed = app.orchestrator.route_call(
-            self.task_id, call.call_id, texts, parent=self._parent()
+        texts, parent = call.serialized_arguments, self._parent()
+        # An id of ours costs a look whether it is there: only where the call may be repeated.
+        new_id = invocation_id or (InvocationId.new() if parent else None)
+        route = app.orchestrator.route_call
+        routed = insistently(
+            app,
+            lambda: route(self.task_id, call.call_id, texts, parent=parent, invocation_id=new_id),
         )
-        if routed.is_reused:
+        if routed.is_reused and routed.id != new_id:
             return ReusedInvocation(app, routed.id, routed.differing)
         return DistributedInvocation(app, routed.id, call)
 
