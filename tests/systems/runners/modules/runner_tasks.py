@@ -129,3 +129,24 @@ def wait_for_nobody():
 def app_here():
     """Return the application that runs this."""
     return current_invocation().app
+
+
+@app.task
+def parent_of_naps(path):
+    """Wait for two naps, one after the other, and note in between when it goes on and stands."""
+    for _ in range(2):
+        noted(path, "goes on")
+        time.sleep(1)
+        invocation = nap_noted(path)
+        noted(path, "stands")
+        invocation.get_result()
+    noted(path, "goes on")
+    time.sleep(0.5)
+    noted(path, "stands")
+
+
+@app.task
+def nap_noted(path):
+    noted(path, "goes on")
+    time.sleep(1)
+    noted(path, "stands")
