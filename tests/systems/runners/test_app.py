@@ -589,7 +589,13 @@ def calls_later(seconds):
     return sleeps(seconds).result
 
 
-@pytest.mark.parametrize("task", [parent_of, async_parent_of, calls_later])
+@declared.task
+def spreads_later(seconds):
+    time.sleep(1)
+    return list(sleeps.parallelize([(seconds,), (seconds,)]).results)
+
+
+@pytest.mark.parametrize("task", [parent_of, async_parent_of, calls_later, spreads_later])
 @pytest.mark.parametrize("began", [0.5, 1.0, 1.02])
 def test_a_body_waits_for_a_store_that_is_away_for_a_while(app, runner, monkeypatch, task, began):
     away = Away(monkeypatch, app.storage)
@@ -630,3 +636,51 @@ def test_a_call_that_is_repeated_is_registered_once(app, monkeypatch):
 
     assert type(again) is DistributedInvocation
     assert app.orchestrator.get_call_invocation_ids(call.call_id).count(invocation_id) == 1
+
+
+# ------------------------------------------------------------------------------- searches
+
+
+@pytest.mark.simclock(runs=40, latency=0)
+def test_whoever_waits_hears_of_the_end_at_once(app, sim):
+    """No schedule has a waiting thread miss the bell."""
+    log = []
+
+    def client():
+        with current(app, None):
+            log.append((sleeps(1).get_result(30), round(sim.elapsed, 2)))
+
+    with runner_of(app):
+        clients = [threading.Thread(target=client) for _ in range(3)]
+        for each in clients:
+            each.start()
+        for each in clients:
+            each.join()
+
+    assert log == 3 * [(1, 1.0)]
+
+
+@pytest.mark.simclock(runs=40, latency=0)
+async def test_a_coroutine_hears_of_the_end_at_once(app, sim):
+    with runner_of(app):
+        results = await asyncio.gather(*(sleeps(1).async_result(30) for _ in range(3)))
+        ended = round(sim.elapsed, 2)
+
+    assert (results, ended) == ([1, 1, 1], 1.0)
+
+
+@pytest.mark.simclock(runs=40, latency=0)
+def test_each_part_is_made_once(sim):
+    app = declared.copy()
+    found = []
+
+    def look():
+        found.append((app.storage, app.serializer, app.orchestrator, app.trigger, app.runner))
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert len(set(found)) == 1

@@ -165,7 +165,9 @@ class Task:
 
     def _is_batched(self, calls: list[Call]) -> bool:
         is_free = self.options.registration_concurrency is ConcurrencyControlType.DISABLED
-        return is_free and len(calls) > 1 and self.options.parallel_batch_size > 0
+        # In a body each call by itself can be repeated, while the store is away.
+        is_outside = self.invocation is None
+        return is_free and is_outside and len(calls) > 1 and self.options.parallel_batch_size > 0
 
     def _batched(self, app: Pynenc, calls: list[Call]) -> list[DistributedInvocation]:
         size = self.options.parallel_batch_size
@@ -173,8 +175,7 @@ class Task:
         for start in range(0, len(calls), size):
             batch = calls[start : start + size]
             routed = app.orchestrator.route_calls(
-                [(self.task_id, each.call_id, each.serialized_arguments) for each in batch],
-                parent=self._parent(),
+                [(self.task_id, each.call_id, each.serialized_arguments) for each in batch]
             )
             made += [DistributedInvocation(app, *each) for each in zip(routed, batch, strict=True)]
         return made
