@@ -285,18 +285,34 @@ class Runners(RuleBasedStateMachine):
         assert not it.registrations.complete()
 
 
-FEW = settings(
-    max_examples=150,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+def check(make_bench, make_storage, examples):
+    run_state_machine_as_test(
+        lambda: Runners(make_bench, make_storage),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+        ),
+    )
 
 
 @pytest.mark.simclock
 @pytest.mark.hang_limit(300)
 def test_each_invocation_has_one_end_whatever_happens_to_programs(make_bench, caplog):
     caplog.set_level("CRITICAL")
-    run_state_machine_as_test(
-        lambda: Runners(make_bench, lambda: open_storage("memory://")), settings=FEW
-    )
+    check(make_bench, lambda: open_storage("memory://"), 150)
+
+
+@pytest.mark.simclock
+@pytest.mark.hang_limit(300)
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_it_has_so_on_stores_that_are_shared(make_bench, open_kind, kind, caplog):
+    caplog.set_level("CRITICAL")
+    storage = open_kind(kind)
+
+    def cleared():
+        storage.clear()
+        return storage
+
+    check(make_bench, cleared, 10)

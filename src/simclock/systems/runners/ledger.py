@@ -41,7 +41,7 @@ class Ledger:
     def create(self, stored: StoredInvocation) -> bool:
         """Write a new invocation; return False if there is one of that id."""
         at = stored.since.timestamp()
-        if self._records.create(stored.id, stored.status.value, stored.to_value(), at=at):
+        if self._records.create(str(stored.id), stored.status.value, stored.to_value(), at=at):
             return True
         # A store that got no answer has asked again: it may be there because of the first time.
         return self.find(stored.id) == stored
@@ -52,7 +52,7 @@ class Ledger:
         Raises:
             DamagedRecordError: It cannot be read.
         """
-        row = self._records.get(invocation_id)
+        row = self._records.get(str(invocation_id))
         return None if row is None else StoredInvocation.from_value(invocation_id, row.value)
 
     def get(self, invocation_id: str) -> StoredInvocation:
@@ -86,7 +86,7 @@ class Ledger:
         raise InvocationStatusRaceConditionError(invocation_id, TRIES)
 
     def _row(self, invocation_id: str) -> StoredRecord:
-        row = self._records.get(invocation_id)
+        row = self._records.get(str(invocation_id))
         if row is None:
             raise InvocationNotFoundError(invocation_id)
         return row
@@ -96,12 +96,15 @@ class Ledger:
         if stored.status.is_final and self._keep is not None:
             expires = time.time() + self._keep
         value = {**stored.to_value(), _MARK: mark}
-        if self._records.swap(stored.id, row.version, stored.status.value, value, expires=expires):
+        key = str(stored.id)
+        if self._records.swap(key, row.version, stored.status.value, value, expires=expires):
             return True
         # A store that got no answer has asked again: that False may be an answer to the second
         # write, which the first one was faster than.
-        found = self._records.get(stored.id)
-        return found is not None and isinstance(found.value, dict) and found.value.get(_MARK) == mark
+        found = self._records.get(key)
+        return (
+            found is not None and isinstance(found.value, dict) and found.value.get(_MARK) == mark
+        )
 
     def of_status(self, status: InvocationStatus) -> list[StoredInvocation]:
         """Return all of that status, newest first; what cannot be read is logged."""
