@@ -16,12 +16,12 @@ runs it. In the mode of ``development`` tasks are run where they are called.
 ``python -m simclock.systems.runners`` starts runners, and shows what there is.
 
 ``orchestrator`` decides who may run what: an invocation is one record
-(``stored``), which goes from one of its ``statuses`` to another by
-compare-and-set; the queue only hints at what may be available; ``slots``
-keeps those apart that must not be there at the same time. ``heartbeats`` tells
-who is alive, ``recovery`` takes from the dead, ``housekeeping`` forgets what ended
-long ago. All of it is kept in a ``storage``: memory, SQLite, Redis, or a
-server of stores.
+(``stored``) of the ``ledger``, which goes from one of its ``statuses`` to
+another by compare-and-set (``steps``, ``changes``); the queue only ``hints`` at
+what may be available, which ``taking`` follows; ``slots`` keeps those apart
+that must not be there at the same time. ``heartbeats`` tells who is alive,
+``recovery`` takes from the dead, ``housekeeping`` forgets what ended long ago.
+All of it is kept in a ``storage``: memory, SQLite, Redis, or a server of stores.
 
 ``base`` is what all runners are: threads, coroutines, processes for each
 task, workers that stay, workers with threads. ``triggers`` begin tasks by

@@ -44,7 +44,8 @@ class RunningSlots:
 
     A slot is taken before the invocation becomes pending, and given back by
     nobody: it is free once its invocation is final, or was rerouted. So a
-    runner that ends anywhere leaves no slot behind.
+    runner that ends anywhere leaves no slot behind. A body that goes on though
+    its invocation was taken from it, as its runner seemed to be dead, keeps nobody away.
     """
 
     def __init__(self, slots: Records, ledger: Ledger) -> None:
