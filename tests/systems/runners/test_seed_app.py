@@ -20,6 +20,7 @@ from simclock.systems.runners.invocations import DistributedInvocation
 from simclock.systems.runners.options import ConcurrencyControlType, TaskOptions
 from simclock.systems.runners.storage import open_storage
 from simclock.systems.runners.tasks import Task
+from simclock.systems.runners.trigger_definitions import TriggerBuilder
 
 pytestmark = pytest.mark.simclock
 declared = Pynenc({"app_id": "seed"})
@@ -39,6 +40,7 @@ def nothing():
 SIGNATURES = {
     Pynenc: "(config_values=None, config_filepath=None, *, storage=None)",
     Pynenc.purge: "(self)",
+    Pynenc.register_deferred_triggers: "(self)",
     Pynenc.get_task: "(self, task_id)",
     Task.__call__: "(self, *args, **kwargs)",
     Task.parallelize: "(self, parameters, common_args=None)",
@@ -304,6 +306,17 @@ def test_what_is_in_the_memory_of_this_process_is_not_pickled():
             TypeError, match="application 'pynenc' cannot be pickled: its storage is of this"
         ):
             pickle.dumps(Pynenc({"storage_url": url}))
+
+
+def test_triggers_of_tasks_are_registered_when_somebody_says_so():
+    app = Pynenc()
+    task = app.task(triggers=TriggerBuilder().on_event("opened"))(add.func)
+    before = app.trigger.definitions()
+    app.register_deferred_triggers()
+    app.register_deferred_triggers()
+
+    assert before == []
+    assert [each.task_id for each in app.trigger.definitions()] == [task.task_id]
 
 
 def test_purge_removes_all():

@@ -270,6 +270,14 @@ class Pynenc:
         except TaskNotFoundError:
             return TaskOptions()  # whoever runs it is told
 
+    def register_deferred_triggers(self) -> None:
+        """Register the triggers of all tasks that were declared so far; runners do it, too.
+
+        Raises:
+            StateBackendError: The store cannot be used.
+        """
+        self.trigger.register_declared()
+
     # ------------------------------------------------------------------------ itself
 
     def purge(self) -> None:
@@ -281,9 +289,14 @@ class Pynenc:
         if self._storage is not None:
             self._storage.close()
 
-    def copy(self, *, storage: Storage | None = None) -> Pynenc:
-        """Return the same application for another machine: the same tasks, another storage."""
-        return _made(self.conf, self._sources, self._definitions, storage)
+    def copy(self, *, storage: Storage | None = None, conf: Config | None = None) -> Pynenc:
+        """Return the same application for another machine: the same tasks, another storage.
+
+        Args:
+            storage: Where everything is kept; None: what the settings say.
+            conf: The settings; None: the same.
+        """
+        return _made(conf or self.conf, self._sources, self._definitions, storage)
 
     def __reduce__(self) -> tuple[Any, ...]:
         storage = self.storage

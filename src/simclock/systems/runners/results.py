@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Seconds before the second look; twice as many each time.
 FIRST_PAUSE = 0.001
+# Of so many or more each look takes time: nothing is done afterwards, so many times as long.
+MANY, RESTING = 10, 2.0
 
 
 class _Pauses:
@@ -34,6 +36,21 @@ class _Pauses:
         self._ids = ids
         self._longest = app.conf.runner.invocation_wait_results_sleep_time_sec
         self._pause = FIRST_PAUSE
+        self._began = 0.0
+
+    def begin_look(self) -> None:
+        """Note that a look begins: `rest` is by how long it took."""
+        self._began = time.monotonic()
+
+    def rest(self) -> float:
+        """Return how many seconds to do nothing after a look, however often the bell rings.
+
+        Each look is at all that is waited for: of many, one for each end takes too much.
+        """
+        if len(self._ids) < MANY:
+            return 0.0
+        took = time.monotonic() - self._began
+        return min(RESTING * took, self._longest, self.left())
 
     def left(self) -> float:
         """Return how many seconds are left.
@@ -72,8 +89,10 @@ def wait_for_finals(
     """
     pauses = _Pauses(app, ids, timeout)
     invocation = current_invocation(app.app_id)
-    while not (finals := insistently(app, lambda: _finals(app, ids))):
+    while not (finals := insistently(app, lambda: _finals(app, ids, pauses))):
         if invocation is None:
+            if rest := pauses.rest():
+                time.sleep(rest)
             app.storage.bell.wait(pauses.next())
         else:
             args = pauses.runner_args()
@@ -88,8 +107,10 @@ async def async_wait_for_finals(
     pauses = _Pauses(app, ids, timeout)
     invocation = current_invocation(app.app_id)
     with _Rings(app) as rings:
-        while not (finals := await _finals_elsewhere(app, ids)):
+        while not (finals := await _finals_elsewhere(app, ids, pauses)):
             if invocation is None:
+                if rest := pauses.rest():
+                    await asyncio.sleep(rest)
                 await rings.wait(pauses.next())
             else:
                 args = pauses.runner_args()
@@ -124,15 +145,18 @@ class _Rings:
         self._has_rung.clear()
 
 
-def _finals(app: Pynenc, ids: Sequence[InvocationId]) -> list[StoredInvocation]:
+def _finals(app: Pynenc, ids: Sequence[InvocationId], pauses: _Pauses) -> list[StoredInvocation]:
+    pauses.begin_look()
     found = (app.orchestrator.get(each) for each in ids)
     return [each for each in found if each.status.is_final]
 
 
-async def _finals_elsewhere(app: Pynenc, ids: Sequence[InvocationId]) -> list[StoredInvocation]:
+async def _finals_elsewhere(
+    app: Pynenc, ids: Sequence[InvocationId], pauses: _Pauses
+) -> list[StoredInvocation]:
     if app.storage.is_shared_memory:
-        return _finals(app, ids)  # which never waits
-    return await asyncio.to_thread(insistently, app, lambda: _finals(app, ids))
+        return _finals(app, ids, pauses)  # which never waits
+    return await asyncio.to_thread(insistently, app, lambda: _finals(app, ids, pauses))
 
 
 def value_of(app: Pynenc, stored: StoredInvocation) -> Any:
