@@ -218,7 +218,8 @@ class ExceptionCondition(_OfTask):
     Args:
         task_id: The task.
         arguments_filter: What its arguments must be like.
-        exception_types: The names of the classes of errors; empty: any.
+        exception_types: The classes of errors, or their names, not those of their bases; empty:
+            any.
 
     Raises:
         ValueError: The filter cannot be stored.
@@ -230,10 +231,12 @@ class ExceptionCondition(_OfTask):
         self,
         task_id: TaskId,
         arguments_filter: Filter = None,
-        exception_types: Iterable[str] = (),
+        exception_types: Iterable[str | type[BaseException]] = (),
     ) -> None:
         super().__init__(task_id, arguments_filter)
-        self.exception_types = frozenset(exception_types)
+        self.exception_types = frozenset(
+            each.__name__ if isinstance(each, type) else each for each in exception_types
+        )
 
     def matches(self, context: Context) -> bool:
         """See `TriggerCondition`."""

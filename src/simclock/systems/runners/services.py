@@ -66,15 +66,15 @@ class AtomicServices:
         now = time.monotonic()
         if now < self._next:
             return False
-        self._next = now + self._interval
+        # Where it is called somewhat too late, not the later each time.
+        self._next = max(self._next + self._interval, now)
         self._tried("triggers could not be registered", self._app.trigger.register_declared)
         steps = {
             "the recovery has failed": lambda: self._recovery.step(self._runner),
             "the triggers have failed": self._fire,
             "what has expired could not be removed": self._tidy_up,
         }
-        did = [self._held_step(what, step) for what, step in steps.items()]
-        return all(did)
+        return all(self._held_step(what, step) for what, step in steps.items())
 
     def close(self) -> None:
         """Let another runner do it at once. Idempotent."""

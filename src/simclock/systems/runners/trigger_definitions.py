@@ -211,11 +211,12 @@ class TriggerBuilder:
     def on_exception(
         self,
         task: Any,
-        exception_types: str | Iterable[str] = (),
+        exception_types: str | type[BaseException] | Iterable[str | type[BaseException]] = (),
         arguments_filter: Filter = None,
     ) -> TriggerBuilder:
         """Wait until an invocation of a task fails. See `ExceptionCondition`."""
-        names = (exception_types,) if isinstance(exception_types, str) else exception_types
+        is_one = isinstance(exception_types, (str, type))
+        names: Any = (exception_types,) if is_one else exception_types
         return self.add_condition(ExceptionCondition(_task_id(task), arguments_filter, names))
 
     def with_logic(self, logic: CompositeLogic | str) -> TriggerBuilder:

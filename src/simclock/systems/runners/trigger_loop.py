@@ -7,9 +7,10 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
+from simclock.systems._shared.stores.interfaces import StoreError
 from simclock.systems.runners.calls import Call
 from simclock.systems.runners.failures import (
-    InvocationError,
+    InvocationStatusRaceConditionError,
     SerializationError,
 )
 from simclock.systems.runners.occurrences import context_of
@@ -66,15 +67,18 @@ class TriggerLoop:
         self._storage = app.storage
         # The keys of the triggers that were there the last time.
         self.known: frozenset[str] = frozenset()
+        self._unreadable: set[str] = set()
 
     def load(self) -> list[Loaded]:
-        """Return all triggers, the first one first; what cannot be read is logged."""
+        """Return all triggers, the first one first; what cannot be read is logged, once."""
         found = []
         for key, row in reversed(self._storage.triggers.with_status(TRIGGER)):
             try:
                 found.append(Loaded(key, row, TriggerState.from_value(row.value)))
             except (LookupError, TypeError, ValueError):
-                _logger.exception("the trigger %s is left out", key)
+                if key not in self._unreadable:
+                    _logger.exception("the trigger %s is left out", key)
+                    self._unreadable.add(key)
         return found
 
     def step(self, token: int) -> int:
@@ -190,7 +194,12 @@ class TriggerLoop:
             self._app.orchestrator.route_call(
                 task.task_id, call.call_id, texts, invocation_id=firing.id
             )
-        except (InvocationError, SerializationError, TypeError):
+        except StoreError:
+            raise
+        except InvocationStatusRaceConditionError:
+            return False  # it can be repeated
+        except Exception:
+            # It would fail again, and keep the others from being fired.
             _logger.exception("a trigger of %s cannot call it", definition.task_id)
         return True
 

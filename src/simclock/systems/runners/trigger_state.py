@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from simclock.systems.runners.conditions import CronCondition
 from simclock.systems.runners.identifiers import InvocationId
-from simclock.systems.runners.occurrences import cron_value
+from simclock.systems.runners.occurrences import CronContext, cron_value
 from simclock.systems.runners.trigger_definitions import TriggerDefinition
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class TriggerState:
         registered: When it was registered first.
         token: Of the last lease under which it was changed.
         crons: Up to which instant each of its cron lines was looked at.
-        queues: For each condition what has happened and waits for the other conditions.
+        queues: For each condition what has happened and waits for the other conditions; one for
+            all, if one is enough.
         outbox: What is to be fired.
         seen: Which things it has taken that may be shown to it again.
     """
@@ -46,8 +47,9 @@ class TriggerState:
     @classmethod
     def new(cls, definition: TriggerDefinition, now: datetime) -> TriggerState:
         """Return that of a trigger that is registered now: what was due before is not."""
-        lines = {each.key: now for each in _crons(definition)}
-        return cls(definition, now, crons=lines, queues=[[] for _ in definition.conditions])
+        lines = dict.fromkeys(_crons(definition), now)
+        count = len(definition.conditions) if definition.is_and else 1
+        return cls(definition, now, crons=lines, queues=[[] for _ in range(count)])
 
     def take(self, occurrence: dict[str, Any], fits: Sequence[bool]) -> None:
         """Take something that has happened, unless it was taken before.
@@ -62,35 +64,33 @@ class TriggerState:
         if occurrence["id"] in self.seen or not any(fits):
             return
         self.seen.add(occurrence["id"])
-        places = [place for place, is_right in enumerate(fits) if is_right]
-        place = min(places, key=lambda each: len(self.queues[each]))
-        self.queues[place].append(occurrence)
+        self._put(occurrence, fits)
+
+    def _put(self, occurrence: dict[str, Any], fits: Sequence[bool]) -> None:
+        if not self.definition.is_and:
+            self.queues[0].append(occurrence)
+            return
+        waiting = [queue for queue, is_right in zip(self.queues, fits, strict=True) if is_right]
+        min(waiting, key=len).append(occurrence)
 
     def take_crons(self, now: datetime) -> None:
         """Take for each cron line the latest instant that has come since it was looked at."""
-        for place, condition in enumerate(self.definition.conditions):
-            for each in condition.parts():
-                if isinstance(each, CronCondition):
-                    self._take_cron(place, each, now)
-
-    def _take_cron(self, place: int, condition: CronCondition, now: datetime) -> None:
-        due = latest_due(condition.cron, self.crons[condition.key], now)
-        if due is not None:
-            self.crons[condition.key] = due
+        for line, cron in _crons(self.definition).items():
+            due = latest_due(cron, self.crons[line], now)
+            if due is None:
+                continue
+            self.crons[line] = due
             # Not of when it was due: for how long it waits counts from now.
-            at = now.timestamp()
-            self.queues[place].append({**cron_value(condition.key, due), "at": at})
+            occurrence = {**cron_value(line, due), "at": now.timestamp()}
+            context = CronContext(occurrence["id"], line, due)
+            fits = [each.matches(context) for each in self.definition.conditions]
+            if any(fits):
+                self._put(occurrence, fits)
 
     def match(self, now: datetime) -> None:
         """Make firings of what is complete, first in first out."""
-        if self.definition.is_and:
-            while all(self.queues):
-                self._fire([each.pop(0) for each in self.queues], now)
-            return
-        waiting = sorted((each for queue in self.queues for each in queue), key=lambda it: it["at"])
-        self.queues = [[] for _ in self.queues]
-        for each in waiting:
-            self._fire([each], now)
+        while all(self.queues):
+            self._fire([each.pop(0) for each in self.queues], now)
 
     def _fire(self, occurrences: list[dict[str, Any]], now: datetime) -> None:
         ids = [each["id"] for each in occurrences]
@@ -160,9 +160,10 @@ class Firing:
     since: float
 
 
-def _crons(definition: TriggerDefinition) -> list[CronCondition]:
-    parts = [part for condition in definition.conditions for part in condition.parts()]
-    return [each for each in parts if isinstance(each, CronCondition)]
+def _crons(definition: TriggerDefinition) -> dict[str, CronExpression]:
+    """Return the cron lines that a trigger waits for, by their keys."""
+    parts = (part for condition in definition.conditions for part in condition.parts())
+    return {each.key: each.cron for each in parts if isinstance(each, CronCondition)}
 
 
 def latest_due(cron: CronExpression, after: datetime, now: datetime) -> datetime | None:
