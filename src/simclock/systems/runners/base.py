@@ -6,11 +6,9 @@ import abc
 import importlib
 import logging
 import time
-from collections import deque
-from threading import Event
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simclock.systems._shared.lifecycle import Lifecycle, State, StopReport
+from simclock.systems._shared.lifecycle import StopReport
 from simclock.systems._shared.signals import on_signals
 from simclock.systems.runners.beating import Beats
 from simclock.systems.runners.context import RunnerContext, current
@@ -18,16 +16,16 @@ from simclock.systems.runners.diagnostics import Running, shutdown_report
 from simclock.systems.runners.failures import (
     ConfigError,
     InvocationStatusError,
-    RunnerAlreadyRunningError,
     RunnerNotExecutableError,
     StateBackendError,
 )
+from simclock.systems.runners.life import Life
+from simclock.systems.runners.logged import tried
 from simclock.systems.runners.pacing import Pacing
 from simclock.systems.runners.waiting import ResultWait, in_own_thread
-from simclock.systems.runners.wakes import Wake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
     from simclock.systems.runners.app import Pynenc
@@ -72,20 +70,13 @@ class BaseRunner(abc.ABC):
         self.runner_cache: dict[str, Any] = {} if runner_cache is None else runner_cache
         self.stop_report: StopReport | None = None
         self._context = runner_context or RunnerContext(type(self).__name__)
-        self._lifecycle = Lifecycle(f"{type(self).__name__} {self._context.runner_id}")
-        self._ended = Event()
-        self._ended.set()
-        self._wake = Wake()
-        # Handlers of signals append to it: whatever they interrupt.
-        self._signals: deque[int] = deque()
+        self._life = Life(f"{type(self).__name__} {self._context.runner_id}")
         self._children: dict[str, RunnerContext] = {}
         self._services: AtomicServices | None = None
-        self._pacing = Pacing(self._wake, self.conf.runner_loop_sleep_time_sec)
+        self._pacing = Pacing(self._life.wake, self.conf.runner_loop_sleep_time_sec)
         # Whether this turn of the loop has begun to run something.
         self._has_begun = False
         app.runner = self
-
-    # ------------------------------------------------------------------ what it is
 
     @property
     def logger(self) -> logging.Logger:
@@ -105,7 +96,7 @@ class BaseRunner(abc.ABC):
     @property
     def running(self) -> bool:
         """Whether it takes invocations: it was started, and nobody has stopped it."""
-        return self._lifecycle.state is State.RUNNING
+        return self._life.is_running
 
     @staticmethod
     @abc.abstractmethod
@@ -124,8 +115,6 @@ class BaseRunner(abc.ABC):
         They get heartbeats from here, beside their own. Without children: none.
         """
 
-    # ------------------------------------------------------------------ its life
-
     def run(self) -> None:
         """Run until it is stopped, by `stop_runner_loop` or a signal (in the main thread).
 
@@ -140,12 +129,11 @@ class BaseRunner(abc.ABC):
         self._begin()
         has_failed = True
         try:
-            with on_signals(self._on_signal, self._wake.ring), current(self.app, self):
+            with on_signals(self._life.note_signal, self._life.wake.ring), current(self.app, self):
                 self._live()
             has_failed = False
         finally:
-            self._lifecycle.end(failed=has_failed)
-            self._ended.set()
+            self._life.end(failed=has_failed)
 
     def _check(self) -> None:
         if self.app.storage.is_shared_memory and not self.mem_compatible():
@@ -155,35 +143,30 @@ class BaseRunner(abc.ABC):
             )
 
     def _begin(self) -> None:
-        try:
-            self._lifecycle.start()
-        except RuntimeError as error:
-            raise RunnerAlreadyRunningError(str(error)) from None
-        self._ended.clear()
-        self._signals.clear()
+        self._life.begin()
         self.stop_report = None
-        self._pacing = Pacing(self._wake, self.conf.runner_loop_sleep_time_sec)
+        self._pacing = Pacing(self._life.wake, self.conf.runner_loop_sleep_time_sec)
 
     def _live(self) -> None:
         self.init_trigger_tasks_modules()
         services = self._atomic_services()
         bell = self.app.storage.bell
         interval = self.app.conf.orchestrator.heartbeat_interval
-        bell.subscribe(self._wake.ring)
+        bell.subscribe(self._life.wake.ring)
         try:
             with Beats(f"{type(self).__name__}-heartbeats", interval, self._beat):
                 self._work()
         finally:
-            bell.unsubscribe(self._wake.ring)
+            bell.unsubscribe(self._life.wake.ring)
             if services is not None:
                 services.close()
-            self._tried("it cannot be noted that it has ended", self._take_leave)
+            tried("it cannot be noted that it has ended", self._take_leave)
 
     def _work(self) -> None:
         try:
             # First: a failure of the start is to be tidied up.
             self._on_start()
-            if self._lifecycle.ready():
+            if self._life.ready():
                 logger.info("%s %s runs", self._context.runner_cls, self.runner_id)
                 self._turn_until_stopped()
         finally:
@@ -201,8 +184,8 @@ class BaseRunner(abc.ABC):
             self.stop_runner_loop()
 
     def _goes_on(self) -> bool:
-        if self._signals and self.running:
-            self.stop_runner_loop(self._signals[0])
+        if self._life.signal is not None and self.running:
+            self.stop_runner_loop(self._life.signal)
         return self.running
 
     def _turn(self) -> None:
@@ -230,8 +213,6 @@ class BaseRunner(abc.ABC):
         """End all that it runs, in bounded time; return the names of what would not end."""
         return ()
 
-    # ------------------------------------------------------------------ its end
-
     def stop_runner_loop(self, signum: int | None = None, frame: FrameType | None = None) -> None:  # noqa: ARG002 - a handler of signals
         """Stop it, from any thread: it takes no more, and what it runs has some seconds to end.
 
@@ -244,14 +225,8 @@ class BaseRunner(abc.ABC):
         """
         if self.running:
             self._log_shutdown(signum)
-        if self._lifecycle.stop():
+        if self._life.stop():
             self._on_stop_runner_loop()
-        self._wake.ring()
-
-    def _on_signal(self, signum: int) -> None:
-        # The loop does the rest: no handler may wait for a lock, as a log's.
-        self._signals.append(signum)
-        self._wake.ring()
 
     @abc.abstractmethod
     def _on_stop_runner_loop(self) -> None:
@@ -265,29 +240,12 @@ class BaseRunner(abc.ABC):
         """Return what it runs at this moment, for logs."""
         return []
 
-    def _wait_within(
-        self, seconds: float, is_over: Callable[[], bool], *, may_hurry: bool = True
-    ) -> bool:
-        """Wait until it is over, at most so many seconds; return whether it is.
-
-        A second signal is of somebody who will not wait: no more time then, if that may be.
-        """
-        end = time.monotonic() + seconds
-        while not is_over():
-            left = end - time.monotonic()
-            if left <= 0 or (may_hurry and len(self._signals) > 1):
-                return False
-            self._wake.wait(left)
-        return True
-
     def wait_until_stopped(self, timeout: float = 2.0) -> bool:
         """Block until `run` has ended, at most so many seconds; return whether it has.
 
         True at once if it never ran.
         """
-        return self._ended.wait(timeout)
-
-    # ------------------------------------------------------------------ invocations
+        return self._life.wait_for_end(timeout)
 
     def _kill_and_reroute(
         self, invocation_id: Any, runner_ctx: RunnerContext | None = None
@@ -373,8 +331,6 @@ class BaseRunner(abc.ABC):
         longest = self.conf.invocation_wait_results_sleep_time_sec
         return args.get("wait") or ResultWait(self.app, ids, longest), args.get("timeout")
 
-    # ------------------------------------------------------------------ what is done beside
-
     def init_trigger_tasks_modules(self) -> None:
         """Import the modules that have tasks with triggers, so that these are known.
 
@@ -394,7 +350,7 @@ class BaseRunner(abc.ABC):
         """Do what a cluster does once, if it is this runner's turn; errors of it are logged."""
         services = self._atomic_services()
         if services is not None:
-            self._tried("what a cluster does once has failed", services.check)
+            tried("what a cluster does once has failed", services.check)
 
     def _atomic_services(self) -> AtomicServices | None:
         """Return what a cluster does once; None: the runner does it that has started this one.
@@ -416,7 +372,7 @@ class BaseRunner(abc.ABC):
     def _forget_child_runner_context(self, child_context: RunnerContext) -> None:
         """Know a child no more: it has ended, and owns nothing."""
         self._children.pop(child_context.runner_id, None)
-        self._tried(
+        tried(
             "it cannot be noted that a child has ended",
             lambda: self.app.orchestrator.forget_runner(child_context.runner_id),
         )
@@ -433,12 +389,3 @@ class BaseRunner(abc.ABC):
 
     def _take_leave(self) -> None:
         self.app.orchestrator.forget_runner(self.runner_id)
-
-    def _tried(self, what: str, call: Callable[[], object]) -> None:
-        """Call it; log an error of it."""
-        try:
-            call()
-        except StateBackendError as error:
-            logger.warning("%s: %s", what, error)
-        except Exception:
-            logger.exception("%s", what)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING
+
+from simclock.systems.runners.logged import tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-
-logger = logging.getLogger("simclock.systems.runners")
 
 
 class Beats:
@@ -51,7 +50,4 @@ class Beats:
             self._once()
 
     def _once(self) -> None:
-        try:
-            self._beat()
-        except Exception as error:  # noqa: BLE001 - whatever it is, others must not take us for dead
-            logger.warning("no heartbeat could be written: %s; it is tried again", error)
+        tried("no heartbeat could be written; it is tried again", self._beat)

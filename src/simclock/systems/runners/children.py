@@ -9,6 +9,7 @@ from simclock.systems.runners.base import BaseRunner
 from simclock.systems.runners.bodies import current_body
 from simclock.systems.runners.diagnostics import Running, lost_report
 from simclock.systems.runners.failures import PynencError
+from simclock.systems.runners.logged import tried
 from simclock.systems.runners.workers import Worker, check_sendable
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class ParentRunner(BaseRunner):
 
     def _note_end(self, worker: Worker) -> None:
         self._over.put(worker)
-        self._wake.ring()
+        self._life.wake.ring()
 
     def _look_after_the_dead(self) -> None:
         """Reroute what those have left that have ended since the last look."""
@@ -88,7 +89,7 @@ class ParentRunner(BaseRunner):
         self._workers.pop(worker)
         if not worker.is_asked and worker.exitcode != 0:
             self.logger.warning("%s", lost_report(worker.name, worker.pid, worker.exitcode))
-        self._tried("what it had is left to the recovery", lambda: self._reroute_all_of(worker))
+        tried("what it had is left to the recovery", lambda: self._reroute_all_of(worker))
         self._forget_child_runner_context(worker.context)
 
     def _reroute_all_of(self, worker: Worker) -> None:
@@ -104,7 +105,7 @@ class ParentRunner(BaseRunner):
         """Kill all that is left; return the names of those that even that does not end."""
         for each in tuple(self._workers):
             each.kill()
-        self._wait_within(SETTLING, self._are_over, may_hurry=False)
+        self._life.wait_within(SETTLING, self._are_over, may_hurry=False)
         return [each.name for each in tuple(self._workers)]
 
     def _running_now(self) -> list[Running]:

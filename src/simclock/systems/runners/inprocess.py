@@ -37,7 +37,7 @@ class InProcessRunner(BaseRunner):
     ) -> None:
         super().__init__(app, runner_cache, runner_context)
         # Both are of one run: what was abandoned by an earlier one takes no place in the next.
-        self._places = Places(self.max_parallel_slots, self._wake.ring)
+        self._places = Places(self.max_parallel_slots, self._life.wake.ring)
         self._bodies: dict[Body, None] = {}
 
     @staticmethod
@@ -50,7 +50,7 @@ class InProcessRunner(BaseRunner):
         return []
 
     def _on_start(self) -> None:
-        self._places = Places(self.max_parallel_slots, self._wake.ring)
+        self._places = Places(self.max_parallel_slots, self._life.wake.ring)
         self._bodies = {}
 
     def runner_loop_iteration(self) -> None:
@@ -80,7 +80,7 @@ class InProcessRunner(BaseRunner):
 
         def forget() -> None:
             bodies.pop(body, None)
-            self._wake.ring()
+            self._life.wake.ring()
 
         try:
             self._start_body(body, forget)
@@ -133,7 +133,7 @@ class InProcessRunner(BaseRunner):
     def _on_stop(self) -> Sequence[str]:
         for each in tuple(self._bodies):
             each.stop.set()
-        if not self._wait_within(self.conf.stop_grace, self._are_over):
+        if not self._life.wait_within(self.conf.stop_grace, self._are_over):
             self._kill_all()
         return [each.name for each in tuple(self._bodies)]
 

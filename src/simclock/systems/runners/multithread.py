@@ -53,7 +53,7 @@ class MultiThreadRunner(PoolRunner):
 
     def _hear(self, worker: Worker, load: int) -> None:
         self._loads[worker] = (load, time.monotonic())
-        self._wake.ring()
+        self._life.wake.ring()
 
     def _wanted(self) -> int:
         if self.conf.enforce_max_processes:

@@ -92,5 +92,5 @@ class PoolRunner(ParentRunner):
     def _on_stop(self) -> Sequence[str]:
         self._on_stop_runner_loop()
         # They take the grace themselves, and then a moment to note what was killed.
-        is_over = self._wait_within(self.conf.stop_grace + SETTLING, self._are_over)
+        is_over = self._life.wait_within(self.conf.stop_grace + SETTLING, self._are_over)
         return () if is_over else self._kill_all()

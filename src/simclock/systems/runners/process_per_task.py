@@ -68,7 +68,7 @@ class ProcessRunner(ParentRunner):
         runner_context: RunnerContext | None = None,
     ) -> None:
         super().__init__(app, runner_cache, runner_context)
-        self._places = Places(self.max_parallel_slots, self._wake.ring)
+        self._places = Places(self.max_parallel_slots, self._life.wake.ring)
         self._seats: dict[Worker, _Seat] = {}
         # The identity of the next process; it has a heartbeat, and owns nothing yet.
         self._next: RunnerContext | None = None
@@ -86,7 +86,7 @@ class ProcessRunner(ParentRunner):
         return ids if upcoming is None else [*ids, upcoming.runner_id]
 
     def _on_start(self) -> None:
-        self._places = Places(self.max_parallel_slots, self._wake.ring)
+        self._places = Places(self.max_parallel_slots, self._life.wake.ring)
 
     def runner_loop_iteration(self) -> None:
         """Take as many invocations as there are places for, and start their processes."""
@@ -137,7 +137,7 @@ class ProcessRunner(ParentRunner):
 
     def _on_stop(self) -> Sequence[str]:
         self._on_stop_runner_loop()
-        is_over = self._wait_within(self.conf.stop_grace, self._are_over)
+        is_over = self._life.wait_within(self.conf.stop_grace, self._are_over)
         abandoned = () if is_over else self._kill_all()
         if self._next is not None:
             self._forget_child_runner_context(self._next)
