@@ -146,6 +146,22 @@ def test_what_waits_long_gets_few_hints(bench, runner):
     assert bench.orchestrator.hints.count() == 0
 
 
+def test_those_that_are_available_are_looked_at_less_often(bench, runner, monkeypatch):
+    looks = []
+    of_status = bench.orchestrator.ledger.of_status
+
+    def noted(status):
+        looks.append(status)
+        return of_status(status)
+
+    monkeypatch.setattr(bench.orchestrator.ledger, "of_status", noted)
+    recover(bench, runner("b"), 39)
+
+    # They may be very many, and need no more than one look in 10 s.
+    assert looks.count(S.REGISTERED) == 4
+    assert looks.count(S.RUNNING) == 40
+
+
 def test_what_is_delayed_gets_no_hint_before(make_bench, runner):
     bench = make_bench(options=TaskOptions(max_retries=1, retry_delay=100.0), **SETTINGS)
     new = bring_to(bench, runner(), S.RUNNING)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("simclock.systems.runners")
 _S = InvocationStatus
-_NOT_FINAL = [each for each in InvocationStatus if not each.is_final]
+_AVAILABLE = [each for each in InvocationStatus if each.is_available]
+_TAKEN = [each for each in InvocationStatus if not each.is_final and not each.is_available]
+# How often those that are available are looked at while one of them gets too old. They may be many.
+_LOOKS = 4
 # Two changes that this library makes at once, but others may have ended between.
 _HALF_WAY = frozenset(
     {_S.KILLED, _S.PENDING_RECOVERY, _S.RUNNING_RECOVERY, _S.CONCURRENCY_CONTROLLED}
@@ -49,7 +52,35 @@ class _Sight(NamedTuple):
 
     version: tuple[object, ...]
     since: float
-    hints: int
+    hints: int = 0
+
+
+class _Sights:
+    """What was seen of those that were there when one looked the last time."""
+
+    def __init__(self) -> None:
+        self._sights: dict[InvocationId, _Sight] = {}
+
+    def look_at(self, found: Sequence[StoredInvocation]) -> None:
+        now = time.monotonic()
+        seen, self._sights = self._sights, {}
+        for stored in found:
+            version = (stored.routing, stored.status, len(stored.history), stored.since)
+            sight = seen.get(stored.id)
+            if sight is None or sight.version != version:
+                sight = _Sight(version, now)
+            self._sights[stored.id] = sight
+
+    def age(self, stored: StoredInvocation) -> float:
+        """Return for how many seconds it has been seen as it is."""
+        return time.monotonic() - self._sights[stored.id].since
+
+    def hints(self, stored: StoredInvocation) -> int:
+        return self._sights[stored.id].hints
+
+    def count_hint(self, stored: StoredInvocation) -> None:
+        sight = self._sights[stored.id]
+        self._sights[stored.id] = sight._replace(hints=sight.hints + 1)
 
 
 class Recovery:
@@ -64,7 +95,8 @@ class Recovery:
         self._orchestrator = orchestrator
         self._settings = orchestrator.settings
         self._heartbeats = orchestrator.heartbeats
-        self._sights: dict[InvocationId, _Sight] = {}
+        self._taken, self._available = _Sights(), _Sights()
+        self._next_look = time.monotonic()  # at those that are available
 
     def step(self, runner: RunnerContext) -> int:
         """Look at all once; return how many were mended.
@@ -72,33 +104,32 @@ class Recovery:
         Raises:
             StateBackendError: The storage cannot be used. The next step goes on.
         """
-        mended = self._orchestrator.registrations.complete()
-        found = [
-            stored
-            for status in _NOT_FINAL
-            for stored in self._orchestrator.ledger.of_status(status)
-        ]
+        mended = self._orchestrator.registrations.complete() + self._mend_taken(runner.runner_id)
+        if time.monotonic() >= self._next_look:
+            mended += self._mend_available()
+            self._next_look = time.monotonic() + self._settings.unclaimed_after / _LOOKS
+        return mended
+
+    def _mend_taken(self, actor: str) -> int:
+        found = self._of(_TAKEN)
         owners = {stored.owner for stored in found if stored.owner is not None}
         self._heartbeats.watch(owners)
-        self._look_at(found)
-        mended += sum(self._mend(stored, runner.runner_id) for stored in found)
+        self._taken.look_at(found)
+        mended = sum(self._mend(stored, actor) for stored in found)
         self._heartbeats.remove_dead(owners)
         return mended
 
-    def _look_at(self, found: Sequence[StoredInvocation]) -> None:
-        now = time.monotonic()
-        seen, self._sights = self._sights, {}
-        for stored in found:
-            version = (stored.routing, stored.status, len(stored.history), stored.since)
-            sight = seen.get(stored.id)
-            if sight is None or sight.version != version:
-                sight = _Sight(version, now, 0)
-            self._sights[stored.id] = sight
+    def _mend_available(self) -> int:
+        found = self._of(_AVAILABLE)
+        self._available.look_at(found)
+        return sum(self._hint_again(stored) for stored in found)
+
+    def _of(self, statuses: Sequence[InvocationStatus]) -> list[StoredInvocation]:
+        of_status = self._orchestrator.ledger.of_status
+        return [stored for status in statuses for stored in of_status(status)]
 
     def _mend(self, stored: StoredInvocation, actor: str) -> bool:
         try:
-            if stored.status.is_available:
-                return self._hint_again(stored)
             if stored.status in _HALF_WAY:
                 return self._is_stuck(stored) and self._go_on(stored, actor)
             return self._recover_from_the_dead(stored, actor)
@@ -107,21 +138,18 @@ class Recovery:
             _logger.info("invocation %s was not recovered: %s", stored.id, error)
             return False
 
-    def _age(self, stored: StoredInvocation) -> float:
-        return time.monotonic() - self._sights[stored.id].since
-
     def _is_stuck(self, stored: StoredInvocation) -> bool:
-        return self._age(stored) >= self._settings.max_pending_seconds
+        return self._taken.age(stored) >= self._settings.max_pending_seconds
 
     def _hint_again(self, stored: StoredInvocation) -> bool:
         """Push another hint; each one after twice the time, as it may only have to wait long."""
-        sight = self._sights[stored.id]
-        patience = self._settings.unclaimed_after * 2**sight.hints
-        if self._age(stored) < stored.delay + patience:
+        hints = self._available.hints(stored)
+        patience = self._settings.unclaimed_after * 2**hints
+        if self._available.age(stored) < stored.delay + patience:
             return False
         # Under another key: the first hint may be claimed, or due, by a clock that is wrong.
-        self._orchestrator.hints.push_again(stored, sight.hints + 1)
-        self._sights[stored.id] = sight._replace(hints=sight.hints + 1)
+        self._orchestrator.hints.push_again(stored, hints + 1)
+        self._available.count_hint(stored)
         return True
 
     def _recover_from_the_dead(self, stored: StoredInvocation, actor: str) -> bool:
