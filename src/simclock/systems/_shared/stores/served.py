@@ -151,7 +151,9 @@ class _Served:
         self._name = f"{self._kind} {name}"
 
     def _ask(self, name: str, *arguments: Any, **options: Any) -> Any:
-        return self._client.ask(self._name, name, *arguments, **options)
+        # Keys may be of a class of their own, which the codec refuses.
+        plain = [str(each) if isinstance(each, str) else each for each in arguments]
+        return self._client.ask(self._name, name, *plain, **options)
 
     def close(self) -> None:
         """Close the connections of the client. It connects when it is used again."""
