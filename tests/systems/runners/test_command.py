@@ -11,8 +11,9 @@ import textwrap
 import pytest
 
 from simclock.systems.runners import __main__ as command
-from simclock.systems.runners.app import RUNNERS, Pynenc
+from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.config import Config
+from simclock.systems.runners.finding import RUNNERS
 
 LIMIT = 60.0  # real seconds
 COMMAND = [sys.executable, "-u", "-m", "simclock.systems.runners"]

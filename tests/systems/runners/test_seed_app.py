@@ -9,12 +9,13 @@ import textwrap
 
 import pytest
 
-from simclock.systems.runners.app import RUNNERS, Pynenc, runner_class
+from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.arguments import Arguments
 from simclock.systems.runners.calls import Call, LazyCall, PreSerializedCall
 from simclock.systems.runners.config import Config
 from simclock.systems.runners.context import RunnerContext, current
 from simclock.systems.runners.failures import ConfigError
+from simclock.systems.runners.finding import RUNNERS, runner_class
 from simclock.systems.runners.identifiers import NO_ARGS, CallId, InvocationId, TaskId
 from simclock.systems.runners.invocations import DistributedInvocation
 from simclock.systems.runners.options import ConcurrencyControlType, TaskOptions

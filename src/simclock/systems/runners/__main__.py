@@ -26,8 +26,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from simclock.systems.runners.app import RUNNERS, Pynenc, runner_class
+from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.failures import ConfigError, PynencError, RunnerError
+from simclock.systems.runners.finding import RUNNERS, runner_class
 from simclock.systems.runners.statuses import InvocationStatus
 
 if TYPE_CHECKING:

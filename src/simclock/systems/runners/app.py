@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import logging
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakValueDictionary
@@ -20,12 +18,14 @@ from simclock.systems.runners.declaring import (
     checked_task_id,
     checked_texts,
 )
-from simclock.systems.runners.failures import ConfigError, TaskNotFoundError
+from simclock.systems.runners.direct import Spread, direct
+from simclock.systems.runners.failures import TaskNotFoundError
+from simclock.systems.runners.finding import found_task, runner_class
 from simclock.systems.runners.options import TaskOptions, make_options
 from simclock.systems.runners.orchestrator import Orchestrator
 from simclock.systems.runners.serializers import make_serializer
 from simclock.systems.runners.storage import Storage, open_storage
-from simclock.systems.runners.tasks import Definition, Spread, Task, direct
+from simclock.systems.runners.tasks import Definition, Task
 from simclock.systems.runners.triggers import TriggerEngine
 
 if TYPE_CHECKING:
@@ -38,17 +38,6 @@ if TYPE_CHECKING:
     from simclock.systems.runners.stored import StoredInvocation
 
 Component = TypeVar("Component")
-# Classes of runners, by their names, and their modules: each is imported when it is needed.
-RUNNERS = {
-    "DummyRunner": "dummy",
-    "ExternalRunner": "dummy",
-    "ThreadRunner": "threads",
-    "AsyncRunner": "asynchronous",
-    "ProcessRunner": "process_per_task",
-    "PersistentProcessRunner": "persistent",
-    "MultiThreadRunner": "multithread",
-}
-_PACKAGE = "simclock.systems.runners"
 
 
 class Pynenc:
@@ -104,7 +93,7 @@ class Pynenc:
     @property
     def logger(self) -> logging.Logger:
         """What it logs to."""
-        return logging.getLogger(_PACKAGE)
+        return logging.getLogger("simclock.systems.runners")
 
     # --------------------------------------------------------------------- its parts
 
@@ -254,12 +243,12 @@ class Pynenc:
         with self._lock:
             if task_id in self._definitions:
                 return self._bound(self._definitions[task_id])
-        found = _found(task_id)  # not under the lock: modules declare tasks
+        found = found_task(task_id)  # not under the lock: modules declare tasks
         with self._lock:
             if task_id in self._definitions:
                 return self._bound(self._definitions[task_id])
         # Of the same application, which this process has made a second time.
-        if not isinstance(found, Task) or found._app.app_id != self.app_id:
+        if found is None or found._app.app_id != self.app_id:
             raise TaskNotFoundError(task_id.key)
         return self._add(found.definition)
 
@@ -336,28 +325,3 @@ def _unpickled(conf: Config, sources: Sources, url: str, prefix: str) -> Pynenc:
         if app is None:
             app = _unpickled_apps[key] = _made(conf, sources, {}, open_storage(url, prefix))
         return app
-
-
-def runner_class(name: str) -> type[BaseRunner]:
-    """Return the class of runners of that name.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    if name not in RUNNERS:
-        raise ConfigError(
-            f"there is no such class of runners: {name!r}\ngive one of {', '.join(RUNNERS)}"
-        )
-    module = importlib.import_module(f"{_PACKAGE}.{RUNNERS[name]}")
-    found: type[BaseRunner] = getattr(module, name)
-    return found
-
-
-def _found(task_id: TaskId) -> Any:
-    """Return the task that a module has under a name, which it may have decorated."""
-    try:
-        module = sys.modules.get(task_id.module) or importlib.import_module(task_id.module)
-    except Exception as error:  # a module may raise anything
-        raise TaskNotFoundError(task_id.key, f"its module cannot be imported: {error!r}") from error
-    found = getattr(module, task_id.func_name, None)
-    return found if isinstance(found, Task) else getattr(found, "task", None)
