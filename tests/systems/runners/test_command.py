@@ -220,7 +220,7 @@ def test_what_show_config_shows_is_a_configuration(folder, monkeypatch):
 def test_show_config_shows_no_passwords(folder):
     _, out, _ = run(folder, "--app", "shop:far", "show_config")
 
-    assert "storage_url = 'redis://127.0.0.1:1/0'" in out
+    assert "storage_url = 'redis://user:***@127.0.0.1:1/0'" in out
 
 
 def test_verbose_logs_more(folder):

@@ -208,6 +208,21 @@ def test_a_file_may_be_toml(folder):
     assert (config.app_id, config.thread_runner.max_threads) == ("shop", 2)
 
 
+@pytest.mark.parametrize("text", ["this is no TOML", "[tool.other]\nstop_graze = 1\n"])
+def test_a_project_that_does_not_speak_of_it_is_not_read(folder, text):
+    write(folder, "pyproject.toml", text)
+
+    assert Config.read() == Config()
+
+
+def test_a_password_is_not_shown():
+    config = Config.read({"storage_url": "redis://user:secret@host/0"})
+
+    assert "storage_url='redis://user:***@host/0'" in repr(config)
+    assert "secret" not in repr(config)
+    assert config.storage_url == "redis://user:secret@host/0"
+
+
 def test_every_section_is_checked_when_it_is_made():
     for kind in SECTIONS.values():
         name = dataclasses.fields(kind)[0].name

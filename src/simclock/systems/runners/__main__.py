@@ -26,6 +26,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from simclock.systems._shared.urls import without_password
 from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.failures import ConfigError, PynencError, RunnerError
 from simclock.systems.runners.finding import RUNNERS, runner_class
@@ -262,14 +263,8 @@ def show_config(app: Pynenc, options: argparse.Namespace) -> int:  # noqa: ARG00
 
 def _print_settings(settings: dict[str, Any]) -> None:
     for name, value in settings.items():
-        shown = _shown(value) if name == "storage_url" else value
+        shown = without_password(value) if name == "storage_url" else value
         _print(f"{name} = {_toml(shown)}")
-
-
-def _shown(url: str) -> str:
-    """Return *url* as it may be shown to anybody."""
-    before, separator, rest = url.partition("://")
-    return f"{before}{separator}{rest.rpartition('@')[2]}"
 
 
 def _toml(value: Any) -> str:

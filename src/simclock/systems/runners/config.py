@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.retry import LONGEST_DELAY, check_count, check_number
+from simclock.systems._shared.urls import without_password
 from simclock.systems.runners.config_sources import Sources, plain
 from simclock.systems.runners.failures import ConfigError
 from simclock.systems.runners.settings import OrchestratorSettings
@@ -202,6 +203,12 @@ class Config(Section):
     process_runner: ProcessRunnerConfig = ProcessRunnerConfig()
     persistent_process_runner: PersistentProcessRunnerConfig = PersistentProcessRunnerConfig()
     multi_thread_runner: MultiThreadRunnerConfig = MultiThreadRunnerConfig()
+
+    def __repr__(self) -> str:
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        values["storage_url"] = without_password(self.storage_url)
+        settings = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        return f"Config({settings})"
 
     @classmethod
     def read(

@@ -48,7 +48,7 @@ class Sources:
         self._trees: list[tuple[str, Mapping[str, Any]]] = []
         if file is not None:
             self._trees.append(_read(file))
-        if (project := Path("pyproject.toml")).is_file():
+        if _is_told_of_us(project := Path("pyproject.toml")):
             self._trees.append(_read(project))
         self._trees.append(("config_values", _plain_sections(values or {})))
 
@@ -239,6 +239,14 @@ def _read(file: str | Path) -> tuple[str, dict[str, Any]]:
     if not isinstance(data, dict):
         raise ConfigError(f"{path} has no table: {data!r}\nwrite names with values")
     return str(path), _plain_sections(data)
+
+
+def _is_told_of_us(project: Path) -> bool:
+    """Return whether a file may have settings of ours: what else is in it is not our business."""
+    try:
+        return b"pynenc" in project.read_bytes()
+    except OSError:
+        return False
 
 
 def _toml(text: str) -> Any:
