@@ -408,6 +408,50 @@ def test_what_is_no_parameters_is_refused(app, parameters):
         add.parallelize([parameters])
 
 
+# ---------------------------------------------------------------------------- serializers
+
+
+class Parcel:
+    """Only pickle takes it."""
+
+    def __init__(self, content):
+        self.content = content
+
+
+@declared.task
+def wraps(parcel):
+    if parcel.content is None:
+        raise LookupError(parcel)
+    return Parcel([parcel.content])
+
+
+def test_pickle_passes_arguments_results_and_errors_that_json_does_not():
+    app = Pynenc({"app_id": "pickles", "serializer_cls": "PickleSerializer"})
+    task = app.task(wraps.func)
+    with runner_of(app):
+        result = task(Parcel(3)).result
+        with pytest.raises(LookupError) as caught:
+            _ = task(Parcel(None)).result
+
+    assert (type(result), result.content) == (Parcel, [3])
+    assert type(caught.value.args[0]) is Parcel
+    with pytest.raises(SerializationError, match="argument 'parcel' of"):
+        declared.get_task(wraps.task_id)(Parcel(3))
+
+
+def test_each_result_is_an_object_of_its_own(app, runner):
+    """No caller changes what another one gets."""
+    invocation = lists()
+    invocation.result.append(3)
+
+    assert invocation.result == []
+
+
+@declared.task
+def lists():
+    return []
+
+
 # ------------------------------------------------------------------------------- retries
 
 
