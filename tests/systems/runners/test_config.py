@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 from simclock.systems.runners.app import Pynenc
-from simclock.systems.runners.config import SECTIONS, Config
+from simclock.systems.runners.config import GENERAL, SECTIONS, Config
 from simclock.systems.runners.failures import ConfigError, InvalidTaskOptionsError
 from simclock.systems.runners.options import ConcurrencyControlType
 
@@ -228,6 +228,40 @@ def test_every_section_is_checked_when_it_is_made():
         name = dataclasses.fields(kind)[0].name
         with pytest.raises(ConfigError, match=f"{name} has no meaning: 'x'"):
             kind(**{name: "x"})
+
+
+OTHERS = {bool: lambda it: not it, int: lambda it: it + 1, float: lambda it: 2 * it or 1.0}
+TEXTS = {"argument_print_mode": "KEYS", "logging_level": "debug"}
+SETTINGS = [("", name) for name in GENERAL] + [
+    (section, each.name) for section, kind in SECTIONS.items() for each in dataclasses.fields(kind)
+]
+
+
+def other_value(name, default):
+    if isinstance(default, tuple):
+        return ("one", "two")
+    if isinstance(default, str):
+        return TEXTS.get(name, f"other of {default}")
+    return OTHERS[type(default)](default)
+
+
+def as_text(value):
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+@pytest.mark.parametrize(("section", "name"), SETTINGS, ids=[".".join(each) for each in SETTINGS])
+def test_each_setting_can_be_said_by_the_program_and_by_the_environment(monkeypatch, section, name):
+    def value_of(config):
+        return getattr(getattr(config, section) if section else config, name)
+
+    value = other_value(name, value_of(Config()))
+    said = value_of(Config.read({section: {name: value}} if section else {name: value}))
+    monkeypatch.setenv("PYNENC__" + f"{section}__{name}".lstrip("_").upper(), as_text(value))
+    text = value_of(Config.read())
+
+    assert said == text == value
+    assert type(said) is type(text) is type(value)
+    assert value != value_of(Config())
 
 
 # ----------------------------------------------------------------------- options of tasks
