@@ -122,6 +122,7 @@ def test_each_match_fires_once_whatever_goes_wrong(functions):
             strategy="random",
             latency=0.0,
             runs=8,
+            shrink=20,
         )
         verdict, shown = report.verdict, str(report)
         kinds = {each.kind for each in report.evidence.faults}

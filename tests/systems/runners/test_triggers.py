@@ -26,7 +26,10 @@ from simclock.systems.runners.conditions import (
 )
 from simclock.systems.runners.context import RunnerContext
 from simclock.systems.runners.execution import run_invocation
-from simclock.systems.runners.failures import SerializationError
+from simclock.systems.runners.failures import (
+    InvocationStatusRaceConditionError,
+    SerializationError,
+)
 from simclock.systems.runners.identifiers import TaskId
 from simclock.systems.runners.occurrences import EventContext
 from simclock.systems.runners.statuses import InvocationStatus
@@ -699,6 +702,98 @@ def _later_of(functions):
 
     later.__module__, later.__qualname__ = functions.__name__, "later"
     return later
+
+
+def test_what_cannot_be_read_here_waits_for_who_can(world, monkeypatch):
+    """Arguments of classes that only other processes have."""
+    statuses = builder().on_status(world.functions.work)
+    world.on(statuses.with_args_from_status(world.functions.from_status))
+    world.run(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.app.serializer), "deserialize", _cannot_read)
+        assert world.loop() == 0
+    assert world.loop() == 1
+
+
+def _cannot_read(_, text):
+    raise SerializationError(f"no class for {text}")
+
+
+def test_a_firing_that_others_were_faster_than_is_tried_again(world, monkeypatch):
+    world.on(by_event(world.functions))
+    world.emit("a", number=1)
+
+    def lost(*_, **__):
+        raise InvocationStatusRaceConditionError("x", 20)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.app.orchestrator, "route_call", lost)
+        assert world.loop() == 0
+    assert world.loop() == 1
+    assert world.said() == ["a 1"]
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_trigger_that_others_change_all_the_time_fires_once(world, monkeypatch, times):
+    """What was fired is noted later; until then its id tells."""
+    world.on(by_event(world.functions))
+    world.emit("a", number=1)
+    route, swap = world.app.orchestrator.route_call, world.storage.triggers.swap
+    routed = []
+
+    def route_and_tell(*arguments, **options):
+        routed.append(options["invocation_id"])
+        return route(*arguments, **options)
+
+    def changed_before(key, version, status, value, **options):
+        if len(routed) == 1 and lost:
+            lost.pop()
+            row = world.storage.triggers.get(key)
+            assert swap(key, row.version, row.status, row.value)
+        return swap(key, version, status, value, **options)
+
+    lost = list(range(times))
+    with monkeypatch.context() as patch:
+        patch.setattr(world.app.orchestrator, "route_call", route_and_tell)
+        patch.setattr(world.storage.triggers, "swap", changed_before)
+        world.loop()
+        lost.clear()
+        world.loop()
+
+    assert len(set(routed)) == 1
+    assert len(routed) == (1 if times == 1 else 2)
+    assert world.said() == ["a 1"]
+    assert world.loop() == 0
+
+
+def test_a_trigger_that_is_unregistered_while_it_fires_has_fired(world, monkeypatch):
+    trigger_id = world.on(by_event(world.functions))
+    world.emit("a", number=1)
+    route = world.app.orchestrator.route_call
+
+    def route_and_unregister(*arguments, **options):
+        world.app.trigger.unregister(trigger_id)
+        return route(*arguments, **options)
+
+    monkeypatch.setattr(world.app.orchestrator, "route_call", route_and_unregister)
+    assert world.loop() == 1
+    assert world.loop() == 0
+    assert world.app.trigger.definitions() == []
+
+
+def test_a_trigger_that_is_unregistered_while_it_takes_does_not_fire(world, monkeypatch):
+    trigger_id = world.on(by_event(world.functions))
+    world.emit("a", number=1)
+    happened = world.storage.occurrences.with_status
+
+    def unregister_and_look(*arguments):
+        world.app.trigger.unregister(trigger_id)
+        return happened(*arguments)
+
+    monkeypatch.setattr(world.storage.occurrences, "with_status", unregister_and_look)
+    assert world.loop() == 0
+    assert world.loop() == 0
+    assert world.storage.occurrences.count() == 0
 
 
 def test_what_nobody_can_import_is_forgotten_after_a_day(world):

@@ -234,6 +234,37 @@ def test_what_could_not_be_renewed_stays_believed_until_it_ends(when):
     assert lease.token == 1
 
 
+def test_who_looks_before_another_creates_it_does_not_have_it(kept, monkeypatch):
+    late, other = lease_of(kept, "a"), lease_of(kept, "b")
+    other.try_acquire()
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "get", lambda _: None)
+        assert late.try_acquire() is None
+    assert not late.held
+
+
+def test_one_that_another_has_taken_is_not_released(kept):
+    late, other = lease_of(kept, "a"), lease_of(kept, "b")
+    late.try_acquire()
+    while other.try_acquire() is None:
+        time.sleep(1)
+    late.release()
+
+    assert other.renew()
+
+
+def test_a_renewal_that_another_was_faster_than_is_none(kept, monkeypatch):
+    late, other = lease_of(kept, "a"), lease_of(kept, "b")
+    late.try_acquire()
+    seen = kept.get("x")
+    while other.try_acquire() is None:
+        time.sleep(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "get", lambda _: seen)
+        assert not late.renew()
+    assert not late.held
+
+
 def test_one_that_cannot_be_released_is_believed_in_no_more():
     records = Failing()
     lease = lease_of(records, "a")

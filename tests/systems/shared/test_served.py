@@ -307,6 +307,41 @@ def test_a_server_that_was_closed_does_not_answer(sim, opened):
     assert sim.elapsed < 1
 
 
+@pytest.mark.parametrize("error", [BlockingIOError(), OSError(24, "Too many open files")])
+def test_a_connection_that_cannot_be_had_is_had_later(error, opened):
+    """Who has asked has gone, or there are no descriptors for a moment."""
+    server = serve()
+    listener, errors = server._listener, [error] * 3
+
+    class Listener:
+        def accept(self):
+            if errors:
+                raise errors.pop()
+            return listener.accept()
+
+        def __getattr__(self, name):
+            return getattr(listener, name)
+
+    server._listener = Listener()
+    with server:
+        assert ServedJobs(opened(server.url), "one").push("a", 1)
+    assert not errors
+
+
+def test_a_connection_on_which_something_comes_unasked_is_not_used_again(opened):
+    lines = [b'["value",true]\n["value",false]\n', b'["value",true]\n']
+
+    def say(sock):
+        sock.recv(1000)
+        sock.sendall(lines.pop(0))
+
+    with answering(say) as url:
+        jobs = ServedJobs(opened(url), "one")
+        assert jobs.push("a", 1)
+        time.sleep(0.1)
+        assert jobs.push("b", 1)
+
+
 def test_a_server_runs_in_the_thread_that_says_so(opened):
     server = serve()
     thread = threading.Thread(target=server.run)
