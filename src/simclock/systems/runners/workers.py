@@ -69,8 +69,8 @@ class Worker:
         self._is_over = False
         self._heard = heard
         self._ended = ended
-        # Whoever says something, and whoever closes the pipe.
-        self._saying = threading.Lock()
+        # Whoever says something, and whoever closes the pipe; handlers of signals may do so, too.
+        self._saying = threading.RLock()
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
         self._process: BaseProcess = spawning.Process(

@@ -150,3 +150,17 @@ def nap_noted(path):
     noted(path, "goes on")
     time.sleep(1)
     noted(path, "stands")
+
+
+@app.task
+async def block_the_loop():
+    return child(1).result
+
+
+@app.task
+async def refuse_to_end():
+    for _ in range(3):
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            continue
