@@ -217,3 +217,25 @@ def test_the_lease_says_who_has_it(cluster):
     cluster.services("a").check()
 
     assert cluster.storage.leases.get(LEASE).value["owner"] == "a"
+
+
+@pytest.mark.real
+def test_in_real_time(tmp_path):
+    """Two runners on a file; the first one ends without a word."""
+    made = []
+    for name in "ab":
+        storage = open_storage(f"sqlite:///{tmp_path}/runners.db", durable=False)
+        settings = {"check_interval": 0.02, "lease_duration": 0.3}
+        app = Pynenc({"app_id": "cluster", "services": settings}, storage=storage)
+        made.append((app, RunnerContext("Runner", name, pid=1, hostname=name, thread_id=1)))
+    first, second = (AtomicServices(*each) for each in made)
+    assert first.check()
+    assert not second.check()
+    while not second.check():
+        time.sleep(0.01)
+
+    assert not first.held
+    time.sleep(0.05)
+    assert not first.check()
+    for app, _ in made:
+        app.close()

@@ -102,7 +102,8 @@ class TriggerDefinition:
         task_id: The task.
         conditions: What it waits for.
         logic: ``OR``: it fires for each thing that any of them waits for. ``AND``: for each
-            set of one for each condition.
+            set of one for each condition, which are matched first in first out, and each used
+            once; what finds no others within a day is forgotten.
         providers: Where the arguments come from: the first that has some; without any, there
             are none.
     """

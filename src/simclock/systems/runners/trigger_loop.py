@@ -98,7 +98,7 @@ class TriggerLoop:
         left: set[str] = set()
         for each in triggers:
             left |= self._advance(each, happened, token)
-        made = sum(self._deliver(each.key) for each in triggers)
+        made = sum(self._deliver(each.key) for each in triggers if each.state.outbox)
         self._remove([each for each in happened if each.key not in left])
         return made
 
