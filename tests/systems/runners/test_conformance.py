@@ -142,6 +142,8 @@ def test_coroutines_wait_for_several_at_once(make, started, tasks, name):
     with started(runner):
         parents = [runner.app.call(tasks.parent_async, [1, 2, 3]) for _ in range(2)]
         assert [each.get_result(timeout=60) for each in parents] == [14, 14]
+    if name in {*IN_PROCESS, "ProcessRunner"}:
+        assert runner._places.free == 1
 
 
 def test_a_stop_lets_end_what_ends_in_time(runner, started, tasks, sim):

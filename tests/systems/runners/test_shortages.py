@@ -18,7 +18,7 @@ pytestmark = pytest.mark.simclock(processes="simulated")
 
 
 def test_an_invocation_that_gets_no_thread_is_rerouted(make_app, started, tasks, monkeypatch):
-    start = threading.Thread.start
+    start, began = threading.Thread.start, time.monotonic()
 
     def fail_at_first(thread):
         if "runner_tasks.add" in thread.name and len(failed) < 3:
@@ -33,6 +33,8 @@ def test_an_invocation_that_gets_no_thread_is_rerouted(make_app, started, tasks,
         call = app.call(tasks.add, 1, 1)
         assert call.get_result(timeout=60) == 2
 
+    # At once, and not by the recovery.
+    assert time.monotonic() - began < 1
     assert app.history(call).count("rerouted") == 3
     assert app.orchestrator.get(call.invocation_id).recoveries == 0
 
@@ -56,6 +58,7 @@ def test_a_process_that_cannot_be_started_is_waited_for(
         call = app.call(tasks.add, 1, 1)
         assert call.get_result(timeout=60) == 2
 
+    assert time.monotonic() - failed[0] < 2
     # Later and later.
     assert failed[2] - failed[1] > failed[1] - failed[0] >= 0.1
     assert app.orchestrator.get(call.invocation_id).recoveries == 0

@@ -6,7 +6,6 @@ import queue
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems.runners.base import BaseRunner
-from simclock.systems.runners.bodies import current_body
 from simclock.systems.runners.diagnostics import Running, lost_report
 from simclock.systems.runners.failures import PynencError
 from simclock.systems.runners.logged import tried
@@ -129,8 +128,4 @@ class ParentRunner(BaseRunner):
         runner_args: dict[str, Any] | None = None,
     ) -> None:
         wait, timeout = self._wait_for(result_invocation_ids, runner_args)
-        body = current_body.get()
-        if body is None:
-            wait.wait(timeout)
-        else:
-            body.wait(wait, timeout)
+        wait.wait(timeout)
