@@ -413,6 +413,31 @@ def test_heartbeats_are_of_those_children_that_live(runner, monkeypatch):
     assert told == [children[1]]
 
 
+def test_it_has_a_heartbeat_before_its_first_turn(app, started):
+    seen = []
+
+    class Looking(PlainRunner):
+        def runner_loop_iteration(self):
+            seen.append(self.app.orchestrator.active_runners())
+
+    with started(Looking(app)) as runner:
+        time.sleep(1)
+    assert seen[0] == [runner.runner_context]
+
+
+def test_children_that_live_have_heartbeats_by_their_parent(runner, started):
+    children = [runner.runner_context.new_child_context("Child") for _ in range(2)]
+    for each in children:
+        runner._register_new_child_runner_context(each)
+    runner.runner_cache["children"] = [children[1].runner_id]
+    with started(runner):
+        for _ in range(10):
+            time.sleep(20)
+            alive = runner.app.orchestrator.active_runners()
+        # The other one is dead for who has watched it for so long.
+        assert alive == [children[1], runner.runner_context]
+
+
 def test_a_runner_that_is_stuck_has_heartbeats(app, started, sim):
     class Stuck(PlainRunner):
         def runner_loop_iteration(self):
