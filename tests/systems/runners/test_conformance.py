@@ -182,6 +182,18 @@ def test_a_stop_reroutes_what_does_not_end_in_time(make, started, tasks, sim, na
     assert runner.app.history(nap).count("success") == 1
 
 
+def test_a_stop_cancels_coroutines_that_do_not_end_in_time(make, started, tasks, sim):
+    runner = make("AsyncRunner")
+    with started(runner):
+        nap = runner.app.call(tasks.nap_async, 30.0)
+        time.sleep(1)
+        runner.stop_runner_loop()
+        assert runner.wait_until_stopped(10)
+        assert round(sim.elapsed, 3) == 6
+    assert runner.app.history(nap)[-2:] == ["killed", "rerouted"]
+    assert runner.stop_report.abandoned == ()
+
+
 def test_bodies_see_that_they_should_stop(runner, started, tasks, sim):
     with started(runner):
         body = runner.app.call(tasks.obedient, 20.0)
@@ -241,6 +253,21 @@ def test_a_store_that_is_away_for_a_while_ends_nothing(runner, started, tasks, m
         assert invocation.get_result(timeout=60) == 2
 
     assert 3 <= sim.elapsed < 6.5
+
+
+@pytest.mark.parametrize("name", ["ThreadRunner", "ProcessRunner"])
+def test_what_is_delayed_is_run_in_time_though_it_looks_seldom(make, started, tasks, name):
+    runner = make(name, runner_loop_sleep_time_sec=600.0)
+    orchestrator, task = runner.app.orchestrator, tasks.whoami.task_id
+    with started(runner):
+        time.sleep(1000)
+        routed = orchestrator.route_call(task, CallId.of(task, {}), {}, delay=100.5)
+        time.sleep(110)
+        history = orchestrator.get(routed.id).history
+
+    assert [each.status.value for each in history][-1] == "success"
+    taken = history[1].timestamp - history[0].timestamp
+    assert taken.total_seconds() == pytest.approx(100.5, abs=0.02)
 
 
 def test_whoever_owns_something_has_a_heartbeat(runner, started, tasks):

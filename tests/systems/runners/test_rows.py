@@ -172,6 +172,8 @@ def test_p13_processes_come_with_the_work_and_go_without_it(make_app, started, t
     app = make_app("sqlite", multi_thread_runner=settings)
     with started(MultiThreadRunner(app)) as runner:
         time.sleep(1)
+        for number in range(5):  # one that has nothing to do is enough
+            assert app.call(tasks.add, number, 1).get_result(timeout=60) == number + 1
         note(len(runner.get_active_child_runner_ids()))
         naps = [app.call(tasks.nap, 3.0) for _ in range(5)]
         time.sleep(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import signal
 import threading
 import time
@@ -13,6 +15,7 @@ from simclock.systems.runners.app import runner_class
 from simclock.systems.runners.failures import RunnerError, StateBackendError
 from simclock.systems.runners.orchestrator import Orchestrator
 from simclock.systems.runners.threads import ThreadRunner
+from simclock.systems.runners.working import ThreadWorker
 
 pytestmark = pytest.mark.simclock(processes="simulated")
 
@@ -62,6 +65,25 @@ def test_a_process_that_cannot_be_started_is_waited_for(
     # Later and later.
     assert failed[2] - failed[1] > failed[1] - failed[0] >= 0.1
     assert app.orchestrator.get(call.invocation_id).recoveries == 0
+
+
+def test_processes_that_end_at_once_are_replaced_later_and_later(
+    make_app, started, tasks, monkeypatch, sim
+):
+    def end(_):
+        starts.append(round(sim.elapsed, 1))
+        if sim.elapsed < 25:
+            os._exit(1)
+        run(_)
+
+    starts, run = [], ThreadWorker.run
+    monkeypatch.setattr(ThreadWorker, "run", end)
+    app = make_app("sqlite", persistent_process_runner={"num_processes": 1})
+    with started(runner_class("PersistentProcessRunner")(app)):
+        assert app.call(tasks.add, 1, 1).get_result(timeout=60) == 2
+
+    pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5, 5], abs=0.21)
 
 
 @pytest.mark.parametrize(

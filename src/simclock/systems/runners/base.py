@@ -193,6 +193,7 @@ class BaseRunner(abc.ABC):
         try:
             self._check_atomic_services()
             self.runner_loop_iteration()
+            due = self._due() if self._pacing.is_slow else None
         except StateBackendError as error:
             logger.warning("the store cannot be used: %s; it is tried again", error)
             self._pacing.wait_after_failure(self._goes_on)
@@ -200,7 +201,13 @@ class BaseRunner(abc.ABC):
             logger.exception("a turn has failed; it is tried again")
             self._pacing.wait_after_failure(self._goes_on)
         else:
-            self._pacing.wait(has_begun=self._has_begun)
+            self._pacing.wait(has_begun=self._has_begun, due=due)
+
+    def _due(self) -> float | None:
+        """Return after how many seconds something waits no longer; None: nothing does by itself."""
+        now = time.time()
+        instant = self.app.storage.queue.next_instant(now)
+        return None if instant is None else instant - now
 
     def _on_start(self) -> None:  # noqa: B027 - most have nothing to prepare
         """Prepare for the loop; `_on_stop` is called whatever comes of it."""

@@ -68,8 +68,8 @@ class ParentRunner(BaseRunner):
             context,
             target,
             (self.app, context, *args),
-            heard=lambda message: heard(worker, message),
-            ended=lambda: self._note_end(worker),
+            heard=heard,
+            ended=self._note_end,
         )
         self._workers[worker] = None
         return worker

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from simclock.systems.runners.wakes import Wake
 
+# Seconds between two looks from which on it is worth another look when something is due.
+SLOW = 1.0
+
 
 class Pacing:
     """The waits of a loop: short while there is work, and longer the longer there is none.
@@ -28,11 +31,21 @@ class Pacing:
         self._pause = FIRST_PAUSE
         self._back_off = FIRST_BACK_OFF
 
-    def wait(self, *, has_begun: bool) -> None:
-        """Wait after a turn that was well; *has_begun*: there was something to do."""
+    @property
+    def is_slow(self) -> bool:
+        """Whether waits are so long that one asks before when something is due."""
+        return self._longest > SLOW
+
+    def wait(self, *, has_begun: bool, due: float | None = None) -> None:
+        """Wait after a turn that was well.
+
+        Args:
+            has_begun: Whether there was something to do.
+            due: After how many seconds there will be, as far as that is known.
+        """
         self._back_off = FIRST_BACK_OFF
         self._pause = min(FIRST_PAUSE if has_begun else 2 * self._pause, self._longest)
-        self._wake.wait(self._pause)
+        self._wake.wait(self._pause if due is None else min(self._pause, max(due, FIRST_PAUSE)))
 
     def wait_after_failure(self, goes_on: Callable[[], bool]) -> None:
         """Wait after a turn that has failed, or until it does not go on."""

@@ -58,8 +58,8 @@ class Worker:
         target: Callable[..., None],
         args: tuple[Any, ...],
         *,
-        heard: Callable[[Any], object],
-        ended: Callable[[], object],
+        heard: Callable[[Worker, Any], object],
+        ended: Callable[[Worker], object],
     ) -> None:
         self.name = f"{context.runner_cls}-{context.runner_id[:8]}"
         self.context = context
@@ -116,7 +116,7 @@ class Worker:
                 pass
         finally:
             self._close(pidfd)
-            self._ended()
+            self._ended(self)
 
     def _hear(self, ends: list[int], pause: float | None) -> bool:
         """Hear one thing, or look whether it has ended; return whether it has."""
@@ -125,7 +125,7 @@ class Worker:
         is_over = self._process.exitcode is not None or any(each in ready for each in ends)
         try:
             if self._pipe.poll():
-                self._heard(self._pipe.recv())
+                self._heard(self, self._pipe.recv())
                 return False
         except (EOFError, OSError):
             # It has closed its end, or is about to be gone.
