@@ -12,11 +12,14 @@ from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.context import RunnerContext, current_invocation
 from simclock.systems.runners.execution import run_invocation, run_invocation_async
 from simclock.systems.runners.failures import (
+    DamagedRecordError,
     InvocationStatusRaceConditionError,
     RetryError,
     StateBackendError,
+    TaskFailedError,
 )
 from simclock.systems.runners.identifiers import CallId, TaskId
+from simclock.systems.runners.results import value_of
 from simclock.systems.runners.statuses import InvocationStatus
 
 pytestmark = pytest.mark.simclock
@@ -29,6 +32,10 @@ class Waits:
     """Waits for nobody."""
 
 
+class OddError(BaseException):
+    """None that `except Exception` takes."""
+
+
 @declared.task(max_retries=1)
 def runs(what):
     NOTES.append(what)
@@ -39,6 +46,8 @@ def runs(what):
         current_invocation().checkpoint()
     if what == "interrupt":
         raise KeyboardInterrupt
+    if what == "odd":
+        raise OddError(what)
     if what == "cancelled":
         raise asyncio.CancelledError
     if what == "sleep":
@@ -49,6 +58,8 @@ def runs(what):
 @declared.task
 async def awaits(what):
     NOTES.append(what)
+    if what == "interrupt":
+        raise KeyboardInterrupt
     await asyncio.sleep(3)
     if what == "stop":
         current_invocation().stop.set()
@@ -119,12 +130,20 @@ async def test_also_on_an_event_loop_that_is_not_blocked(app, sim, task, what, e
     assert len(ticks) > 2 or sim.elapsed < 1
 
 
-def test_what_ends_the_thread_is_no_failure_of_the_task(app):
-    stored = taken(app, runs, "interrupt")
+@pytest.mark.parametrize("what", ["interrupt", "odd"])
+def test_whatever_ends_a_body_is_a_failure_of_the_task(app, what):
+    """Its owner lives on: the recovery would leave it as it is, for ever."""
+    stored = taken(app, runs, what)
 
-    with pytest.raises(KeyboardInterrupt):
-        run(app, stored)
-    assert status(app, stored) == "running"
+    assert run(app, stored) == "failed"
+    with pytest.raises(
+        TaskFailedError, match="KeyboardInterrupt" if what == "interrupt" else "Odd"
+    ):
+        value_of(app, app.orchestrator.get(stored.id))
+
+
+async def test_also_of_a_coroutine(app):
+    assert await run_async(app, taken(app, awaits, "interrupt")) == "failed"
 
 
 async def test_a_cancelled_body_of_a_runner_that_stops_is_left_to_it(app, sim):
@@ -261,3 +280,24 @@ def test_it_is_given_up_when_the_runner_stops(app, monkeypatch):
     assert run(app, stored, stop) == "running"
     assert time.monotonic() - began == 60
     assert max(b - a for a, b in zip(fails.instants, fails.instants[1:], strict=False)) == 5.0
+
+
+def test_a_record_that_was_damaged_meanwhile_is_not_told_for_ever(app, monkeypatch):
+    def succeed(*_, **__):
+        raise DamagedRecordError("of another version")
+
+    monkeypatch.setattr(app.orchestrator, "succeed", succeed)
+    began = time.monotonic()
+
+    assert run(app, taken(app, runs, "return")) == "running"
+    assert time.monotonic() == began
+
+
+def test_a_module_that_ends_its_process_is_no_end_of_the_runner(app, monkeypatch, tmp_path):
+    (tmp_path / "module_that_exits.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    task = TaskId("module_that_exits", "runs")
+    app.orchestrator.route_call(task, CallId.of(task, {}), {})
+
+    [stored] = app.orchestrator.get_invocations_to_run(1, RUNNER)
+    assert run(app, stored) == "failed"

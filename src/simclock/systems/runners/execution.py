@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simclock.systems.runners.calls import deserialized
 from simclock.systems.runners.context import CurrentInvocation, running
 from simclock.systems.runners.failures import (
+    DamagedRecordError,
     InvocationInterrupted,
     InvocationNotFoundError,
     InvocationStatusError,
@@ -34,8 +35,6 @@ FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
 # How often it is told again when the runner stops.
 LAST_TRIES = 3
-# What ends a task's body, and not the thread that runs it.
-_FAILURES = (Exception, SystemExit, asyncio.CancelledError, InvocationInterrupted)
 logger = logging.getLogger("simclock.systems.runners")
 
 
@@ -49,8 +48,9 @@ def run_invocation(
 ) -> None:
     """Run an invocation that *runner* has taken, in this thread; a coroutine in a loop of its own.
 
-    Whatever its body raises is kept, and not raised. If somebody else owns the
-    invocation by now, that is logged, and what the body did is dropped.
+    Whatever its body raises is kept, and not raised: its owner lives on, so nobody
+    else would end it. If somebody else owns the invocation by now, that is
+    logged, and what the body did is dropped.
 
     Args:
         app: The application, as it is here.
@@ -64,7 +64,7 @@ def run_invocation(
         return
     try:
         value = execution.call()
-    except _FAILURES as error:
+    except BaseException as error:  # noqa: BLE001 - see above
         execution.failed(error)
     else:
         execution.succeeded(value)
@@ -88,7 +88,9 @@ async def run_invocation_async(
         return
     try:
         value = await execution.call_async()
-    except _FAILURES as error:
+    except GeneratorExit:
+        raise  # the loop is closed: nothing can be awaited
+    except BaseException as error:
         if isinstance(error, asyncio.CancelledError) and stop.is_set():
             raise
         await asyncio.to_thread(execution.failed, error)
@@ -189,7 +191,7 @@ class _Execution:
                 tell()
             except InvocationStatusRaceConditionError as error:
                 problem: Exception = error
-            except (InvocationStatusError, InvocationNotFoundError) as error:
+            except (InvocationStatusError, InvocationNotFoundError, DamagedRecordError) as error:
                 logger.warning("invocation %s is not ours any more: %s", self._stored.id, error)
                 return False
             except StateBackendError as error:

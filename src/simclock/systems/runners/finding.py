@@ -48,7 +48,7 @@ def found_task(task_id: TaskId) -> Task | None:
     """
     try:
         module = sys.modules.get(task_id.module) or importlib.import_module(task_id.module)
-    except Exception as error:  # a module may raise anything
+    except (Exception, SystemExit) as error:  # a module may raise anything
         raise TaskNotFoundError(task_id.key, f"its module cannot be imported: {error!r}") from error
     found: Any = getattr(module, task_id.func_name, None)
     # A direct task is a function that has its task.

@@ -59,7 +59,8 @@ def restore_error(stored: StoredError, serializer: BaseSerializer) -> BaseExcept
 
 def _made(kept: dict[str, Any]) -> BaseException | None:
     kind = imported(kept.get("module", ""), kept.get("name", ""))
-    if not isinstance(kind, type) or not issubclass(kind, BaseException):
+    # Others would end the loop of who waits, or have it think that it was cancelled.
+    if not isinstance(kind, type) or not issubclass(kind, (Exception, SystemExit)):
         return None
     if inspect.isfunction(kind.__init__):
         # Not called: it may take others than `args`, or add to them.
