@@ -139,3 +139,13 @@ def test_a_beat_of_its_parent_counts_as_its_own(both, runner):
         time.sleep(3)
 
     assert active(one) == active(other) == ["child"]
+
+
+@pytest.mark.parametrize("value", [{"context": "{}"}, {"context": 5, "birth": "x"}, "damaged"])
+def test_a_record_of_another_version_keeps_nobody_from_being_watched(bench, runner, value):
+    bench.storage.runners.create("odd", "alive", value, at=time.time())
+    bench.orchestrator.register_runner_heartbeats([runner("a")])
+
+    assert active(bench) == ["odd", "a"]
+    assert watch_for(bench, 70)[-1] == []
+    assert bench.orchestrator.heartbeats.remove_dead([]) == 2

@@ -86,7 +86,7 @@ class Heartbeats:
         rows = dict(self._records.with_status(_ALIVE))
         for runner_id, row in rows.items():
             self._liveness.observe(runner_id, _version(row))
-        watched = {runner_id: _context(row) for runner_id, row in rows.items()}
+        watched = {runner_id: _context(runner_id, row) for runner_id, row in rows.items()}
         with self._lock:
             missing = self._missing if owners is None else set(owners) - rows.keys()
             gone = (self._watched.keys() | self._missing) - rows.keys() - missing
@@ -115,9 +115,13 @@ class Heartbeats:
         return sum(self._records.delete(each) for each in dead)
 
 
-def _version(row: StoredRecord) -> tuple[str, int]:
-    return row.value["birth"], row.version
+def _version(row: StoredRecord) -> tuple[object, int]:
+    return row.value.get("birth") if isinstance(row.value, dict) else None, row.version
 
 
-def _context(row: StoredRecord) -> RunnerContext:
-    return RunnerContext.from_json(row.value["context"])
+def _context(runner_id: str, row: StoredRecord) -> RunnerContext:
+    try:
+        return RunnerContext.from_json(row.value["context"])
+    except (LookupError, TypeError, ValueError):
+        # Of another version. It beats all the same; one that is none is dead after a while.
+        return RunnerContext("unknown", runner_id, pid=0, hostname="unknown", thread_id=0)
