@@ -29,6 +29,7 @@ from simclock.systems.runners.execution import run_invocation
 from simclock.systems.runners.failures import (
     InvocationStatusRaceConditionError,
     SerializationError,
+    StateBackendError,
 )
 from simclock.systems.runners.identifiers import TaskId
 from simclock.systems.runners.occurrences import EventContext
@@ -180,6 +181,62 @@ def test_an_event_that_is_said_again_by_its_id_is_one(world):
     world.loop()
 
     assert world.said() == ["a 1"]
+
+
+def test_an_event_that_is_said_again_after_it_was_taken_is_one(world):
+    """Whoever got no answer says it again: it may have been matched meanwhile."""
+    world.on(builder().on_event("a").on_event("b"))
+    world.app.trigger.emit_event("a", event_id="x")
+    world.emit("b")
+    assert world.loop() == 1
+    world.loop()
+    world.app.trigger.emit_event("a", event_id="x")
+    world.emit("b")
+
+    assert world.loop() == 0
+    time.sleep(trigger_loop.KEPT)
+    world.storage.occurrences.purge(time.time())
+    assert world.storage.occurrences.count() == 0
+
+
+def test_a_trigger_that_is_registered_while_others_are_read_fires_for_what_comes_then(world):
+    world.on(by_event(world.functions, "b"))
+    read, other = trigger_loop.TriggerLoop._happened, World(world.functions, world.storage)
+
+    def happened(loop):
+        if not world.said():
+            other.on(by_event(world.functions))
+            other.emit("a", number=1)
+        return read(loop)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trigger_loop.TriggerLoop, "_happened", happened)
+        world.loop()
+    world.loop()
+
+    assert world.said() == ["a 1"]
+
+
+def test_what_a_task_becomes_is_told_once_the_store_is_back(world, monkeypatch):
+    """As soon as that: who could not see what is waited for has not seen that nothing is."""
+    other = World(world.functions, world.storage)
+    other.on(
+        builder()
+        .on_status(world.functions.work, InvocationStatus.RUNNING)
+        .with_args_static({"what": "runs"})
+    )
+
+    def gone(*_):
+        raise StateBackendError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.app.trigger._loop), "load", gone)
+        world.app.get_task(world.functions.work.task_id)(1)
+    [stored] = world.app.orchestrator.get_invocations_to_run(1, RUNNER)
+    run_invocation(world.app, stored, RUNNER, stop=threading.Event(), waits=None)
+    other.loop()
+
+    assert world.said() == ["runs"]
 
 
 def test_the_payload_is_what_it_was_when_it_was_emitted(world):
@@ -891,6 +948,18 @@ def test_tasks_declare_triggers(world, functions):
     app.trigger.loop_iteration(1)
     app.trigger.register_declared()
     assert len(app.trigger.definitions()) == 2
+
+
+def test_what_somebody_has_purged_is_registered_again_by_who_holds_no_lease(world, functions):
+    app = functions.app.copy(storage=open_storage("memory://"))
+    app._definitions = dict(app._definitions)  # its own
+    app.task(triggers=builder().on_event("a"))(_later_of(functions))
+    app.trigger.register_declared()
+    app.purge()
+    app.get_task(functions.work.task_id)(1)
+    app.trigger.register_declared()
+
+    assert len(app.trigger.definitions()) == 1
 
 
 # ------------------------------------------------------------ what a crash has left out

@@ -94,10 +94,13 @@ class ExceptionContext(StatusContext):
 Context = CronContext | EventContext | StatusContext
 
 
-def event_value(event_id: str, code: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event as it is stored."""
+def event_value(
+    event_id: str, code: str, payload: Mapping[str, Any], *, is_said_once: bool = False
+) -> dict[str, Any]:
+    """Return an event as it is stored; one that *is_said_once* comes by that id never again."""
     name = f"event_{code}_{event_id}"
-    return {"kind": "event", "id": name, "event": event_id, "code": code, "payload": dict(payload)}
+    value = {"kind": "event", "id": name, "event": event_id, "code": code, "payload": dict(payload)}
+    return {**value, "once": True} if is_said_once else value
 
 
 def cron_value(expr: str, instant: datetime) -> dict[str, Any]:

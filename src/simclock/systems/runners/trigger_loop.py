@@ -99,8 +99,15 @@ class TriggerLoop:
         for each in triggers:
             left |= self._advance(each, happened, token)
         made = sum(self._deliver(each.key) for each in triggers if each.state.outbox)
-        self._remove([each for each in happened if each.key not in left])
+        taken = [each for each in happened if each.key not in left]
+        if taken and self._is_all():
+            self._remove(taken)
         return made
+
+    def _is_all(self) -> bool:
+        """Return whether no trigger was registered since all were read: it was shown nothing."""
+        keys = {key for key, _ in self._storage.triggers.with_status(TRIGGER)}
+        return keys <= self.known
 
     def _happened(self) -> list[_Happened]:
         found = []
@@ -150,7 +157,7 @@ class TriggerLoop:
     def _remove(self, happened: Sequence[_Happened]) -> None:
         occurrences, expires = self._storage.occurrences, time.time() + KEPT
         for each in happened:
-            if each.row.value["kind"] == "event":
+            if each.row.value.get("once"):
                 occurrences.delete(each.key)
             else:
                 # Kept, so that what is reported once more is not written once more.

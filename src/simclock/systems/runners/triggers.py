@@ -17,7 +17,7 @@ from simclock.systems.runners.conditions import (
 )
 from simclock.systems.runners.failures import DamagedRecordError, SerializationError
 from simclock.systems.runners.occurrences import event_value, invocation_values
-from simclock.systems.runners.statuses import TRANSITIONS
+from simclock.systems.runners.statuses import InvocationStatus
 from simclock.systems.runners.stored import StoredInvocation
 from simclock.systems.runners.trigger_definitions import TriggerBuilder, TriggerDefinition
 from simclock.systems.runners.trigger_loop import KEPT, NEW, TRIGGER, TriggerLoop
@@ -34,6 +34,9 @@ REMEMBERED = 1.0
 # whoever ended them crashed before it could; how far back each looks, and the first one of a
 # process; and at how many of the latest ones of each status.
 MENDED_EVERY, LOOKS_BACK, FIRST_LOOKS_BACK, MOST = 60.0, 300.0, 3600.0, 1000
+
+
+_FINALS = [each for each in InvocationStatus if each.is_final]
 
 
 class TriggerEngine:
@@ -69,7 +72,7 @@ class TriggerEngine:
         now = datetime.now(timezone.utc)
         state = TriggerState.new(definition, now).to_value()
         self._storage.triggers.create(trigger_id, TRIGGER, state, at=now.timestamp())
-        self._until = float("-inf")
+        self._look_again()
         return trigger_id
 
     def register_declared(self) -> None:
@@ -86,8 +89,14 @@ class TriggerEngine:
 
         One that a task was declared with comes back when another process starts.
         """
-        self._until = float("-inf")
-        return self._storage.triggers.delete(trigger_id)
+        was_there = self._storage.triggers.delete(trigger_id)
+        self._look_again()
+        return was_there
+
+    def _look_again(self) -> None:
+        # Under the lock: who looks just now may have looked before the change.
+        with self._lock:
+            self._until = float("-inf")
 
     def definitions(self) -> list[TriggerDefinition]:
         """Return all triggers, by whomever they were registered, the first one first."""
@@ -108,12 +117,13 @@ class TriggerEngine:
         Raises:
             SerializationError: The payload cannot be stored.
         """
+        is_said_once = not event_id
         event_id = event_id or uuid.uuid4().hex
         try:
             values = decode(encode(dict(payload or {})))
         except NotSerialisable as error:
             raise SerializationError(f"the payload of event {code!r}: {error}") from error
-        self._write(event_value(event_id, code, values))
+        self._write(event_value(event_id, code, values, is_said_once=is_said_once))
         return event_id
 
     def report(self, stored: StoredInvocation) -> None:
@@ -137,7 +147,7 @@ class TriggerEngine:
         self._mend_at = now + MENDED_EVERY
 
     def _ended(self) -> Iterator[StoredInvocation]:
-        for status in TRANSITIONS.finals:
+        for status in _FINALS:
             for key, row in self._storage.invocations.with_status(status.value, limit=MOST):
                 # Of one that cannot be read the orchestrator complains.
                 with contextlib.suppress(DamagedRecordError):
@@ -154,10 +164,14 @@ class TriggerEngine:
         with self._lock:
             now = time.monotonic()
             if now >= self._until:
-                self._until = now + REMEMBERED
+                triggers = self._loop.load()
+                # What somebody has purged is registered again.
+                self._registered &= {each.key for each in triggers}
                 self._wanted = frozenset(
-                    key for each in self.definitions() for key in _keys_for(each)
+                    key for each in triggers for key in _keys_for(each.state.definition)
                 )
+                # Not before it is known: else what is reported meanwhile would be left out.
+                self._until = now + REMEMBERED
             return self._wanted
 
     # -------------------------------------------------------------------- what fires
