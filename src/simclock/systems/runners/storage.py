@@ -13,6 +13,8 @@ from simclock.systems.runners.failures import ConfigError, StateBackendError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from simclock.systems._shared.stores.serving import StoreServer
+
     _Stores = tuple[Mapping[str, Records], Jobs]
 
 _KINDS = {
@@ -199,3 +201,21 @@ _OPENERS: dict[str, Callable[[str, str, str, bool], _Stores]] = {
     "redis": _in_redis,
     "served": _at_server,
 }
+
+
+def make_server(prefix: str = "pynenc", host: str = "127.0.0.1", port: int = 0) -> StoreServer:
+    """Return a server of a new storage in memory: elsewhere it is at ``served://host:port``.
+
+    Args:
+        prefix: What `open_storage` is told there.
+        host: The address to listen at; ``""`` for all of the machine's.
+        port: 0: any that is free.
+
+    Raises:
+        OSError: The address cannot be had.
+    """
+    from simclock.systems._shared.stores.memory import MemoryJobs, MemoryRecords
+    from simclock.systems._shared.stores.serving import StoreServer
+
+    tables: dict[str, Records] = {f"{prefix}:{each}": MemoryRecords() for each in _TABLES}
+    return StoreServer({prefix: MemoryJobs()}, tables, host, port)

@@ -71,14 +71,21 @@ class StoreServer:
         return f"served://{self.host or '127.0.0.1'}:{self.port}"
 
     def run(self) -> None:
-        """Serve until another thread calls `close`."""
-        with self._serving, selectors.DefaultSelector() as selector:
-            for each in (self._listener, self._ears):
-                selector.register(each, selectors.EVENT_READ)
-            while True:
-                if any(key.fileobj is self._ears for key, _ in selector.select()):
-                    return
-                self._accept()
+        """Serve until another thread calls `close`; if it is interrupted, all is closed."""
+        try:
+            with self._serving, selectors.DefaultSelector() as selector:
+                self._run(selector)
+        except BaseException:
+            self._end()
+            raise
+
+    def _run(self, selector: selectors.BaseSelector) -> None:
+        for each in (self._listener, self._ears):
+            selector.register(each, selectors.EVENT_READ)
+        while True:
+            if any(key.fileobj is self._ears for key, _ in selector.select()):
+                return
+            self._accept()
 
     def _accept(self) -> None:
         try:
