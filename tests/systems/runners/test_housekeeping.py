@@ -92,3 +92,14 @@ def test_a_slot_that_is_taken_again_is_kept(make_bench, runner):
 def test_numbers_of_no_meaning_are_refused(settings):
     with pytest.raises(ConfigError):
         OrchestratorSettings(**settings)
+
+
+@pytest.mark.parametrize("status", ["taken", "made"])
+@pytest.mark.parametrize("value", [{"invocation": "damaged"}, {}, 5])
+def test_a_slot_that_cannot_be_read_keeps_no_other_from_being_removed(bench, runner, status, value):
+    bench.storage.invocations.create("damaged", "running", {"layout": 9}, at=1)
+    bench.storage.slots.create("odd", status, value, at=1)
+    bench.orchestrator.succeed(bench.started(runner()), runner(), "paid")
+
+    assert keep_house(bench, DAY) == 1
+    assert bench.storage.slots.count() == 1

@@ -236,3 +236,14 @@ def test_an_invocation_that_cannot_be_read_keeps_no_other_from_being_mended(benc
 
     recover(bench, runner("b"), 25)
     assert bench.orchestrator.status(new).status is S.REROUTED
+
+
+@pytest.mark.parametrize(
+    "value", [{"invocation": "x", "record": {"layout": 9}}, {"invocation": "x"}, 5]
+)
+def test_a_registration_that_cannot_be_read_keeps_no_other_from_being_mended(bench, runner, value):
+    bench.storage.slots.create("odd", "intended", value, at=1)
+    new = bring_to(bench, runner(), S.RUNNING)
+
+    recover(bench, runner("b"), 25)
+    assert bench.orchestrator.status(new).status is S.REROUTED

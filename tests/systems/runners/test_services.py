@@ -12,7 +12,7 @@ import pytest
 from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.context import RunnerContext
 from simclock.systems.runners.failures import ConfigError, StateBackendError
-from simclock.systems.runners.services import LEASE, AtomicServices
+from simclock.systems.runners.services import LEASE, TIDIED_EVERY, AtomicServices
 from simclock.systems.runners.storage import open_storage
 
 pytestmark = pytest.mark.simclock
@@ -157,7 +157,7 @@ def test_an_error_in_one_step_does_not_skip_the_others(cluster, caplog, broken, 
     services.app.trigger.loop_iteration = Step("trigger").step
     for _ in range(2):
         assert services.check()
-        time.sleep(1)
+        time.sleep(TIDIED_EVERY)
 
     expected = [each for each in ("_recovery", "trigger", "_housekeeping") if each != broken]
     assert done == expected * 2
@@ -204,6 +204,18 @@ def test_what_happened_and_nobody_took_is_purged(cluster):
     time.sleep(86400)
     services.check()
     assert cluster.storage.occurrences.count() == 0
+
+
+def test_it_tidies_up_now_and_then(cluster):
+    """To look at all slots at each interval would cost more than all else."""
+    services = cluster.services("a")
+    services._housekeeping.step = lambda: cluster.log.append(cluster.sim.elapsed)
+    services.app.trigger.loop_iteration = lambda token: None
+    for _ in range(150):
+        services.check()
+        time.sleep(1)
+
+    assert cluster.log == [0, 60, 120]
 
 
 def test_a_lease_that_is_too_short_is_refused(sim):

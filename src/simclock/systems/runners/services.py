@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("simclock.systems.runners")
 LEASE = "atomic services"
+TIDIED_EVERY = 60.0  # seconds
 
 
 class AtomicServices:
@@ -51,7 +52,7 @@ class AtomicServices:
         self._lease = Lease(app.storage.leases, LEASE, runner.runner_id, conf.lease_duration)
         self._recovery = Recovery(app.orchestrator)
         self._housekeeping = Housekeeping(app.orchestrator, app.storage)
-        self._next = time.monotonic()
+        self._next = self._tidy_at = time.monotonic()
 
     @property
     def held(self) -> bool:
@@ -94,8 +95,11 @@ class AtomicServices:
             self._app.trigger.loop_iteration(token)
 
     def _tidy_up(self) -> None:
-        self._housekeeping.step()
-        self._app.storage.occurrences.purge(time.time())
+        # What it looks at may be many, and nobody waits for it.
+        if time.monotonic() >= self._tidy_at:
+            self._housekeeping.step()
+            self._app.storage.occurrences.purge(time.time())
+            self._tidy_at = time.monotonic() + TIDIED_EVERY
 
     def _tried(self, what: str, step: Callable[[], object]) -> None:
         try:

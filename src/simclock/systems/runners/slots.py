@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
-from simclock.systems.runners.failures import InvocationStatusRaceConditionError
+from simclock.systems.runners.failures import (
+    DamagedRecordError,
+    InvocationStatusRaceConditionError,
+)
 from simclock.systems.runners.identifiers import InvocationId, args_id_of
 from simclock.systems.runners.ledger import TRIES
 from simclock.systems.runners.options import ConcurrencyControlType
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from simclock.systems.runners.ledger import Ledger
     from simclock.systems.runners.options import TaskOptions
 
+_logger = logging.getLogger("simclock.systems.runners")
 TAKEN = "taken"  # by an invocation that runs, or is about to
 INTENDED = "intended"  # by an invocation that may not have been created yet
 MADE = "made"  # by one that was created
@@ -83,14 +88,7 @@ class RunningSlots:
 
     def let_expire(self, now: float) -> int:
         """Let those that are free be removed, a day later; return how many there are."""
-        free = [
-            (key, row)
-            for key, row in self._slots.with_status(TAKEN)
-            if row.expires is None and self._is_free(row)
-        ]
-        for key, row in free:
-            self._slots.swap(key, row.version, TAKEN, row.value, expires=now + _UNUSED)
-        return len(free)
+        return _let_expire(self._slots, TAKEN, self._is_free, now)
 
 
 class Registrations:
@@ -152,20 +150,37 @@ class Registrations:
 
     def complete(self) -> int:
         """Create what its caller has not come to; return how much that was."""
-        rows = self._slots.with_status(INTENDED)
-        for key, row in rows:
+        return sum(self._is_made(*row) for row in self._slots.with_status(INTENDED))
+
+    def _is_made(self, key: str, row: StoredRecord) -> bool:
+        try:
             self._make(key, row)
-        return len(rows)
+        except (DamagedRecordError, LookupError, TypeError):
+            _logger.exception("a registration that cannot be read is left out: %s", key)
+            return False
+        return True
 
     def let_expire(self, now: float) -> int:
         """Let those that nobody waits under be removed, a day later; return how many there are."""
-        free = [(key, row) for key, row in self._slots.with_status(MADE) if self._is_free(row)]
-        for key, row in free:
-            self._slots.swap(key, row.version, MADE, row.value, expires=now + _UNUSED)
-        return len(free)
+        return _let_expire(self._slots, MADE, self._is_free, now)
 
     def _is_free(self, row: StoredRecord) -> bool:
-        if row.expires is not None:
-            return False
         stored = self._ledger.find(row.value["invocation"])
         return stored is None or stored.status is not InvocationStatus.REGISTERED
+
+
+def _let_expire(
+    slots: Records, status: str, is_free: Callable[[StoredRecord], bool], now: float
+) -> int:
+    count = 0
+    for key, row in slots.with_status(status):
+        try:
+            if row.expires is not None or not is_free(row):
+                continue
+        except (DamagedRecordError, LookupError, TypeError) as error:
+            # Nobody knows whether it is used.
+            _logger.warning("the slot %s is kept: %s", key, error)
+            continue
+        slots.swap(key, row.version, status, row.value, expires=now + _UNUSED)
+        count += 1
+    return count
