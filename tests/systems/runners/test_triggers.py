@@ -488,6 +488,24 @@ def test_a_clock_that_goes_back_does_not_fire_twice(sim, world):
     assert instants(world) == ["13:00", "14:00"]
 
 
+@pytest.mark.simclock(epoch="2024-03-01T12:00:30Z")
+def test_a_clock_that_was_wrong_by_years_keeps_no_line_from_being_due(sim, world):
+    wrong, host = sim.host("wrong"), sim.host("a")
+    wrong.move_wall(365 * 86400)
+    world.on(builder().on_cron("0 * * * *").with_args_from_cron(world.functions.from_cron))
+    wrong.start(world.loop)
+    time.sleep(1)
+
+    def run():
+        for _ in range(3):
+            world.loop()
+            time.sleep(3600)
+
+    host.start(run)
+    time.sleep(3 * 3600)
+    assert sorted(instants(world)) == ["12:00", "13:00", "14:00"]
+
+
 @pytest.mark.simclock(epoch="2024-03-31T00:30:00Z")
 def test_a_cron_line_is_of_a_zone(world):
     """Where 02:30 is not there, it is due when the clock is put forward."""
@@ -896,6 +914,18 @@ def all_conditions(functions):
     yield ResultCondition(task, functions.is_big, {"y": None})
     yield ExceptionCondition(task, None, ["KeyError", "ValueError"])
     yield CompositeCondition((EventCondition("a"), CronCondition("* * * * *")), CompositeLogic.OR)
+
+
+@pytest.mark.parametrize("value", [None, {"id": "odd"}, {"id": "odd", "kind": "new kind"}])
+def test_what_another_version_has_written_keeps_no_other_from_being_fired(world, caplog, value):
+    world.on(by_event(world.functions))
+    world.storage.occurrences.create("odd", trigger_loop.NEW, value, at=time.time())
+    world.emit("a", number=1)
+    for _ in range(3):
+        world.loop()
+
+    assert world.said() == ["a 1"]
+    assert len(caplog.records) == 1
 
 
 def test_conditions_are_the_same_after_they_were_stored(functions):

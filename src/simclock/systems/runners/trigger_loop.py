@@ -76,10 +76,13 @@ class TriggerLoop:
             try:
                 found.append(Loaded(key, row, TriggerState.from_value(row.value)))
             except (LookupError, TypeError, ValueError):
-                if key not in self._unreadable:
-                    _logger.exception("the trigger %s is left out", key)
-                    self._unreadable.add(key)
+                self._note_unreadable(key, "the trigger %s is left out")
         return found
+
+    def _note_unreadable(self, key: str, text: str) -> None:
+        if key not in self._unreadable:
+            _logger.error(text, key, exc_info=True)
+            self._unreadable.add(key)
 
     def step(self, token: int) -> int:
         """Go once through all; return how many firings became invocations.
@@ -117,6 +120,9 @@ class TriggerLoop:
             except SerializationError as error:
                 _logger.info("%s cannot be read here: %s", key, error)
                 context = None
+            except (LookupError, TypeError, ValueError):
+                self._note_unreadable(key, "%s is left out: another version has written it")
+                continue
             found.append(_Happened(key, row, context))
         return found
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 UTC = timezone.utc
 _MINUTE = timedelta(minutes=1)
+_WRONG = timedelta(days=1)
 LAYOUT = 1
 
 
@@ -76,6 +77,9 @@ class TriggerState:
     def take_crons(self, now: datetime) -> None:
         """Take for each cron line the latest instant that has come since it was looked at."""
         for line, cron in _crons(self.definition).items():
+            # Of who has looked with a clock that is wrong by so much: else none is due until then.
+            if self.crons[line] > now + _WRONG:
+                self.crons[line] = now
             due = latest_due(cron, self.crons[line], now)
             if due is None:
                 continue
