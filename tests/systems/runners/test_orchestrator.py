@@ -433,3 +433,20 @@ def test_threads_that_share_a_runner_take_each_invocation_once(bench, runner):
         thread.join()
     assert len(taken) == 20
     assert set(taken) == ids
+
+
+def test_a_call_whose_hint_failed_can_be_repeated_and_is_run_at_once(bench, runner, monkeypatch):
+    new, call = InvocationId.new(), (TASK, CallId.of(TASK, {}), {})
+
+    def push(*_, **__):
+        raise StateBackendError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.storage.queue, "push", push, raising=False)
+        with pytest.raises(StateBackendError):
+            bench.orchestrator.route_call(*call, invocation_id=new)
+    assert bench.orchestrator.route_call(*call, invocation_id=new).is_reused
+
+    assert bench.take(runner()) == [new]
+    assert bench.orchestrator.route_call(*call, invocation_id=new).id == new
+    assert bench.take(runner(), 9) == []

@@ -135,7 +135,9 @@ class Orchestrator:
                 arguments differ, which the options forbid.
         """
         check_number("delay", delay)
-        if invocation_id is not None and self.ledger.find(invocation_id) is not None:
+        if invocation_id is not None and (known := self.ledger.find(invocation_id)) is not None:
+            if known.status is _S.REGISTERED:
+                self.hints.push(known)  # which may be what has failed
             return Routed(invocation_id, is_reused=True)
         options = self._options_of(task)
         new_id = invocation_id or InvocationId.new()
