@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from simclock.systems.runners.app import Pynenc
-
 from simclock.systems.runners.context import RunnerContext
 from simclock.systems.runners.identifiers import CallId, TaskId
 from simclock.systems.runners.options import TaskOptions
@@ -141,7 +140,9 @@ class App(Pynenc):
 
     def history(self, invocation):
         """Return the words of what an invocation went through."""
-        return [each.status.value for each in self.orchestrator.get(invocation.invocation_id).history]
+        return [
+            each.status.value for each in self.orchestrator.get(invocation.invocation_id).history
+        ]
 
 
 @pytest.fixture

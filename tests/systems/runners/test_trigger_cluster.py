@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import os
 import time
 import warnings
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_each_match_fires_once_whatever_goes_wrong(functions):
             functools.partial(scenario, functions, totals),
             strategy="random",
             latency=0.0,
-            runs=8,
+            runs=100 if os.environ.get("SIMCLOCK_ALL_CRASHES") else 4,
             shrink=20,
         )
         verdict, shown = report.verdict, str(report)

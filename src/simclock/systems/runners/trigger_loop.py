@@ -76,13 +76,15 @@ class TriggerLoop:
             try:
                 found.append(Loaded(key, row, TriggerState.from_value(row.value)))
             except (LookupError, TypeError, ValueError):
-                self._note_unreadable(key, "the trigger %s is left out")
+                if self._is_news(key):
+                    _logger.exception("the trigger %s is left out", key)
         return found
 
-    def _note_unreadable(self, key: str, text: str) -> None:
-        if key not in self._unreadable:
-            _logger.error(text, key, exc_info=True)
-            self._unreadable.add(key)
+    def _is_news(self, key: str) -> bool:
+        """Return whether it is the first time that this cannot be read."""
+        count = len(self._unreadable)
+        self._unreadable.add(key)
+        return len(self._unreadable) > count
 
     def step(self, token: int) -> int:
         """Go once through all; return how many firings became invocations.
@@ -121,7 +123,8 @@ class TriggerLoop:
                 _logger.info("%s cannot be read here: %s", key, error)
                 context = None
             except (LookupError, TypeError, ValueError):
-                self._note_unreadable(key, "%s is left out: another version has written it")
+                if self._is_news(key):
+                    _logger.exception("what has happened is left out: %s", key)
                 continue
             found.append(_Happened(key, row, context))
         return found
