@@ -85,6 +85,8 @@ def test_a_password_is_not_shown():
         open_storage("redis://me:secret@host:port/0")
 
     assert "secret" not in str(caught.value)
+    shown = repr(open_storage("redis://me:secret@host:1/0"))
+    assert shown == "Storage('redis://me:***@host:1/0', prefix='pynenc')"
 
 
 def test_a_storage_that_cannot_be_used_raises_a_typed_error(tmp_path):

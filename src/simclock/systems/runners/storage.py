@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from simclock.systems._shared.stores.interfaces import Jobs, Records, StoreError
+from simclock.systems._shared.urls import without_password
 from simclock.systems.runners.bells import Bell
 from simclock.systems.runners.failures import ConfigError, StateBackendError
 
@@ -55,7 +56,7 @@ class _Typed:
         return typed
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Storage:
     """All that runners share. It may be used from any thread.
 
@@ -106,6 +107,10 @@ class Storage:
     def _stores(self) -> list[Jobs | Records]:
         return [self.queue, *(getattr(self, name) for name in _TABLES)]
 
+    def __repr__(self) -> str:
+        where = None if self.url is None else without_password(self.url)
+        return f"Storage({where!r}, prefix={self.prefix!r})"
+
     def __reduce__(self) -> tuple[object, ...]:
         if self.url is None or self.is_shared_memory:
             raise TypeError(
@@ -134,7 +139,9 @@ def open_storage(url: str, prefix: str = "pynenc", *, durable: bool = True) -> S
             return _in_memory(url, place, prefix)
         tables, queue = _OPENERS[kind](url, place, prefix, durable)
     except (ValueError, ModuleNotFoundError) as error:
-        raise ConfigError(f"no storage can be opened at {_shown(url)}: {error}") from error
+        raise ConfigError(
+            f"no storage can be opened at {without_password(url)}: {error}"
+        ) from error
     stores: dict[str, Any] = {**tables, "queue": queue}
     return Storage(**stores, is_shared_memory=False, url=url, prefix=prefix)
 
@@ -143,19 +150,12 @@ def _kind_and_place(url: Any) -> tuple[str, str]:
     scheme, separator, place = url.partition("://") if isinstance(url, str) else ("", "", "")
     kind = _KINDS.get(scheme)
     if kind is None or not separator:
-        raise ConfigError(f"this is no URL of a storage: {_shown(str(url))!r}\n{_REMEDY}")
+        raise ConfigError(f"this is no URL of a storage: {without_password(str(url))!r}\n{_REMEDY}")
     if kind == "sqlite":
         place = place[1:] if place.startswith("/") else ""
     if kind != "memory" and not place:
-        raise ConfigError(f"this URL names no place: {_shown(url)}\n{_REMEDY}")
+        raise ConfigError(f"this URL names no place: {without_password(url)}\n{_REMEDY}")
     return kind, place
-
-
-def _shown(url: str) -> str:
-    """Return *url* as it may be shown to anybody."""
-    scheme, separator, place = url.partition("://")
-    user, at, rest = place.rpartition("@")
-    return f"{scheme}://{user.partition(':')[0]}:***@{rest}" if at and separator else url
 
 
 # The storages in memory that have names: they live as long as the process, as servers would.
