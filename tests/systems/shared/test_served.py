@@ -328,6 +328,20 @@ def test_a_connection_that_cannot_be_had_is_had_later(error, opened):
     assert not errors
 
 
+def test_a_server_that_gets_no_thread_serves_the_next_one(monkeypatch, opened):
+    with serve() as server:
+        jobs = ServedJobs(opened(server.url), "one")
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_more_threads)
+            with pytest.raises(StoreError):
+                jobs.counts(0)
+        assert jobs.push("a", 1)
+
+
+def no_more_threads(thread):
+    raise RuntimeError("can't start new thread")
+
+
 def test_a_connection_on_which_something_comes_unasked_is_not_used_again(opened):
     lines = [b'["value",true]\n["value",false]\n', b'["value",true]\n']
 

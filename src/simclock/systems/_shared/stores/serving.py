@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 IDLE = 300.0  # seconds after which a connection is closed on which nothing is asked for
 ANSWERING = 30.0  # seconds for which a client may take to read an answer
 
-# Seconds, where no connection can be had: there may be no descriptor for it, later there may.
+# Seconds, where no connection can be had: there may be no descriptor for it, or no thread; later
+# there may.
 _MOMENT = 0.05
 
 
@@ -94,7 +95,7 @@ class StoreServer:
             self._begin(Connection(sock))
         except BlockingIOError:
             pass  # it has gone again
-        except OSError:
+        except (OSError, RuntimeError):  # a thread could not be started, either
             time.sleep(_MOMENT)
 
     def start(self) -> StoreServer:
@@ -155,12 +156,16 @@ class StoreServer:
     def _begin(self, connection: Connection) -> None:
         with self._lock:
             self._open.add(connection)
-        threading.Thread(
-            target=self._serve,
-            args=(connection,),
-            name=f"store connection {self.port}",
-            daemon=True,
-        ).start()
+        try:
+            threading.Thread(
+                target=self._serve,
+                args=(connection,),
+                name=f"store connection {self.port}",
+                daemon=True,
+            ).start()
+        except RuntimeError:
+            self._forget(connection)
+            raise
 
     def _serve(self, connection: Connection) -> None:
         """Answer what comes on a connection, until it ends."""
@@ -171,6 +176,9 @@ class StoreServer:
                     request = connection.receive(IDLE)
                     connection.send(encode(self.answer(request)), ANSWERING)
         finally:
-            connection.close()
-            with self._lock:
-                self._open.discard(connection)
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        connection.close()
+        with self._lock:
+            self._open.discard(connection)
