@@ -7,7 +7,15 @@ import time
 from unittest import mock
 
 from simclock.systems._shared import leases
-from simclock.systems.runners import changes, heartbeats, orchestrator, recovery, steps, taking
+from simclock.systems.runners import (
+    changes,
+    heartbeats,
+    orchestrator,
+    recovery,
+    slots,
+    steps,
+    taking,
+)
 from simclock.systems.runners.statuses import InvocationStatus
 
 
@@ -94,3 +102,24 @@ BUGS = {
         wall_clocks_end_leases,
     )
 }
+
+
+@contextlib.contextmanager
+def nobody_waits_for_a_slot():
+    """What may run once at a time is run by all."""
+    with mock.patch.object(slots.RunningSlots, "take", return_value=True):
+        yield
+
+
+class OneTokenLease(leases.Lease):
+    """Has the same token for all."""
+
+    def _value(self, token):
+        return super()._value(min(token, 1))
+
+
+@contextlib.contextmanager
+def leases_have_one_token():
+    """Who takes a lease over cannot be told from who had it."""
+    with mock.patch("simclock.systems.runners.services.Lease", OneTokenLease):
+        yield
