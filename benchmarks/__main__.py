@@ -12,6 +12,7 @@ from benchmarks import (
     opening,
     plugin,
     rates,
+    runners,
     scale,
     schedules,
     services,
@@ -29,6 +30,7 @@ SUBJECTS = {
     "rates": rates.run,
     "services": services.run,
     "taskqueue": taskqueue.run,
+    "runners": runners.run,
 }
 
 
