@@ -10,7 +10,7 @@ from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.failures import InvalidTaskOptionsError, RetryError, TaskNotFoundError
 from simclock.systems.runners.identifiers import TaskId
 from simclock.systems.runners.options import ConcurrencyControlType, TaskOptions, make_options
-from simclock.systems.runners.trigger_definitions import TriggerBuilder
+from simclock.systems.runners.trigger_builder import TriggerBuilder
 
 pytestmark = pytest.mark.simclock
 

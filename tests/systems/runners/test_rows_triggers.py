@@ -14,7 +14,7 @@ from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.context import RunnerContext
 from simclock.systems.runners.services import AtomicServices
 from simclock.systems.runners.storage import open_storage
-from simclock.systems.runners.trigger_definitions import TriggerBuilder
+from simclock.systems.runners.trigger_builder import TriggerBuilder
 
 pytestmark = pytest.mark.simclock
 

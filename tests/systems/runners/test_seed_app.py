@@ -21,7 +21,7 @@ from simclock.systems.runners.invocations import DistributedInvocation
 from simclock.systems.runners.options import ConcurrencyControlType, TaskOptions
 from simclock.systems.runners.storage import open_storage
 from simclock.systems.runners.tasks import Task
-from simclock.systems.runners.trigger_definitions import TriggerBuilder
+from simclock.systems.runners.trigger_builder import TriggerBuilder
 
 pytestmark = pytest.mark.simclock
 declared = Pynenc({"app_id": "seed"})

@@ -20,7 +20,7 @@ from simclock.systems._shared.stores.serving import StoreServer
 from simclock.systems.runners.context import RunnerContext
 from simclock.systems.runners.services import AtomicServices
 from simclock.systems.runners.storage import Storage, open_storage
-from simclock.systems.runners.trigger_definitions import TriggerBuilder
+from simclock.systems.runners.trigger_builder import TriggerBuilder
 
 pytestmark = pytest.mark.simclock
 

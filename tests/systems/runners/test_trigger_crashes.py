@@ -16,7 +16,7 @@ from simclock.systems._shared.stores.interfaces import StoreError
 from simclock.systems._shared.stores.memory import MemoryJobs, MemoryRecords
 from simclock.systems.runners.identifiers import InvocationId
 from simclock.systems.runners.storage import Storage
-from simclock.systems.runners.trigger_definitions import TriggerBuilder
+from simclock.systems.runners.trigger_builder import TriggerBuilder
 from simclock.systems.runners.trigger_loop import TriggerLoop
 
 pytestmark = pytest.mark.simclock

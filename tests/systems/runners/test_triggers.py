@@ -35,7 +35,8 @@ from simclock.systems.runners.identifiers import TaskId
 from simclock.systems.runners.occurrences import EventContext
 from simclock.systems.runners.statuses import InvocationStatus
 from simclock.systems.runners.storage import open_storage
-from simclock.systems.runners.trigger_definitions import TriggerBuilder, TriggerDefinition
+from simclock.systems.runners.trigger_builder import TriggerBuilder
+from simclock.systems.runners.trigger_definitions import TriggerDefinition
 from simclock.systems.runners.trigger_state import TriggerState, latest_due
 
 pytestmark = pytest.mark.simclock

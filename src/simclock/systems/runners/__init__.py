@@ -118,10 +118,8 @@ from simclock.systems.runners.storage import (
 )
 from simclock.systems.runners.tasks import Task
 from simclock.systems.runners.threads import ThreadRunner
-from simclock.systems.runners.trigger_definitions import (
-    TriggerBuilder,
-    TriggerDefinition,
-)
+from simclock.systems.runners.trigger_builder import TriggerBuilder
+from simclock.systems.runners.trigger_definitions import TriggerDefinition
 from simclock.systems.runners.triggers import TriggerEngine
 
 __all__ = [

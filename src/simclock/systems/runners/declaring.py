@@ -8,7 +8,7 @@ from typing import Any
 from simclock.systems.runners.failures import InvalidTaskOptionsError
 from simclock.systems.runners.identifiers import TaskId
 from simclock.systems.runners.options import ConcurrencyControlType, TaskOptions
-from simclock.systems.runners.trigger_definitions import TriggerBuilder
+from simclock.systems.runners.trigger_builder import TriggerBuilder
 
 _CONCURRENCY = ("running_concurrency", "registration_concurrency")
 # What the configuration can say of a task, and values of the types that it says it with.

@@ -6,14 +6,13 @@ import random
 from typing import TYPE_CHECKING, NamedTuple
 
 from simclock.systems._shared.retry import check_number
-from simclock.systems._shared.stores.arguments import check_page
 from simclock.systems.runners.changes import Changes
 from simclock.systems.runners.failures import InvocationConcurrencyWithDifferentArgumentsError
 from simclock.systems.runners.heartbeats import Heartbeats
 from simclock.systems.runners.identifiers import InvocationId
 from simclock.systems.runners.queries import Queries
 from simclock.systems.runners.slots import Registrations, RunningSlots
-from simclock.systems.runners.statuses import TRANSITIONS, InvocationStatus
+from simclock.systems.runners.statuses import InvocationStatus
 from simclock.systems.runners.steps import (
     check_fence,
     given_back,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from simclock.systems.runners.identifiers import CallId, TaskId
     from simclock.systems.runners.options import TaskOptions
     from simclock.systems.runners.settings import OrchestratorSettings
-    from simclock.systems.runners.statuses import InvocationStatusRecord
     from simclock.systems.runners.storage import Storage
     from simclock.systems.runners.stored import StoredError, StoredInvocation
 
@@ -51,7 +49,7 @@ class Routed(NamedTuple):
     differing: Mapping[str, str] | None = None
 
 
-class Orchestrator:
+class Orchestrator(Queries):
     """The one place where invocations are changed. It may be used from any thread.
 
     Each change is one compare-and-set, of a record that has everything: status,
@@ -96,7 +94,7 @@ class Orchestrator:
         self.settings = settings
         self.changes = Changes(storage, settings, options_of)
         self.on_change = self.changes.on_change
-        self.ledger = self.changes.ledger
+        super().__init__(self.changes.ledger)
         self.hints = self.changes.hints
         self.slots = RunningSlots(storage.slots, self.ledger)
         self.registrations = Registrations(storage.slots, self.ledger, self.changes.created)
@@ -106,7 +104,6 @@ class Orchestrator:
             dead_after=settings.runner_considered_dead_after,
         )
         self._taking = Taking(self.changes, self.slots)
-        self._queries = Queries(self.ledger)
 
     # Registering.
 
@@ -331,74 +328,7 @@ class Orchestrator:
         """Return those that tell that they are alive, as far as this process knows."""
         return self.heartbeats.active()
 
-    # Questions.
-
-    def get(self, invocation_id: InvocationId) -> StoredInvocation:
-        """Return all that is known of an invocation.
-
-        Raises:
-            InvocationNotFoundError: There is none.
-        """
-        return self.ledger.get(invocation_id)
-
-    def status(self, invocation_id: InvocationId) -> InvocationStatusRecord:
-        """Return where an invocation is.
-
-        Raises:
-            InvocationNotFoundError: There is none.
-        """
-        return self.ledger.get(invocation_id).status_record
-
-    def count_invocations(
-        self,
-        statuses: Collection[InvocationStatus] | None = None,
-        task: TaskId | None = None,
-    ) -> int:
-        """Return how many there are, of any of these statuses, and of that task."""
-        return len(self._queries.matching(statuses, task))
-
-    def get_invocation_ids_paginated(
-        self,
-        limit: int,
-        offset: int = 0,
-        *,
-        statuses: Collection[InvocationStatus] | None = None,
-        task: TaskId | None = None,
-    ) -> list[InvocationId]:
-        """Return ids, the newest first, of any of these statuses, and of that task."""
-        check_page(limit, offset)
-        found = self._queries.matching(statuses, task)
-        return [each.id for each in found[offset : offset + limit]]
-
-    def get_task_invocation_ids(self, task: TaskId) -> list[InvocationId]:
-        """Return the ids of a task's invocations, the newest first."""
-        return [each.id for each in self._queries.matching(task=task)]
-
-    def get_call_invocation_ids(self, call_id: CallId) -> list[InvocationId]:
-        """Return the ids of the invocations with these arguments, the newest first."""
-        return self._queries.of_call(call_id)
-
-    def get_invocation_ids_of_runner(self, runner_id: str) -> list[InvocationId]:
-        """Return the ids of those that a runner owns, the newest first."""
-        return self._queries.of_runner(runner_id)
-
-    def filter_by_status(
-        self, invocation_ids: Iterable[InvocationId], statuses: Collection[InvocationStatus]
-    ) -> list[InvocationId]:
-        """Return those that have one of the statuses, in their order.
-
-        Raises:
-            InvocationNotFoundError: There is no such invocation.
-        """
-        return self._queries.with_statuses(invocation_ids, statuses)
-
-    def filter_by_final(self, invocation_ids: Iterable[InvocationId]) -> list[InvocationId]:
-        """Return those that are final, in their order.
-
-        Raises:
-            InvocationNotFoundError: There is no such invocation.
-        """
-        return self._queries.with_statuses(invocation_ids, TRANSITIONS.finals)
+    # All.
 
     def purge(self) -> None:
         """Remove everything; what runs is refused when it ends."""

@@ -19,7 +19,7 @@ from simclock.systems.runners.failures import DamagedRecordError, SerializationE
 from simclock.systems.runners.occurrences import event_value, invocation_values
 from simclock.systems.runners.statuses import InvocationStatus
 from simclock.systems.runners.stored import StoredInvocation
-from simclock.systems.runners.trigger_definitions import TriggerBuilder, TriggerDefinition
+from simclock.systems.runners.trigger_builder import TriggerBuilder
 from simclock.systems.runners.trigger_loop import KEPT, NEW, TRIGGER, TriggerLoop
 from simclock.systems.runners.trigger_state import TriggerState
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from simclock.systems.runners.app import Pynenc
+    from simclock.systems.runners.trigger_definitions import TriggerDefinition
 
 # For how many seconds it is believed that others have registered no trigger.
 REMEMBERED = 1.0
