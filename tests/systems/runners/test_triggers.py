@@ -709,6 +709,9 @@ def test_a_composite_of_nothing_and_a_trigger_of_nothing_are_refused():
         builder().on_status(TaskId("m", "f"), [])
     with pytest.raises(ValueError, match="this is no task: 7"):
         builder().on_status(7)
+    for wrong in ("success", ["success"]):
+        with pytest.raises(ValueError, match=r"this is no status: '\w+'\ngive InvocationStatus"):
+            builder().on_status(TaskId("m", "f"), wrong)
 
 
 # ------------------------------------------------------------------------- arguments
@@ -1019,6 +1022,38 @@ def test_what_ended_without_a_word_is_found(world, monkeypatch):
     time.sleep(triggers.MENDED_EVERY)
     world.loop()
     assert sorted(world.said()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("skew", [-7200, 7200])
+def test_what_a_machine_ended_whose_clock_is_wrong_is_found_once(sim, world, monkeypatch, skew):
+    results = builder().on_any_result(world.functions.work)
+    world.on(results.with_args_from_result(world.functions.from_result))
+    time.sleep(10000)
+    host = sim.host("a")
+    host.move_wall(skew)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.app.trigger), "report", lambda *_: None)
+        host.start(world.run, 1)
+        time.sleep(1)
+    for _ in range(300):
+        world.loop()
+        time.sleep(60)
+    World(world.functions, world.storage).loop()  # one that has looked at nothing
+
+    assert world.said() == [1]
+
+
+def test_what_was_looked_at_is_not_written_again(world, monkeypatch):
+    world.on(builder().on_any_result(world.functions.work).with_args_static({"what": "yes"}))
+    for number in range(3):
+        world.run(number)
+    world.loop()
+    time.sleep(triggers.MENDED_EVERY)
+    written = []
+    monkeypatch.setattr(world.app.trigger, "_write", written.append)
+    world.loop()
+
+    assert written == []
 
 
 def test_what_ended_before_a_trigger_was_there_is_not(world):

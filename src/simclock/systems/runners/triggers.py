@@ -32,11 +32,10 @@ if TYPE_CHECKING:
 # For how many seconds it is believed that others have registered no trigger.
 REMEMBERED = 1.0
 # Seconds between two looks for invocations that ended and of which nothing was written down, as
-# whoever ended them crashed before it could; how far back each looks, and the first one of a
-# process; and at how many of the latest ones of each status.
-MENDED_EVERY, LOOKS_BACK, FIRST_LOOKS_BACK, MOST = 60.0, 300.0, 3600.0, 1000
-
-
+# whoever ended them crashed before it could; how far back each looks, which is as much as clocks
+# may differ, and less than it is remembered what was written down; and at how many of the latest
+# ones of each status.
+MENDED_EVERY, LOOKS_BACK, MOST = 60.0, KEPT / 2, 1000
 _FINALS = [each for each in InvocationStatus if each.is_final]
 
 
@@ -64,6 +63,8 @@ class TriggerEngine:
         self._wanted: frozenset[tuple[str, ...]] = frozenset()
         self._until = float("-inf")
         self._mend_at = float("-inf")
+        # Which of those that ended were there the last time.
+        self._looked_at: frozenset[str] = frozenset()
 
     # ------------------------------------------------------------------ definitions
 
@@ -136,15 +137,17 @@ class TriggerEngine:
 
     def _mend(self) -> None:
         """Report what ended and may not have been reported. Once more does not matter."""
-        now, first = time.monotonic(), self._mend_at == float("-inf")
-        wanted = self._what_is_wanted()
+        now, wanted = time.monotonic(), self._what_is_wanted()
         if now < self._mend_at or not wanted:
             return
-        since = time.time() - (FIRST_LOOKS_BACK if first else LOOKS_BACK)
-        for stored in self._ended():
-            for value in invocation_values(stored):
-                if stored.since.timestamp() >= since and _key_of(value) in wanted:
-                    self._write({**value, "missed": True})
+        since = time.time() - LOOKS_BACK
+        ended = {stored.id: stored for stored in self._ended()}
+        for stored in ended.values():
+            if stored.id not in self._looked_at and stored.since.timestamp() >= since:
+                for value in invocation_values(stored):
+                    if _key_of(value) in wanted:
+                        self._write({**value, "missed": True})
+        self._looked_at = frozenset(ended)
         self._mend_at = now + MENDED_EVERY
 
     def _ended(self) -> Iterator[StoredInvocation]:
