@@ -146,6 +146,23 @@ def test_coroutines_wait_for_several_at_once(make, started, tasks, name):
         assert runner._places.free == 1
 
 
+@pytest.mark.parametrize("task", ["leave_a_wait_behind", "leave_a_thread_behind"])
+def test_a_body_that_returns_leaves_its_waits(runner, started, tasks, task, sim):
+    with started(runner):
+        leaving = runner.app.call(getattr(tasks, task))
+        assert leaving.get_result(timeout=60) == "left"
+        assert sim.elapsed < 2
+    assert runner.app.history(leaving)[-3:] == ["paused", "resumed", "success"]
+
+
+@pytest.mark.parametrize("name", IN_PROCESS)
+def test_those_who_wait_in_the_pool_leave_some_of_it_to_others(make, started, tasks, name):
+    runner = make(name, 2)
+    with started(runner):
+        parents = [runner.app.call(tasks.parent_by_the_pool) for _ in range(40)]
+        assert [each.get_result(timeout=100) for each in parents] == [4] * 40
+
+
 def test_a_stop_lets_end_what_ends_in_time(runner, started, tasks, sim):
     with started(runner):
         nap = runner.app.call(tasks.nap, 4.0)
@@ -192,6 +209,17 @@ def test_a_stop_cancels_coroutines_that_do_not_end_in_time(make, started, tasks,
         assert round(sim.elapsed, 3) == 6
     assert runner.app.history(nap)[-2:] == ["killed", "rerouted"]
     assert runner.stop_report.abandoned == ()
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_the_grace_of_a_pool_is_that_of_its_processes(make_app, started, tasks, name):
+    kind = runner_class(name)
+    app = make_app("sqlite", **{kind.section: {"stop_grace": 20.0}})
+    with started(kind(app), 30.0):
+        nap = app.call(tasks.nap, 12.0)
+        time.sleep(1)
+
+    assert nap.status.value == "success"
 
 
 def test_bodies_see_that_they_should_stop(runner, started, tasks, sim):
@@ -327,6 +355,22 @@ def test_a_process_that_is_killed_is_replaced(make, started, tasks, name, caplog
     assert kind == again == f"{name}Worker"
     assert other != pid
     assert "exit code -9, oom_killed" in caplog.text
+
+
+def test_a_process_that_is_told_to_end_gives_its_invocation_back(make, started, tasks, sim):
+    runner = make("ProcessRunner", 1)
+    with started(runner):
+        nap = runner.app.call(tasks.nap, 30.0)
+        time.sleep(1)
+        (worker,) = runner._workers
+        os.kill(worker.pid, signal.SIGTERM)
+        time.sleep(4)
+        assert nap.status.value == "running"
+        time.sleep(4)
+        assert runner.app.history(nap).count("rerouted") == 1
+        # It sleeps; in the second process it is begun once more.
+        assert nap.get_result(timeout=60) == 30
+    assert runner.app.orchestrator.get(nap.invocation_id).recoveries == 0
 
 
 @pytest.mark.parametrize("name", PARENTS)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from simclock.systems.runners.app import runner_class
+from simclock.systems.runners.life import Life
 from simclock.systems.runners.places import Places
 
 pytestmark = pytest.mark.simclock(processes="simulated")
@@ -63,6 +64,20 @@ def test_places_are_neither_lost_nor_made():
 
     assert (bodies.done, bodies.places.free) == (5, 2)
     assert [bodies.places.take() for _ in range(3)] == [True, True, False]
+
+
+def test_a_run_that_begins_as_another_one_ends_is_waited_for(monkeypatch):
+    life = Life("it")
+    life.begin()
+    end = life._lifecycle.end
+
+    def end_and_begin(**kwargs):
+        end(**kwargs)
+        life.begin()
+
+    monkeypatch.setattr(life._lifecycle, "end", end_and_begin)
+    life.end(failed=False)
+    assert life.wait_for_end(0) is False
 
 
 @pytest.mark.simclock(runs=25)

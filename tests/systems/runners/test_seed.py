@@ -233,7 +233,8 @@ def test_stop_runner_loop_may_be_a_handler_of_signals(app, sim):
 
 
 @pytest.mark.parametrize(
-    ("signum", "reason"), [(None, "normal"), (2, "sigint"), (15, "sigterm"), (10, "unknown")]
+    ("signum", "reason"),
+    [(None, "normal"), (2, "sigint"), (15, "sigterm"), (10, "unknown"), (35, "unknown")],
 )
 def test_why_it_stops_is_logged(runner, caplog, signum, reason):
     caplog.set_level("INFO")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import signal
@@ -12,12 +13,19 @@ from multiprocessing.context import SpawnProcess
 import pytest
 
 from simclock.systems.runners.app import runner_class
-from simclock.systems.runners.failures import RunnerError, StateBackendError
+from simclock.systems.runners.failures import (
+    PoisonedInvocationError,
+    RunnerError,
+    StateBackendError,
+)
 from simclock.systems.runners.orchestrator import Orchestrator
 from simclock.systems.runners.threads import ThreadRunner
-from simclock.systems.runners.working import ThreadWorker
+from simclock.systems.runners.working import OneTaskWorker, ThreadWorker
 
 pytestmark = pytest.mark.simclock(processes="simulated")
+
+# Settings of those that start processes, to have one of them.
+ONE = {"ProcessRunner": {"max_processes": 1}, "PersistentProcessRunner": {"num_processes": 1}}
 
 
 def test_an_invocation_that_gets_no_thread_is_rerouted(make_app, started, tasks, monkeypatch):
@@ -65,6 +73,72 @@ def test_a_process_that_cannot_be_started_is_waited_for(
     # Later and later.
     assert failed[2] - failed[1] > failed[1] - failed[0] >= 0.1
     assert app.orchestrator.get(call.invocation_id).recoveries == 0
+
+
+@pytest.mark.parametrize("name", ["ProcessRunner", "PersistentProcessRunner"])
+def test_a_process_whose_end_nobody_could_see_is_none(make_app, started, tasks, monkeypatch, name):
+    start = threading.Thread.start
+
+    def fail_at_first(thread):
+        if thread.name.endswith("-watch") and len(failed) < 3:
+            failed.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    failed = []
+    monkeypatch.setattr(threading.Thread, "start", fail_at_first)
+    app = make_app("sqlite", **{runner_class(name).section: ONE[name]})
+    runner = runner_class(name)(app)
+    with started(runner):
+        call = app.call(tasks.add, 1, 1)
+        assert call.get_result(timeout=60) == 2
+        assert len(app.orchestrator.active_runners()) == 2
+    assert len(set(failed)) == (1 if name == "ProcessRunner" else 3)
+    assert app.orchestrator.get(call.invocation_id).recoveries == 0
+
+
+def test_a_process_that_needs_long_to_be_ready_is_waited_for(
+    make_app, started, tasks, monkeypatch, sim
+):
+    def begin_late(worker, stored):
+        time.sleep(20)
+        run_one(worker, stored)
+
+    run_one = OneTaskWorker.run_one
+    monkeypatch.setattr(OneTaskWorker, "run_one", begin_late)
+    app = make_app("sqlite", process_runner={"max_processes": 1})
+    with started(runner_class("ProcessRunner")(app)):
+        call = app.call(tasks.add, 1, 1)
+        assert call.get_result(timeout=60) == 2
+
+    assert app.history(call) == ["registered", "pending", "running", "success"]
+    assert app.orchestrator.get(call.invocation_id).executions == 1
+
+
+def test_a_process_that_waits_is_told_once_to_leave(make_app, started, tasks, monkeypatch):
+    app = make_app("sqlite")
+    runner = runner_class("ProcessRunner")(app)
+    said = []
+    with started(runner):
+        app.call(tasks.wait_for_nobody)
+        time.sleep(1)
+        (worker,) = runner._workers
+        with monkeypatch.context() as patch:
+            patch.setattr(worker, "say", said.append)
+            for _ in range(3):
+                runner._are_over()
+    assert said == ["interrupt"]
+
+
+def test_a_loop_that_cannot_be_opened_ends_the_run(make_app, monkeypatch):
+    def fail():
+        raise OSError(24, "too many open files")
+
+    runner = runner_class("AsyncRunner")(make_app())
+    monkeypatch.setattr(asyncio.events, "new_event_loop", fail)
+    with pytest.raises(OSError, match="too many open files"):
+        runner.run()
+    assert runner.wait_until_stopped(0)
 
 
 def test_processes_that_end_at_once_are_replaced_later_and_later(
@@ -132,10 +206,10 @@ def test_errors_of_the_machinery_end_no_thread(make_app, started, tasks, monkeyp
     with started(ThreadRunner(app)):
         with monkeypatch.context() as patch:
             patch.setattr("simclock.systems.runners.bodies.run_invocation", fail)
-            app.call(tasks.add, 1, 1)
-            time.sleep(1)
+            call = app.call(tasks.add, 1, 1)
+            with pytest.raises(PoisonedInvocationError):
+                call.get_result(timeout=1)
         assert app.call(tasks.add, 1, 2).get_result(timeout=60) == 3
-    assert "it is left to the recovery" in caplog.text
     assert "a mistake" in caplog.text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems.runners.failures import PynencError, RunnerError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from simclock.systems.runners.config import AsyncRunnerConfig
     from simclock.systems.runners.identifiers import InvocationId
 
+# In the loop's pool; as good as no limit. Python's own is of a few.
+MOST_THREADS = 10_000
 # Seconds that coroutines have which were cancelled, and the loop has to end.
 SETTLING = 1.0
 
@@ -32,18 +35,36 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop
         self._over: asyncio.Event
         self._tasks: set[asyncio.Task[None]] = set()
+        self._problem: Exception | None = None
         self._is_ready = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve()), name=name, daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start it, and wait until it can be used."""
+        """Start it, and wait until it can be used.
+
+        Raises:
+            OSError: The system has no loop for us; RuntimeError: nor a thread.
+        """
         self._thread.start()
         self._is_ready.wait()
+        if self._problem is not None:
+            raise self._problem
+
+    def _run(self) -> None:
+        serving = self._serve()
+        try:
+            asyncio.run(serving)
+        except Exception as error:
+            serving.close()
+            if self._is_ready.is_set():
+                raise
+            self._problem = error
+            self._is_ready.set()
 
     async def _serve(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        # Bodies may wait in the pool for others, which need it to begin and to end.
+        self._loop.set_default_executor(ThreadPoolExecutor(MOST_THREADS, self._thread.name))
         self._is_ready.set()
         await self._over.wait()
         for each in self._tasks:
@@ -94,8 +115,10 @@ class AsyncRunner(InProcessRunner):
 
     def _on_start(self) -> None:
         super()._on_start()
-        self._loop = LoopThread(f"{type(self).__name__}-loop")
-        self._loop.start()
+        self._loop = None  # that of an earlier run has ended
+        loop = LoopThread(f"{type(self).__name__}-loop")
+        loop.start()
+        self._loop = loop
 
     def _start_body(self, body: Body, ended: Callable[[], None]) -> None:
         if self._loop is None or not self._is_coroutine(body):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import threading
@@ -14,6 +15,7 @@ from simclock.systems.runners.failures import (
     InvocationStatusError,
     StateBackendError,
 )
+from simclock.systems.runners.logged import tried
 from simclock.systems.runners.statuses import InvocationStatus
 from simclock.systems.runners.wakes import Wake
 
@@ -66,8 +68,9 @@ class Body:
         self._context = context
         self._gate = gate
         # Owned while the first one pauses it, and while the last one resumes it.
-        self._changing = threading.Lock()
+        self._changing = threading.Condition()
         self._waits: set[ResultWait] = set()
+        self._has_returned = False
         self._returning: Wake | None = None
         self._is_interrupted = False
 
@@ -85,6 +88,9 @@ class Body:
         """End its waits, from any thread: it leaves them by an `InvocationInterrupted`."""
         self.stop.set()
         self._is_interrupted = True
+        self._end_waits()
+
+    def _end_waits(self) -> None:
         for each in tuple(self._waits):
             each.give_up()
         returning = self._returning
@@ -95,9 +101,17 @@ class Body:
         """Run it in this thread; never raises."""
         token = current_body.set(self)
         try:
-            run_invocation(self._app, self.stored, self._context, stop=self.stop, waits=runner)
+            run_invocation(
+                self._app,
+                self.stored,
+                self._context,
+                stop=self.stop,
+                waits=runner,
+                returned=self.end_waits,
+            )
         except BaseException:
-            logger.exception("%s has ended its thread; it is left to the recovery", self.stored.id)
+            logger.exception("%s has ended its thread; it is rerouted", self.stored.id)
+            self._give_up()
         finally:
             current_body.reset(token)
             self.finish()
@@ -107,13 +121,28 @@ class Body:
         token = current_body.set(self)
         try:
             await run_invocation_async(
-                self._app, self.stored, self._context, stop=self.stop, waits=runner
+                self._app,
+                self.stored,
+                self._context,
+                stop=self.stop,
+                waits=runner,
+                returned=self.end_waits,
             )
         except Exception:
-            logger.exception("%s has ended its task; it is left to the recovery", self.stored.id)
+            logger.exception("%s has ended its task; it is rerouted", self.stored.id)
+            await asyncio.to_thread(self._give_up)
         finally:
             current_body.reset(token)
             self.finish()
+
+    def _give_up(self) -> None:
+        """Have it run again, so many times: its owner lives, so the recovery would not."""
+        give_back = self._app.orchestrator.kill_and_reroute
+        of = self.stored
+        tried(
+            "it is left to the recovery",
+            lambda: give_back(of.id, self._context, orderly=False, routing=of.routing),
+        )
 
     def finish(self) -> None:
         """Give its place free, if it has one: it runs no more."""
@@ -130,16 +159,33 @@ class Body:
         """
         self._enter(wait)
         try:
-            if self._is_interrupted:
+            if self._is_to_leave:
                 wait.give_up()
             is_final = wait.wait(timeout)
         finally:
             self._leave(wait)
-        if self._is_interrupted and not is_final:
+        if self._is_to_leave and not is_final:
             raise InvocationInterrupted(self.stored.id)
+
+    @property
+    def _is_to_leave(self) -> bool:
+        return self._is_interrupted or self._has_returned
+
+    def end_waits(self) -> None:
+        """End the waits that the code has left behind, which has returned, and go on without them.
+
+        Such as those of tasks of the loop that nobody awaits. Nothing that
+        ends an invocation can follow PAUSED. Idempotent.
+        """
+        self._has_returned = True
+        self._end_waits()
+        with self._changing:
+            self._changing.wait_for(lambda: not self._waits)
 
     def _enter(self, wait: ResultWait) -> None:
         with self._changing:
+            if self._has_returned:
+                raise InvocationInterrupted(self.stored.id)
             if not self._waits:
                 self._pause(wait)
             self._waits.add(wait)
@@ -153,18 +199,20 @@ class Body:
             except StateBackendError as error:
                 # It waits all the same. What it is stays as it was, or perhaps not.
                 logger.warning("it cannot be noted that %s waits: %s", self.stored.id, error)
-        self.has_place = False
-        self._gate.leave()
+        if self.has_place:  # or it was interrupted before it had one again
+            self.has_place = False
+            self._gate.leave()
 
     def _leave(self, wait: ResultWait) -> None:
         with self._changing:
             self._waits.remove(wait)
             if not self._waits:
+                self._changing.notify_all()  # who waits for this goes on when we let go of it
                 self._come_back()
                 self._resume()
 
     def _come_back(self) -> None:
-        """Wait for a place."""
+        """Wait for a place; who has returned goes on without one."""
         granted = threading.Event()
         self._returning = wake = Wake()
 
@@ -174,10 +222,12 @@ class Body:
 
         self._gate.come_back(grant)
         while not granted.is_set():
-            if self._is_interrupted:
+            if self._is_to_leave:
                 self._gate.withdraw(grant)
                 self._returning = None
-                raise InvocationInterrupted(self.stored.id)
+                if self._is_interrupted:
+                    raise InvocationInterrupted(self.stored.id)
+                return
             wake.wait(None)
         self.has_place = True
         self._returning = None

@@ -62,7 +62,8 @@ class ParentRunner(BaseRunner):
         """Return a process that was started.
 
         Raises:
-            OSError: The system has none for us; EOFError: nor what starts it.
+            OSError: The system has none for us; EOFError: nor what starts it;
+                RuntimeError: nor a thread.
         """
         worker = Worker(
             context,

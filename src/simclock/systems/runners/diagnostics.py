@@ -43,8 +43,12 @@ def reason_of(signum: int | None) -> ShutdownReason:
     """Return why a runner stops that was sent this signal, None: that was asked to."""
     if signum is None:
         return ShutdownReason.NORMAL
-    known = {signal.SIGTERM: ShutdownReason.SIGTERM, signal.SIGINT: ShutdownReason.SIGINT}
-    return known.get(signal.Signals(signum), ShutdownReason.UNKNOWN)
+    # By number: not each one has a name, such as those between SIGRTMIN and SIGRTMAX.
+    known: dict[int, ShutdownReason] = {
+        signal.SIGTERM: ShutdownReason.SIGTERM,
+        signal.SIGINT: ShutdownReason.SIGINT,
+    }
+    return known.get(signum, ShutdownReason.UNKNOWN)
 
 
 def reason_of_exit(exitcode: int | None) -> ShutdownReason:

@@ -45,6 +45,7 @@ def run_invocation(
     *,
     stop: threading.Event,
     waits: Waits,
+    returned: Callable[[], object] = lambda: None,
 ) -> None:
     """Run an invocation that *runner* has taken, in this thread; a coroutine in a loop of its own.
 
@@ -58,8 +59,9 @@ def run_invocation(
         runner: Its owner.
         stop: Is set when the runner stops: see `CurrentInvocation`.
         waits: Decides how the body waits for other invocations.
+        returned: Is called after the body, before it is noted what came of it; perhaps twice.
     """
-    execution = _Execution(app, stored, runner, stop, waits)
+    execution = _Execution(app, stored, runner, stop=stop, waits=waits, returned=returned)
     if not execution.begin():
         return
     try:
@@ -77,13 +79,14 @@ async def run_invocation_async(
     *,
     stop: threading.Event,
     waits: Waits,
+    returned: Callable[[], object] = lambda: None,
 ) -> None:
     """Do the same on the running event loop, which is not blocked: stores are used in threads.
 
     A plain function is called in a thread. If *stop* is set and this is
     cancelled, so is the body, and the invocation is left to its runner.
     """
-    execution = _Execution(app, stored, runner, stop, waits)
+    execution = _Execution(app, stored, runner, stop=stop, waits=waits, returned=returned)
     if not await asyncio.to_thread(execution.begin):
         return
     try:
@@ -106,13 +109,16 @@ class _Execution:
         app: Pynenc,
         stored: StoredInvocation,
         runner: RunnerContext,
+        *,
         stop: threading.Event,
         waits: Waits,
+        returned: Callable[[], object],
     ) -> None:
         self._app = app
         self._stored = stored
         self._runner = runner
         self._stop = stop
+        self._returned = returned
         self._current = CurrentInvocation(
             stored.id, app, runner, waits, stop, retries=stored.retries
         )
@@ -148,6 +154,7 @@ class _Execution:
 
     def succeeded(self, value: Any) -> None:
         """Keep what the body has returned; if that is impossible, it has failed."""
+        self._returned()
         try:
             with naming(f"the result of {self._stored.task}"):
                 result = self._app.serializer.serialize(value)
@@ -159,6 +166,7 @@ class _Execution:
 
     def failed(self, error: BaseException) -> None:
         """Keep what the body has raised, or have it run again."""
+        self._returned()
         if isinstance(error, InvocationInterrupted):
             self._give_back()
             return

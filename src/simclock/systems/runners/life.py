@@ -53,7 +53,8 @@ class Life:
             self._lifecycle.start()
         except RuntimeError as error:
             raise RunnerAlreadyRunningError(str(error)) from None
-        self._ended.clear()
+        # Not cleared: whoever has ended the last run may be about to set that one's.
+        self._ended = threading.Event()
         self._signals.clear()
 
     def ready(self) -> bool:
@@ -68,8 +69,9 @@ class Life:
 
     def end(self, *, failed: bool) -> None:
         """Note that the run has ended."""
+        ended = self._ended  # another run may begin at any moment now
         self._lifecycle.end(failed=failed)
-        self._ended.set()
+        ended.set()
 
     def wait_for_end(self, timeout: float) -> bool:
         """Wait until there is no run; return whether there is none."""

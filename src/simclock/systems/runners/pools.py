@@ -69,8 +69,8 @@ class PoolRunner(ParentRunner):
         context = self.runner_context.new_child_context(f"{type(self).__name__}Worker")
         self._register_new_child_runner_context(context)
         try:
-            self._started(context, run_threads, self.threads, heard=self._hear)
-        except (OSError, EOFError):
+            self._started(context, run_threads, self.threads, self.section, heard=self._hear)
+        except (OSError, EOFError, RuntimeError):
             self._forget_child_runner_context(context)
             raise
 

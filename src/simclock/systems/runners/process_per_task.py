@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems.runners.children import ParentRunner
+from simclock.systems.runners.failures import InvocationStatusError, StateBackendError
 from simclock.systems.runners.places import Places
 from simclock.systems.runners.workers import BACK, GRANTED, INTERRUPT, LEFT, STOP, Worker
 from simclock.systems.runners.working import run_one
@@ -28,6 +29,7 @@ class _Seat:
         self._is_over = False
         self._worker: Worker | None = None
         self.is_waiting = False
+        self._is_interrupted = False
 
     def hear(self, worker: Worker, message: str) -> None:
         """Do what it asks for."""
@@ -43,6 +45,12 @@ class _Seat:
         self._has_place = True
         assert self._worker is not None
         self._worker.say(GRANTED)
+
+    def interrupt(self, worker: Worker) -> None:
+        """Tell it to leave its waits: once, or all that is said might fill the pipe."""
+        if not self._is_interrupted:
+            self._is_interrupted = True
+            worker.say(INTERRUPT)
 
     def end(self) -> None:
         """Give its place free: the process is over, and was heard to its end."""
@@ -119,12 +127,23 @@ class ProcessRunner(ParentRunner):
         seat = _Seat(self._places)
         try:
             worker = self._started(context, run_one, stored, heard=seat.hear)
-        except (OSError, EOFError):
+        except (OSError, EOFError, RuntimeError):
             seat.end()
             self._reroute(stored.id, context, orderly=True, routing=stored.routing)
             raise
         self._seats[worker] = seat
         self._next = None
+        self._note_begin(context, stored)
+
+    def _note_begin(self, context: RunnerContext, stored: StoredInvocation) -> None:
+        """Note that it runs, as its process does once more: that may need longer to be ready.
+
+        A body that is PENDING for long is taken to be forgotten.
+        """
+        try:
+            self.app.orchestrator.start(stored.id, context, routing=stored.routing)
+        except (InvocationStatusError, StateBackendError) as error:
+            self.logger.debug("its process will say so, or has: %s", error)
 
     def _bury(self, worker: Worker) -> None:
         self._seats.pop(worker).end()
@@ -149,6 +168,6 @@ class ProcessRunner(ParentRunner):
         seats = dict(self._seats)
         if all(each.is_waiting for each in seats.values()):
             # Nothing here can end their waits; who has a result already goes on with it.
-            for each in seats:
-                each.say(INTERRUPT)
+            for worker, seat in seats.items():
+                seat.interrupt(worker)
         return is_over

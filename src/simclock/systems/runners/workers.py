@@ -50,6 +50,7 @@ class Worker:
 
     Raises:
         OSError: The system has no process for us; EOFError: nor what starts it.
+        RuntimeError: It has no thread for us; then there is no process, either.
     """
 
     def __init__(
@@ -86,7 +87,13 @@ class Worker:
             theirs.close()
         self.pid = self._process.pid
         self._thread = threading.Thread(target=self._watch, name=f"{self.name}-watch", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            # Nobody would see its end.
+            self._process.kill()
+            self._close(None)
+            raise
 
     @property
     def exitcode(self) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import queue
 import signal
 import socket
 import threading
@@ -14,7 +15,7 @@ from simclock.systems.runners.beating import Beats
 from simclock.systems.runners.bodies import Body, current_body
 from simclock.systems.runners.context import current
 from simclock.systems.runners.dummy import DummyRunner
-from simclock.systems.runners.threads import ThreadRunner
+from simclock.systems.runners.inprocess import InProcessRunner
 from simclock.systems.runners.workers import BACK, GRANTED, INTERRUPT, LEFT, STOP
 
 if TYPE_CHECKING:
@@ -34,17 +35,21 @@ def run_one(
     parent: Connection, app: Pynenc, context: RunnerContext, stored: StoredInvocation
 ) -> None:
     """Run one invocation, and end."""
-    # The parent ends us. No SIG_IGN: what the task starts would inherit that.
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: None)
+    terminations: queue.SimpleQueue[int] = queue.SimpleQueue()
+    # The parent ends us; a terminal interrupts that, too. No SIG_IGN: what the task starts would
+    # inherit it.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda number, _: terminations.put(number))
     with contextlib.closing(app):
-        OneTaskWorker(app, _here(context), parent).run_one(stored)
+        OneTaskWorker(app, _here(context), parent, terminations).run_one(stored)
 
 
-def run_threads(parent: Connection, app: Pynenc, context: RunnerContext, threads: int) -> None:
+def run_threads(
+    parent: Connection, app: Pynenc, context: RunnerContext, threads: int, section: str
+) -> None:
     """Be a runner with so many threads, until the parent says so, or has ended."""
     with contextlib.closing(app):
-        ThreadWorker(app, _here(context), parent, threads).run()
+        ThreadWorker(app, _here(context), parent, threads, section).run()
 
 
 def _here(context: RunnerContext) -> RunnerContext:
@@ -94,21 +99,30 @@ class OneTaskWorker(DummyRunner):
         app: The application, as this process has it.
         context: Its identity.
         parent: The pipe to its parent.
+        terminations: What comes out asks it to end by itself, as the end of the parent does.
     """
 
     section = "process_runner"
 
-    def __init__(self, app: Pynenc, context: RunnerContext, parent: Connection) -> None:
+    def __init__(
+        self,
+        app: Pynenc,
+        context: RunnerContext,
+        parent: Connection,
+        terminations: queue.SimpleQueue[int],
+    ) -> None:
         super().__init__(app, None, context)
+        self._terminations = terminations
         self._parent = parent
         self._gate = ParentGate(parent)
 
     def run_one(self, stored: StoredInvocation) -> None:
         """Run it, as its owner, in this thread."""
         body = Body(self.app, stored, self.runner_context, self._gate)
-        threading.Thread(
-            target=self._listen, args=(body,), name=f"{type(self).__name__}-ear", daemon=True
-        ).start()
+        for ear in (self._listen, self._hear_termination):
+            threading.Thread(
+                target=ear, args=(body,), name=f"{type(self).__name__}-ear", daemon=True
+            ).start()
         interval = self.app.conf.orchestrator.heartbeat_interval
         # Its own: the parent's are of no use when that is dead, or stands still.
         with (
@@ -123,6 +137,10 @@ class OneTaskWorker(DummyRunner):
                 self._obey(self._parent.recv(), body)
         self._end_alone(body)
 
+    def _hear_termination(self, body: Body) -> None:
+        self._terminations.get()
+        self._end_alone(body)
+
     def _obey(self, message: str, body: Body) -> None:
         if message == STOP:
             body.stop.set()
@@ -132,7 +150,10 @@ class OneTaskWorker(DummyRunner):
             self._gate.grant()
 
     def _end_alone(self, body: Body) -> None:
-        """End the process in bounded time: nobody else does, now that the parent is gone."""
+        """End the process in bounded time: the parent is gone, or somebody else wants that.
+
+        As multiprocessing does when the interpreter of a parent ends that has not stopped.
+        """
         body.stop.set()
         if not body.ended.wait(self.conf.stop_grace):
             body.interrupt()
@@ -153,7 +174,7 @@ class OneTaskWorker(DummyRunner):
             body.wait(*self._wait_for(result_invocation_ids, runner_args))
 
 
-class ThreadWorker(ThreadRunner):
+class ThreadWorker(InProcessRunner):
     """A runner with threads, in a process that another runner has started.
 
     Args:
@@ -161,13 +182,15 @@ class ThreadWorker(ThreadRunner):
         context: Its identity.
         parent: The pipe to its parent.
         threads: How many invocations it runs at the same time.
+        section: Where the parent's settings are, which are its own.
     """
 
     def __init__(
-        self, app: Pynenc, context: RunnerContext, parent: Connection, threads: int
+        self, app: Pynenc, context: RunnerContext, parent: Connection, threads: int, section: str
     ) -> None:
         self._threads = threads
         super().__init__(app, None, context)
+        self.conf = getattr(app.conf, section)
         self._parent = parent
         self._gate = ParentGate(parent)
         self._load = 0
@@ -182,6 +205,9 @@ class ThreadWorker(ThreadRunner):
         threading.Thread(
             target=self._listen, name=f"{type(self).__name__}-ear", daemon=True
         ).start()
+
+    def _start_body(self, body: Body, ended: Callable[[], None]) -> None:
+        self._run_in_thread(body, ended)
 
     def _listen(self) -> None:
         """Stop when the parent says so, whatever it says, or has ended."""

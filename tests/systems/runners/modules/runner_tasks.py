@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import os
+import threading
 import time
 
 from simclock.systems.runners.app import Pynenc
 from simclock.systems.runners.context import current_invocation
-from simclock.systems.runners.failures import RetryError
+from simclock.systems.runners.failures import InvocationInterrupted, RetryError
 from simclock.systems.runners.identifiers import CallId, TaskId
 
 # Processes have this one for its tasks: each finds them by their module.
@@ -150,6 +153,39 @@ def nap_noted(path):
     noted(path, "goes on")
     time.sleep(1)
     noted(path, "stands")
+
+
+@app.task
+async def parent_by_the_pool():
+    """Wait for a child in a thread of the loop's pool."""
+    return await asyncio.to_thread(lambda: child_async(2).result)
+
+
+@app.task
+async def leave_a_wait_behind():
+    """Return while a task of the loop waits."""
+    waiting = asyncio.ensure_future(wait_until_interrupted(nap_async(30.0)))
+    await asyncio.sleep(1)
+    return "left" if not waiting.done() else "waited"
+
+
+async def wait_until_interrupted(invocation):
+    with contextlib.suppress(InvocationInterrupted):
+        await invocation.async_result()
+
+
+@app.task
+def leave_a_thread_behind():
+    """Return while a thread waits."""
+
+    def wait():
+        with contextlib.suppress(InvocationInterrupted):
+            assert nap_async(30.0).result
+
+    context = contextvars.copy_context()
+    threading.Thread(target=lambda: context.run(wait), name="left behind").start()
+    time.sleep(1)
+    return "left"
 
 
 @app.task
