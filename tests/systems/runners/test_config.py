@@ -143,7 +143,7 @@ def test_an_empty_variable_says_nothing(monkeypatch):
         ({"min_threads": 0}, "min_threads has no meaning: 0\ngive a whole number from 1 on"),
         ({"dev_mode_force_sync_tasks": "perhaps"}, "'perhaps'\ngive true, 1, yes or on; or false"),
         ({"dev_mode_force_sync_tasks": 1}, "dev_mode_force_sync_tasks has no meaning: 1"),
-        ({"app_id": ""}, "app_id has no meaning: ''\ngive a str"),
+        ({"app_id": ""}, "app_id has no meaning: ''\ngive some text"),
         ({"app_id": 7}, "app_id has no meaning: 7\ngive some text"),
         ({"logging_level": "loud"}, "'loud'\ngive one of debug, info"),
         ({"trigger_task_modules": 3}, "trigger_task_modules has no meaning: 3\ngive texts"),

@@ -149,7 +149,7 @@ class StatusCondition(_OfTask):
         arguments_filter: What its arguments must be like.
 
     Raises:
-        ValueError: There are no statuses, or the filter cannot be stored.
+        ValueError: There are no statuses, or something else; or the filter cannot be stored.
     """
 
     kind = "status"
@@ -164,6 +164,11 @@ class StatusCondition(_OfTask):
         self.statuses = frozenset(statuses)
         if not self.statuses:
             raise ValueError(f"no status of {task_id} is waited for\ngive at least one")
+        for each in self.statuses:
+            if not isinstance(each, InvocationStatus):
+                raise ValueError(  # noqa: TRY004 - what all mistakes in triggers are
+                    f"this is no status: {each!r}\ngive InvocationStatus.SUCCESS, ..."
+                )
 
     def matches(self, context: Context) -> bool:
         """See `TriggerCondition`."""

@@ -39,7 +39,9 @@ def _check(name: str, value: Any, setting: dataclasses.Field[Any]) -> None:
             check_count(name, value, least=setting.metadata["least"])
         elif kind is float:
             check_number(name, value, most=LONGEST_DELAY, zero=setting.metadata["zero"])
-        elif type(value) is not kind or value == "":
+        elif value == "":
+            raise ValueError(f"{name} has no meaning: ''\ngive some text")
+        elif type(value) is not kind:
             raise ValueError(f"{name} has no meaning: {value!r}\ngive a {kind.__name__}")
     except ValueError as error:
         raise ConfigError(str(error)) from None
