@@ -17,6 +17,7 @@ from simclock.systems.runners.failures import (
     PynencError,
     StateBackendError,
 )
+from simclock.systems.runners.insisting import FIRST_BACK_OFF, LONGEST_BACK_OFF
 from simclock.systems.runners.raising import store_error
 from simclock.systems.runners.serializers import naming
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from simclock.systems.runners.stored import StoredError, StoredInvocation
     from simclock.systems.runners.tasks import Task
 
-# Seconds before the store, which failed, is told again; twice as many each time.
-FIRST_BACK_OFF = 0.1
-LONGEST_BACK_OFF = 5.0
 # How often it is told again when the runner stops.
 LAST_TRIES = 3
 logger = logging.getLogger("simclock.systems.runners")
