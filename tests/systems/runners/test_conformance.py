@@ -155,9 +155,8 @@ def test_a_body_that_returns_leaves_its_waits(runner, started, tasks, task, sim)
     assert runner.app.history(leaving)[-3:] == ["paused", "resumed", "success"]
 
 
-@pytest.mark.parametrize("name", IN_PROCESS)
-def test_those_who_wait_in_the_pool_leave_some_of_it_to_others(make, started, tasks, name):
-    runner = make(name, 2)
+def test_those_who_wait_in_the_pool_leave_some_of_it_to_others(make, started, tasks):
+    runner = make("AsyncRunner", 50)
     with started(runner):
         parents = [runner.app.call(tasks.parent_by_the_pool) for _ in range(40)]
         assert [each.get_result(timeout=100) for each in parents] == [4] * 40

@@ -139,7 +139,7 @@ def test_p12_the_round_trip_of_a_task_that_does_nothing(make_app, started, tasks
     trips = []
     with started(kind(app)):
         app.call(tasks.add, 0, 0).get_result(timeout=60)
-        for number in range(20):
+        for number in range(8):
             time.sleep(1.237)  # it is idle again, and has waited for as long as it does
             began = time.monotonic()
             app.call(tasks.add, number, 1).get_result(timeout=60)
