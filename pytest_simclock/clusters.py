@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # An idle cluster polls, and each poll takes real time. With these a virtual day of three idle
 # runners takes some ten real seconds.
 PATIENT: Mapping[str, Any] = {
-    "runner_loop_sleep_time_sec": 30.0,
+    "runner_loop_sleep_time_sec": 60.0,
     "invocation_wait_results_sleep_time_sec": 30.0,
     "heartbeat_interval": 60.0,
     "runner_considered_dead_after": 180.0,

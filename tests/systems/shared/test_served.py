@@ -432,3 +432,17 @@ def test_in_real_time(opened):
         assert jobs.claim("one", now=0, until=1).payload == {"x": (1, b"2")}
         assert records.swap("a", 1, "done", 2)
         assert not records.swap("a", 1, "done", 3)
+
+
+def test_a_server_that_is_interrupted_has_closed_its_socket(monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    server = StoreServer({}, {})
+    monkeypatch.setattr(server, "_accept", interrupted)
+
+    client = socket.create_connection((server.host, server.port), timeout=10)
+    with client, pytest.raises(KeyboardInterrupt):
+        server.run()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((server.host, server.port), timeout=10)
