@@ -13,6 +13,7 @@ from benchmarks import (
     opening,
     plugin,
     rates,
+    runners,
     scale,
     schedules,
     services,
@@ -31,6 +32,7 @@ SUBJECTS = {
     "services": services.run,
     "taskqueue": taskqueue.run,
     "eventflow": eventflow.run,
+    "runners": runners.run,
 }
 
 

@@ -165,7 +165,7 @@ def _in_simulation(contender: Contender) -> float:
 
 
 @contextlib.contextmanager
-def _redis(folder: Path) -> Iterator[str | None]:
+def redis_server(folder: Path) -> Iterator[str | None]:
     """Run a Redis server for a block; None: there is none on this machine."""
     program = shutil.which("redis-server")
     if program is None:
@@ -198,7 +198,7 @@ def _contenders(folder: Path, redis: str | None) -> dict[str, Contender]:
 
 def run() -> Generator[Table, None, None]:
     """Compare the executors with workers by hand, and with SAQ."""
-    with tempfile.TemporaryDirectory() as name, _redis(Path(name)) as redis:
+    with tempfile.TemporaryDirectory() as name, redis_server(Path(name)) as redis:
         contenders = _contenders(Path(name), redis)
         yield _throughput(contenders)
         yield _latency(contenders)

@@ -14,6 +14,9 @@ from pytest_simclock.options import draws_schedules, is_searched, mode, replayed
 _kind = pytest.StashKey["Kind"]()
 # Why a test cannot be run as it asks for.
 complaints: pytest.StashKey[str] = pytest.StashKey()
+# Where our fixtures are, and those that start processes.
+_HOMES = ("pytest_simclock.fixtures", "pytest_simclock.clusters")
+_WITH_PROCESSES = frozenset({"sim_cpu_executor", "sim_cluster"})
 
 
 class Kind(enum.Enum):
@@ -83,13 +86,13 @@ def needs_sim(item: pytest.Item) -> bool:
 
 def wanted_options(item: pytest.Item) -> dict[str, Any]:
     """Return what our fixtures want of the simulation of *item*, unless somebody says otherwise."""
-    uses = "sim_cpu_executor" in getattr(item, "fixturenames", ())
-    return {"processes": "simulated"} if uses and _is_ours(item, "sim_cpu_executor") else {}
+    names = _WITH_PROCESSES & set(getattr(item, "fixturenames", ()))
+    return {"processes": "simulated"} if any(_is_ours(item, name) for name in names) else {}
 
 
 def _is_ours(item: pytest.Item, name: str) -> bool:
     return any(
-        getattr(definition.func, "__module__", "") == "pytest_simclock.fixtures"
+        getattr(definition.func, "__module__", "") in _HOMES
         for definition in definitions(item, name)
     )
 

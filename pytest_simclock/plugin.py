@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_simclock import folders, options
+from pytest_simclock.clusters import sim_app, sim_cluster
 from pytest_simclock.collecting import pytest_collection_finish
 from pytest_simclock.fixtures import (
     sim,
@@ -26,6 +27,8 @@ __all__ = [
     "pytest_configure",
     "pytest_configure_node",
     "sim",
+    "sim_app",
+    "sim_cluster",
     "sim_cpu_executor",
     "sim_event_executor",
     "sim_io_executor",

@@ -23,16 +23,27 @@ EXAMPLES = {
     for text in [page.read_text()]
     for match in EXAMPLE.finditer(text)
 }
+# A block that begins with "# name.py" is a module, which the other blocks of its page import.
+MODULE = re.compile(r"^```python\n(# (\w+)\.py\n.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def write_modules(pytester, place):
+    text = (ROOT / place.rpartition(":")[0]).read_text()
+    for code, name in MODULE.findall(text):
+        pytester.makepyfile(**{name: code})
 
 
 @pytest.mark.parametrize("place", EXAMPLES)
 def test_example(pytester, monkeypatch, place):
     monkeypatch.setenv("TZ", "UTC")
     code, output = EXAMPLES[place]
+    write_modules(pytester, place)
 
     if "def test_" in code:
         pytester.makepyfile(test_example=code)
         done = pytester.runpytest_subprocess("-p", "no:xdist", "-W", "error", timeout=60)
+    elif module := MODULE.match(f"```python\n{code}```"):
+        done = pytester.runpython_c(f"import {module[2]}")
     else:
         done = pytester.runpython(pytester.makepyfile(example=code))
         assert done.outlines == (output or "").splitlines()

@@ -212,6 +212,43 @@ def test_a_transaction_is_rolled_back(logged, tmp_path, mode):
         assert after.execute("SELECT count(*) FROM stock").fetchall() == [(3,)]
 
 
+def test_connections_that_others_have_closed_are_left_alone(logged, tmp_path):
+    def main():
+        connection = sqlite3.connect(tmp_path / "stock.db")
+        time.sleep(1000)
+        connection.close()
+
+    with logged() as it:
+        closed = sqlite3.connect(tmp_path / "stock.db")
+        closed.close()
+        process = it.sim.host("a").start(main)
+        time.sleep(1)
+        process.kill()
+        it.note(process.exitcode)
+
+    assert it.log == [(1.0, -9)]
+
+
+def test_descriptors_that_sqlite_keeps_stay_what_they_are(logged, tmp_path):
+    path = tmp_path / "stock.db"
+
+    def main():
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("SELECT count(*) FROM stock").fetchall()
+
+    with logged() as it, contextlib.closing(sqlite3.connect(path)) as mine:
+        mine.execute("CREATE TABLE stock (item)")
+        # As long as this connection has locked the file, SQLite closes no descriptor of it.
+        mine.execute("INSERT INTO stock VALUES ('mine')")
+        it.sim.host("a").start(main).join()
+        # This one is given the descriptor of the process that has ended.
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            it.note(other.execute("SELECT count(*) FROM stock").fetchall())
+        mine.commit()
+
+    assert it.log == [(0.0, [(0,)])]
+
+
 def test_locks_of_its_own_stay_owned(logged):
     """As in reality nobody else has them; here somebody may, and is told who owned them."""
     lock = threading.Lock()

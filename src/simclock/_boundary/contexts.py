@@ -37,6 +37,7 @@ class Context:
         handled: How many calls of one have ended.
         wakeup: The descriptor that is told of each signal, or -1.
         databases: Its connections to SQLite databases, by address: what SQLite has for each.
+        database_files: What SQLite may have opened for them, also for those that are closed.
         at_exit: What it has given to ``atexit``.
     """
 
@@ -50,6 +51,7 @@ class Context:
         self.handled = 0
         self.wakeup = -1
         self.databases: dict[int, int] = {}
+        self.database_files: set[str] = set()
         self.at_exit: list[Callable[[], object]] = []
 
     def add(self, owner: Any, name: str, value: Any) -> None:

@@ -24,8 +24,10 @@ _SUFFIXES = ("", "-journal", "-wal", "-shm")
 
 def _connect(*args: Any, **kwargs: Any) -> Any:
     connection = originals["_sqlite3.connect"](*args, **kwargs)
+    handle, context = _handle(connection), own_group().context
     # Not the connection itself, which ends when the program drops it.
-    own_group().context.databases[id(connection)] = _handle(connection)
+    context.databases[id(connection)] = handle
+    context.database_files |= _files(handle)
     return connection
 
 
@@ -52,27 +54,35 @@ def _library() -> Any:
 
 
 def roll_back(context: Context) -> set[str]:
-    """Roll back what the process of *context* had begun; return the files that it had open."""
-    files: set[str] = set()
-    if not context.databases:
-        return files
-    base = sys.modules["_sqlite3"].Connection
-    for each in gc.get_objects():
-        # By its address too: another one may be there meanwhile.
-        if isinstance(each, base) and context.databases.get(id(each)) == (_handle(each) or None):
-            files |= _let_go(_handle(each))
-    context.databases.clear()
+    """Roll back what the process of *context* had begun; return the files that it had open.
+
+    Also those of connections that it has closed: SQLite keeps descriptors of a
+    file while anybody in the real process has locked it, and gives them to
+    whoever opens it next.
+    """
+    if context.databases:
+        base = sys.modules["_sqlite3"].Connection
+        for each in gc.get_objects():
+            handle = _handle(each) if isinstance(each, base) else 0
+            # By its address too: another one may be there meanwhile. One that is closed has none.
+            if handle and context.databases.get(id(each)) == handle:
+                _let_go(handle)
+        context.databases.clear()
+    files, context.database_files = context.database_files, set()
     return files
 
 
-def _let_go(handle: int) -> set[str]:
+def _let_go(handle: int) -> None:
     library = _library()
     statement = library.sqlite3_next_stmt(handle, None)
     while statement:
         library.sqlite3_reset(statement)
         statement = library.sqlite3_next_stmt(handle, statement)
     library.sqlite3_exec(handle, b"ROLLBACK", None, None, None)
-    path = (library.sqlite3_db_filename(handle, b"main") or b"").decode()
+
+
+def _files(handle: int) -> set[str]:
+    path = (_library().sqlite3_db_filename(handle, b"main") or b"").decode()
     return {path + suffix for suffix in _SUFFIXES} if path else set()
 
 

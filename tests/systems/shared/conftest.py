@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 
 import pytest
 
 from simclock.systems._shared.stores.memory import MemoryJobs, MemoryRecords
 from simclock.systems._shared.stores.redis import RedisJobs, RedisRecords
+from simclock.systems._shared.stores.served import ServedJobs, ServedRecords
+from simclock.systems._shared.stores.serving import StoreServer
 from simclock.systems._shared.stores.sqlite import SqliteJobs, SqliteRecords
 
-KINDS = ["memory", "sqlite", "redis"]
+KINDS = ["memory", "sqlite", "redis", "served"]
 
 
 @pytest.fixture(params=KINDS)
@@ -28,6 +31,10 @@ def make_jobs(kind, tmp_path, request):
     with contextlib.ExitStack() as stack:
         in_memory = MemoryJobs()
 
+        @functools.cache
+        def served_url():
+            return stack.enter_context(StoreServer({"one": in_memory}, {})).url
+
         def make():
             if kind == "memory":
                 return in_memory
@@ -35,6 +42,8 @@ def make_jobs(kind, tmp_path, request):
                 return stack.enter_context(
                     contextlib.closing(SqliteJobs(tmp_path / "db", durable=False))
                 )
+            if kind == "served":
+                return stack.enter_context(contextlib.closing(ServedJobs(served_url(), "one")))
             url = request.getfixturevalue("redis_url")
             prefix = request.getfixturevalue("redis_prefix")
             return stack.enter_context(contextlib.closing(RedisJobs(url, prefix=prefix)))
@@ -49,12 +58,15 @@ def jobs(make_jobs):
 
 @pytest.fixture
 def records(kind, tmp_path, request):
-    if kind == "memory":
-        store = MemoryRecords()
-    elif kind == "sqlite":
-        store = SqliteRecords(tmp_path / "db", durable=False)
-    else:
-        url = request.getfixturevalue("redis_url")
-        store = RedisRecords(url, prefix=request.getfixturevalue("redis_prefix"))
-    with contextlib.closing(store):
-        yield store
+    with contextlib.ExitStack() as stack:
+        if kind == "memory":
+            store = MemoryRecords()
+        elif kind == "sqlite":
+            store = SqliteRecords(tmp_path / "db", durable=False)
+        elif kind == "served":
+            server = stack.enter_context(StoreServer({}, {"one": MemoryRecords()}))
+            store = ServedRecords(server.url, "one")
+        else:
+            url = request.getfixturevalue("redis_url")
+            store = RedisRecords(url, prefix=request.getfixturevalue("redis_prefix"))
+        yield stack.enter_context(contextlib.closing(store))

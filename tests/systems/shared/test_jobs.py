@@ -31,6 +31,18 @@ def test_nothing_is_claimed_of_an_empty_queue(jobs):
     assert jobs.claim("one", now=0, until=10) is None
 
 
+def test_a_text_of_a_class_of_its_own_is_a_key_like_any(jobs):
+    class Name(str):
+        __slots__ = ()
+
+    for key in ("a", "b"):
+        jobs.push(Name(key), 1)
+    assert jobs.claim(Name("one"), now=0, until=10) == Job("a", 1, 0, 1)
+    assert jobs.renew("a", Name("one"), until=20)
+    assert jobs.acknowledge(Name("a"), "one")
+    assert jobs.remove(Name("b"))
+
+
 def test_lower_priorities_first_then_in_the_order_of_pushes(jobs):
     for key, priority in [("a", 1), ("b", 0), ("c", -5), ("d", 1), ("e", 0), ("f", 10)]:
         jobs.push(key, None, priority=priority)

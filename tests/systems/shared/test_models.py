@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from simclock.systems._shared.stores.interfaces import Counts, Job, StoredRecord
 
-EXAMPLES = {"memory": 100, "sqlite": 10, "redis": 10}
+EXAMPLES = {"memory": 100, "sqlite": 10, "redis": 10, "served": 10}
 STEPS = 40
 
 keys = st.sampled_from("abcde")

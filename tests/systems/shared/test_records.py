@@ -173,6 +173,17 @@ def test_any_text_is_a_key_and_a_status(records, text):
     assert records.count() == 1
 
 
+def test_a_text_of_a_class_of_its_own_is_a_key_like_any(records):
+    class Name(str):
+        __slots__ = ()
+
+    records.create(Name("a"), Name("new"), 1, at=1)
+    assert records.get("a") == records.get(Name("a")) == StoredRecord(1, "new", 1, None)
+    assert records.swap(Name("a"), 1, Name("done"), 2)
+    assert keys(records.with_status("done")) == ["a"]
+    assert records.delete(Name("a"))
+
+
 @pytest.mark.parametrize("instant", [math.nan, math.inf, "1"])
 def test_what_is_no_instant_is_refused(records, instant):
     calls = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simclock.systems.taskqueue.cron import CronExpression
+from simclock.systems._shared.cron import CronExpression
 from simclock.systems.taskqueue.timetables import Cron, Interval, Once, interval_text, latest_due
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 
 class Locks:

@@ -22,6 +22,7 @@ where records are kept: in memory, in a SQLite file, on a Redis server;
 to ``simclock.systems.taskqueue``.
 """
 
+from simclock.systems._shared.cron import CronExpression
 from simclock.systems.taskqueue.app import Flowrra
 from simclock.systems.taskqueue.backends import (
     BaseResultBackend,
@@ -44,7 +45,6 @@ from simclock.systems.taskqueue.config import (
     ExecutorConfig,
     SchedulerConfig,
 )
-from simclock.systems.taskqueue.cron import CronExpression
 from simclock.systems.taskqueue.events import EventBus, event_bus
 from simclock.systems.taskqueue.executors import BaseTaskExecutor, CPUExecutor, IOExecutor
 from simclock.systems.taskqueue.failures import (

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from simclock.systems._shared.stores.interfaces import Records, StoredRecord
 from simclock.systems._shared.stores.memory import MemoryRecords
+from simclock.systems._shared.urls import without_password
 from simclock.systems.taskqueue.access import Far, Near
 from simclock.systems.taskqueue.config import BackendConfig
 from simclock.systems.taskqueue.failures import BackendError
 from simclock.systems.taskqueue.tasks import TaskResult, TaskStatus
-from simclock.systems.taskqueue.urls import MEMORY, SQLITE, check_url, sqlite_path, without_password
+from simclock.systems.taskqueue.urls import MEMORY, SQLITE, check_url, sqlite_path
 from simclock.systems.taskqueue.waiting import Waiting
 
 RECORDS_KEY = "flowrra:task"

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simclock.systems._shared.stores.interfaces import Counts, Job, Jobs
 from simclock.systems._shared.stores.memory import MemoryJobs
+from simclock.systems._shared.urls import without_password
 from simclock.systems.taskqueue.access import Far, Near
 from simclock.systems.taskqueue.config import BrokerConfig
 from simclock.systems.taskqueue.failures import BrokerError
 from simclock.systems.taskqueue.tasks import Task
-from simclock.systems.taskqueue.urls import MEMORY, SQLITE, check_url, sqlite_path, without_password
+from simclock.systems.taskqueue.urls import MEMORY, SQLITE, check_url, sqlite_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from simclock.systems._shared.cron import zone
 from simclock.systems._shared.retry import LONGEST_DELAY, check_count, check_number
-from simclock.systems.taskqueue.cron import zone
-from simclock.systems.taskqueue.urls import MEMORY, check_url, without_password
+from simclock.systems._shared.urls import without_password
+from simclock.systems.taskqueue.urls import MEMORY, check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

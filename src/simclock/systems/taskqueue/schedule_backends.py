@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from simclock.systems._shared.codecs import NotSerialisable
 from simclock.systems._shared.stores.interfaces import Records, StoredRecord
 from simclock.systems._shared.stores.memory import MemoryRecords
+from simclock.systems._shared.urls import without_password
 from simclock.systems.taskqueue import ledger
 from simclock.systems.taskqueue.access import Far, Near
 from simclock.systems.taskqueue.failures import BackendError, TaskArgumentError
 from simclock.systems.taskqueue.schedules import ScheduledTask
-from simclock.systems.taskqueue.urls import MEMORY, SQLITE, check_url, sqlite_path, without_password
+from simclock.systems.taskqueue.urls import MEMORY, SQLITE, check_url, sqlite_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from simclock.systems._shared.cron import UTC
 from simclock.systems._shared.retry import check_number
 from simclock.systems.taskqueue.alarms import Alarm
-from simclock.systems.taskqueue.cron import UTC
 from simclock.systems.taskqueue.loops import check_loop
 from simclock.systems.taskqueue.scheduling import Schedules
 from simclock.systems.taskqueue.submissions import Submission, Submissions, Submit

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from simclock.systems._shared.cron import UTC, zone
 from simclock.systems._shared.grids import check_catch_up
 from simclock.systems._shared.retry import RetryPolicy
 from simclock.systems._shared.stores.arguments import check_priority
-from simclock.systems.taskqueue.cron import UTC, zone
 from simclock.systems.taskqueue.executors.checking import check_call
 from simclock.systems.taskqueue.failures import TaskNotFoundError
 from simclock.systems.taskqueue.registry import MAX_RETRIES, RETRY_DELAY

@@ -6,8 +6,8 @@ import functools
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Protocol
 
+from simclock.systems._shared.cron import CronExpression, aware
 from simclock.systems._shared.grids import Grid, check_interval
-from simclock.systems.taskqueue.cron import CronExpression, aware
 from simclock.systems.taskqueue.schedules import ScheduledTask, ScheduleType
 
 if TYPE_CHECKING:

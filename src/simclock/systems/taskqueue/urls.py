@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from simclock.systems._shared.urls import without_password
+
 MEMORY, SQLITE, REDIS = "memory", "sqlite", "redis"
 _KINDS = {
     "memory": MEMORY,
@@ -65,12 +67,3 @@ def sqlite_path(url: str) -> str:
             "give sqlite:///relative/path or sqlite:////absolute/path; memory:// is in memory"
         )
     return path
-
-
-def without_password(url: str) -> str:
-    """Return *url* as it may be shown to anybody."""
-    before, separator, rest = url.partition("://")
-    user, at, place = rest.rpartition("@")
-    if not separator or not at:
-        return url
-    return f"{before}://{user.partition(':')[0]}:***@{place}"

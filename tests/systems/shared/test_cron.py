@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from simclock.systems.taskqueue.cron import CronExpression
+from simclock.systems._shared.cron import CronExpression
 
 UTC = timezone.utc
 MINUTE = timedelta(minutes=1)
