@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-if sys.version_info >= (3, 12):  # pragma: no cover - one of both is run on each Python
-    returns_coroutine = inspect.markcoroutinefunction
-else:
 
-    def returns_coroutine(function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return *function*; older Pythons cannot be told that it is a coroutine function."""
-        return function
+def returns_coroutine(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *function*, which is a coroutine function now to those who ask, from Python 3.12 on."""
+    return inspect.markcoroutinefunction(function) if sys.version_info >= (3, 12) else function
 
 
 def name_of(callback: Any) -> str:

@@ -39,7 +39,7 @@ DONE, FAILED, WRONG, ABANDONED = range(4)
 PLACEHOLDERS = ("DummyRunner", "ExternalRunner")
 # Of a command whose reader has gone, as of one that SIGPIPE has ended.
 UNREAD = 141
-log = logging.getLogger("simclock.systems.runners")
+log: logging.Logger = logging.getLogger("simclock.systems.runners")
 
 
 class CommandError(Exception):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class Arguments:
+class Arguments:  # noqa: PLW1641 - there is nothing to hash by, as nothing is equal
     """The arguments of a call, those of defaults included.
 
     Two are never compared: their values may be anything. Compare calls by
@@ -22,10 +22,8 @@ class Arguments:
             ``**kwargs`` a dict.
     """
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __init__(self, kwargs: Mapping[str, Any] | None = None) -> None:
-        self.kwargs = dict(kwargs or {})
+        self.kwargs: dict[str, Any] = dict(kwargs or {})
 
     @classmethod
     def from_call(cls, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Arguments:

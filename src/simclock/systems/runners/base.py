@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from simclock.systems.runners.identifiers import InvocationId
     from simclock.systems.runners.services import AtomicServices
 
-logger = logging.getLogger("simclock.systems.runners")
+logger: logging.Logger = logging.getLogger("simclock.systems.runners")
 
 
 class BaseRunner(abc.ABC):

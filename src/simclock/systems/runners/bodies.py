@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
 
-logger = logging.getLogger("simclock.systems.runners")
+logger: logging.Logger = logging.getLogger("simclock.systems.runners")
 # Whose code this is. Not looked up by the invocation: one that was taken from us, and again by
 # us, has two bodies.
 current_body: ContextVar[Body | None] = ContextVar("current_body", default=None)
@@ -61,9 +61,9 @@ class Body:
         self, app: Pynenc, stored: StoredInvocation, context: RunnerContext, gate: Gate
     ) -> None:
         self.stored = stored
-        self.stop = threading.Event()
-        self.ended = threading.Event()
-        self.has_place = True
+        self.stop: threading.Event = threading.Event()
+        self.ended: threading.Event = threading.Event()
+        self.has_place: bool = True
         self._app = app
         self._context = context
         self._gate = gate

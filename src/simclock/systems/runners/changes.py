@@ -48,10 +48,10 @@ class Changes:
         options_of: Callable[[TaskId], TaskOptions],
     ) -> None:
         self.settings = settings
-        self.ledger = Ledger(
+        self.ledger: Ledger = Ledger(
             storage.invocations, settings.auto_final_invocation_purge_hours * 3600 or None
         )
-        self.hints = Hints(storage.queue, settings.claim)
+        self.hints: Hints = Hints(storage.queue, settings.claim)
         self.on_change: list[Callable[[StoredInvocation], object]] = []
         self._bell = storage.bell
         self._options_of = options_of

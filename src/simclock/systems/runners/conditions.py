@@ -78,8 +78,9 @@ class CronCondition(TriggerCondition):
     """
 
     def __init__(self, expr: str, timezone: str = "UTC") -> None:
-        self.cron = CronExpression(expr, timezone)
-        self.expr, self.timezone = self.cron.text, timezone
+        self.cron: CronExpression = CronExpression(expr, timezone)
+        self.expr: str = self.cron.text
+        self.timezone: str = timezone
 
     def matches(self, context: Context) -> bool:
         """See `TriggerCondition`."""
@@ -161,7 +162,7 @@ class StatusCondition(_OfTask):
         arguments_filter: Filter = None,
     ) -> None:
         super().__init__(task_id, arguments_filter)
-        self.statuses = frozenset(statuses)
+        self.statuses: frozenset[InvocationStatus] = frozenset(statuses)
         if not self.statuses:
             raise ValueError(f"no status of {task_id} is waited for\ngive at least one")
         for each in self.statuses:
@@ -239,7 +240,7 @@ class ExceptionCondition(_OfTask):
         exception_types: Iterable[str | type[BaseException]] = (),
     ) -> None:
         super().__init__(task_id, arguments_filter)
-        self.exception_types = frozenset(
+        self.exception_types: frozenset[str] = frozenset(
             each.__name__ if isinstance(each, type) else each for each in exception_types
         )
 

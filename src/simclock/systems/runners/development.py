@@ -39,8 +39,8 @@ class ConcurrentInvocation:
     def __init__(self, call: Call) -> None:
         _ = call.serialized_arguments
         self.call = call
-        self.invocation_id = InvocationId.new()
-        self.num_retries = 0
+        self.invocation_id: InvocationId = InvocationId.new()
+        self.num_retries: int = 0
         self._value: Any = None
         self._error: Exception | None = None
         while not self._is_done():
@@ -112,7 +112,7 @@ class ConcurrentInvocationGroup:
 
     def __init__(self, app: Pynenc, invocations: Iterable[ConcurrentInvocation]) -> None:
         self.app = app
-        self.invocations = list(invocations)
+        self.invocations: list[Any] = list(invocations)
 
     def __len__(self) -> int:
         return len(self.invocations)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # How often it is told again when the runner stops.
 LAST_TRIES = 3
-logger = logging.getLogger("simclock.systems.runners")
+logger: logging.Logger = logging.getLogger("simclock.systems.runners")
 
 
 def run_invocation(

@@ -66,7 +66,7 @@ class TaskNotFoundError(TaskError, LookupError):
             f"there is no task {task_id}: {why}\n"
             "decorate the function by the application's task(), in a module that can be imported"
         )
-        self.task_id = str(task_id)
+        self.task_id: str = str(task_id)
 
 
 class InvalidTaskOptionsError(TaskError, ValueError):
@@ -127,7 +127,7 @@ class ResultTimeoutError(PynencError, TimeoutError):
             f"invocation {invocation_id} had no result within {timeout:g} s\n"
             "it goes on: wait again, or see its status"
         )
-        self.invocation_id = invocation_id
+        self.invocation_id: str = invocation_id
         self.timeout = timeout
 
 
@@ -149,7 +149,7 @@ class InvocationNotFoundError(InvocationError, LookupError):
             f"there is no invocation {invocation_id}\n"
             "ask where it was registered, before it is purged"
         )
-        self.invocation_id = invocation_id
+        self.invocation_id: str = invocation_id
 
 
 class InvocationConcurrencyWithDifferentArgumentsError(InvocationError):
@@ -165,8 +165,8 @@ class InvocationConcurrencyWithDifferentArgumentsError(InvocationError):
             f"invocation {invocation_id} is registered with other arguments: {names}\n"
             "wait until it runs, or drop on_diff_non_key_args_raise to reuse it all the same"
         )
-        self.invocation_id = invocation_id
-        self.differing = frozenset(differing)
+        self.invocation_id: str = invocation_id
+        self.differing: frozenset[str] = frozenset(differing)
 
 
 class ConcurrencyControlledError(InvocationError):
@@ -177,7 +177,7 @@ class ConcurrencyControlledError(InvocationError):
             f"invocation {invocation_id} was not run: running_concurrency allows one at a time\n"
             "call the task again, or give it reroute_on_concurrency_control=True"
         )
-        self.invocation_id = invocation_id
+        self.invocation_id: str = invocation_id
 
 
 class PoisonedInvocationError(InvocationError):
@@ -192,7 +192,7 @@ class PoisonedInvocationError(InvocationError):
             f"invocation {invocation_id} lost its runner {recoveries + 1} times\n"
             "see whether it makes them crash; max_recoveries of its task is how often it may"
         )
-        self.invocation_id = invocation_id
+        self.invocation_id: str = invocation_id
         self.recoveries = recoveries
 
 
@@ -216,7 +216,7 @@ class InvocationStatusTransitionError(InvocationStatusError):
         super().__init__(f"{to_status.value} cannot follow {from_status.value}\nwhat can: {can}")
         self.from_status = from_status
         self.to_status = to_status
-        self.allowed = frozenset(allowed)
+        self.allowed: frozenset[enum.Enum] = frozenset(allowed)
 
 
 class InvocationStatusOwnershipError(InvocationStatusError):
@@ -258,7 +258,7 @@ class InvocationStatusRaceConditionError(InvocationStatusError):
             f"invocation {invocation_id} was changed by others, {tries} times in a row\n"
             "the change can be repeated"
         )
-        self.invocation_id = invocation_id
+        self.invocation_id: str = invocation_id
         self.tries = tries
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
 Answer = TypeVar("Answer")
-logger = logging.getLogger("simclock.systems.runners")
+logger: logging.Logger = logging.getLogger("simclock.systems.runners")
 
 
 def insistently(app: Pynenc, ask: Callable[[], Answer]) -> Answer:

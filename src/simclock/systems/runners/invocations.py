@@ -157,7 +157,7 @@ class DistributedInvocationGroup:
 
     def __init__(self, app: Pynenc, invocations: Iterable[DistributedInvocation]) -> None:
         self.app = app
-        self.invocations = list(invocations)
+        self.invocations: list[Any] = list(invocations)
 
     def __len__(self) -> int:
         return len(self.invocations)

@@ -26,7 +26,7 @@ class Life:
     """
 
     def __init__(self, name: str) -> None:
-        self.wake = Wake()
+        self.wake: Wake = Wake()
         self._lifecycle = Lifecycle(name)
         self._ended = threading.Event()
         self._ended.set()

@@ -10,7 +10,7 @@ from simclock.systems.runners.failures import StateBackendError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-logger = logging.getLogger("simclock.systems.runners")
+logger: logging.Logger = logging.getLogger("simclock.systems.runners")
 
 
 def tried(what: str, call: Callable[[], object]) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from simclock.systems.runners.context import RunnerContext
+    from simclock.systems.runners.hints import Hints
     from simclock.systems.runners.identifiers import CallId, TaskId
     from simclock.systems.runners.options import TaskOptions
     from simclock.systems.runners.settings import OrchestratorSettings
@@ -92,13 +93,15 @@ class Orchestrator(Queries):
         self._random = random.Random()
         self._options_of = options_of
         self.settings = settings
-        self.changes = Changes(storage, settings, options_of)
-        self.on_change = self.changes.on_change
+        self.changes: Changes = Changes(storage, settings, options_of)
+        self.on_change: list[Callable[[StoredInvocation], object]] = self.changes.on_change
         super().__init__(self.changes.ledger)
-        self.hints = self.changes.hints
-        self.slots = RunningSlots(storage.slots, self.ledger)
-        self.registrations = Registrations(storage.slots, self.ledger, self.changes.created)
-        self.heartbeats = Heartbeats(
+        self.hints: Hints = self.changes.hints
+        self.slots: RunningSlots = RunningSlots(storage.slots, self.ledger)
+        self.registrations: Registrations = Registrations(
+            storage.slots, self.ledger, self.changes.created
+        )
+        self.heartbeats: Heartbeats = Heartbeats(
             storage.runners,
             interval=settings.heartbeat_interval,
             dead_after=settings.runner_considered_dead_after,

@@ -68,9 +68,9 @@ class Task:
     def __init__(self, app: Pynenc, definition: Definition) -> None:
         self._app = app
         self.definition = definition
-        self.task_id = definition.task_id
-        self.func = definition.func
-        self.options = definition.options
+        self.task_id: TaskId = definition.task_id
+        self.func: Callable[..., Any] = definition.func
+        self.options: TaskOptions = definition.options
         functools.update_wrapper(self, definition.func)
 
     @property

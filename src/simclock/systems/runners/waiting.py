@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Seconds before the second look; twice as many each time.
 FIRST_PAUSE = 0.005
 
-logger = logging.getLogger("simclock.systems.runners")
+logger: logging.Logger = logging.getLogger("simclock.systems.runners")
 
 
 class ResultWait:
@@ -41,10 +41,10 @@ class ResultWait:
 
     def __init__(self, app: Pynenc, ids: Sequence[InvocationId], longest_pause: float) -> None:
         self._app = app
-        self.ids = list(ids)
+        self.ids: list[InvocationId] = list(ids)
         self._longest_pause = longest_pause
         self._is_over = False
-        self.wake = Wake()
+        self.wake: Wake = Wake()
 
     def give_up(self) -> None:
         """End the wait, from any thread: it looks once more."""

@@ -28,7 +28,7 @@ STOP, INTERRUPT, GRANTED = "stop", "interrupt", "granted"
 # What a worker says: that it has no place now, that it wants one, and how many bodies it runs.
 LEFT, BACK = "left", "back"
 
-logger = logging.getLogger("simclock.systems.runners")
+logger: logging.Logger = logging.getLogger("simclock.systems.runners")
 
 
 class Worker:
@@ -62,10 +62,10 @@ class Worker:
         heard: Callable[[Worker, Any], object],
         ended: Callable[[Worker], object],
     ) -> None:
-        self.name = f"{context.runner_cls}-{context.runner_id[:8]}"
+        self.name: str = f"{context.runner_cls}-{context.runner_id[:8]}"
         self.context = context
-        self.began = time.monotonic()
-        self.is_asked = False
+        self.began: float = time.monotonic()
+        self.is_asked: bool = False
         self._exitcode: int | None = None
         self._is_over = False
         self._heard = heard
@@ -85,7 +85,7 @@ class Worker:
         finally:
             # Or we would not see the end of the process as the end of the pipe.
             theirs.close()
-        self.pid = self._process.pid
+        self.pid: int | None = self._process.pid
         self._thread = threading.Thread(target=self._watch, name=f"{self.name}-watch", daemon=True)
         try:
             self._thread.start()

@@ -190,7 +190,7 @@ class ThreadWorker(InProcessRunner):
     ) -> None:
         self._threads = threads
         super().__init__(app, None, context)
-        self.conf = getattr(app.conf, section)
+        self.conf: Any = getattr(app.conf, section)
         self._parent = parent
         self._gate = ParentGate(parent)
         self._load = 0
