@@ -51,7 +51,7 @@ class Machine:
     """
 
     def __init__(self, simulation: Simulation, host: Host, process: Process) -> None:
-        self.name = host.name
+        self.name: str = host.name
         self.host = host
         self.process = process
         self._simulation = simulation
@@ -166,7 +166,7 @@ class Cluster:
             raise RuntimeError("the simulation has a cluster, or hosts of its names\nuse one")
         with contextlib.ExitStack() as stack:
             self._url = self._open_store(stack)
-            self.app = self._given.copy(storage=self._storage(), conf=self._conf)
+            self.app: Pynenc = self._given.copy(storage=self._storage(), conf=self._conf)
             stack.callback(self.app.close)
             for name in names:
                 self.runners.append(self._started(name))

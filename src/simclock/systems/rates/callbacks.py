@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 def returns_coroutine(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return *function*, which is a coroutine function now to those who ask, from Python 3.12 on."""
-    return inspect.markcoroutinefunction(function) if sys.version_info >= (3, 12) else function
+    """Return *function*, which from Python 3.12 on says that it is a coroutine function."""
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(function)
+    return function
 
 
 def name_of(callback: Any) -> str:
