@@ -158,7 +158,7 @@ class Cluster:
         self._url = ""
         self.store: Host | None = None
         self.runners: list[Machine] = []
-        self.app = self._given
+        self.app: Pynenc = self._given
 
     def __enter__(self) -> Cluster:
         names = [f"runner-{number}" for number in range(self._number)]
@@ -166,7 +166,7 @@ class Cluster:
             raise RuntimeError("the simulation has a cluster, or hosts of its names\nuse one")
         with contextlib.ExitStack() as stack:
             self._url = self._open_store(stack)
-            self.app: Pynenc = self._given.copy(storage=self._storage(), conf=self._conf)
+            self.app = self._given.copy(storage=self._storage(), conf=self._conf)
             stack.callback(self.app.close)
             for name in names:
                 self.runners.append(self._started(name))

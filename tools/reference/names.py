@@ -179,5 +179,8 @@ def _default(value):
     """Return *value* as the source would say it, the same in each process."""
     if isinstance(value, enum.Enum):
         return f"{type(value).__name__}.{value.name}"
+    if type(value) is tuple:
+        inner = ", ".join(map(_default, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
     text = repr(value)
     return getattr(value, "__name__", "...") if text.startswith("<") else text
