@@ -31,8 +31,18 @@ QUICK = {
     "check_interval": 0.2,
     "lease_duration": 1.0,
 }
-PARENTS = [ProcessRunner, PersistentProcessRunner, MultiThreadRunner]
 STORES = ["sqlite", "redis"]
+# Not each with each: what a runner does with its processes has nothing to do with the store.
+processes = pytest.mark.parametrize(
+    ("kind", "app"),
+    [
+        (ProcessRunner, "sqlite"),
+        (ProcessRunner, "redis"),
+        (PersistentProcessRunner, "sqlite"),
+        (MultiThreadRunner, "redis"),
+    ],
+    indirect=["app"],
+)
 unclean = pytest.mark.unclean("multiprocessing keeps a process that tidies up")
 
 
@@ -73,7 +83,7 @@ def test_in_one_process(make_quick, started, tasks, name, storage):
 
 
 @unclean
-@pytest.mark.parametrize("kind", PARENTS)
+@processes
 def test_in_processes(app, started, tasks, kind):
     with started(kind(app), LIMIT) as runner:
         calls = [app.call(tasks.add, number, 1) for number in range(3)]
@@ -85,7 +95,7 @@ def test_in_processes(app, started, tasks, kind):
 
 
 @unclean
-@pytest.mark.parametrize("kind", PARENTS)
+@processes
 def test_a_process_that_is_killed_loses_nothing(app, started, tasks, path, kind):
     with started(kind(app), LIMIT):
         nap = app.call(tasks.nap, 1.0, str(path))
@@ -123,19 +133,20 @@ def another(name, app):
 
 @pytest.mark.parametrize("name", ["ThreadRunner", "MultiThreadRunner"])
 def test_a_runner_that_is_killed_loses_nothing(app, started, tasks, path, name):
+    seconds = 3.0 if name == "ThreadRunner" else 1.0
     with another(name, app) as program:
-        nap = app.call(tasks.nap, 3.0, str(path))
+        nap = app.call(tasks.nap, seconds, str(path))
         wait_for(lambda: pids(path))
         program.kill()
         program.wait()
         if name == "ThreadRunner":
             # Nobody else knows what it had, but by its heartbeats.
             with started(ThreadRunner(app)):
-                assert nap.get_result(timeout=LIMIT) == 3.0
+                assert nap.get_result(timeout=LIMIT) == seconds
             assert len(pids(path)) == 2
         else:
             # Its processes let what they run come to its end, and end.
-            assert nap.get_result(timeout=LIMIT) == 3.0
+            assert nap.get_result(timeout=LIMIT) == seconds
             wait_for(lambda: not is_alive(pids(path)[0]))
 
 
