@@ -35,7 +35,8 @@ STEPS = st.one_of(
 )
 PROGRAMS = st.lists(st.tuples(st.floats(0, 1.5), STEPS), max_size=12)
 _names = (f"model {number}" for number in itertools.count())
-_seeds = itertools.count()
+# Not those of other tests on the same Redis server: tasks would have the same ids.
+_seeds = itertools.count(2_000_000)
 
 
 class World:

@@ -41,8 +41,9 @@ RUN = range(PARTS if ALL else 1)
 # Of the operations that fail.
 STEP = 1 if ALL else 5
 _names = (f"crashes {number}" for number in itertools.count())
-# Each simulation has one of its own, so ids of its own: stores are kept from one to the next.
-_seeds = itertools.count()
+# Each simulation has one of its own, so ids of its own: stores are kept from one to the next, and
+# the Redis server from one module to the next.
+_seeds = itertools.count(1_000_000)
 
 
 @pytest.fixture(params=["sqlite", "redis"])
