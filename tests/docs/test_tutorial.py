@@ -1,8 +1,8 @@
-"""Who follows the tutorial to the letter sees what it shows.
+"""Who follows the tutorial, or the README, to the letter sees what it shows.
 
-Each page is followed in a folder that has the files of those before: a block of
-Python is a file, whose name is in its first line; a block of a console is a
-command and what it prints.
+Each page of the tutorial is followed in a folder that has the files of those
+before: a block of Python is a file, whose name is in its first line; a block of
+a console is a command and what it prints.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "tutorial").glob("*.md"))
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "docs" / "tutorial").glob("*.md"))
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOME = "/home/you"
 TOKEN = re.compile(r"\bs1\.[\w-]+")
@@ -63,6 +65,21 @@ class Follower:
     def __init__(self, folder):
         self.folder = folder
         self.shown = self.printed = ""
+        self.commands = []
+
+    def follow(self, text):
+        for kind, block in BLOCK.findall(text):
+            if kind == "python":
+                self.write(block)
+            else:
+                command, _, shown = block.removeprefix("$ ").partition("\n")
+                self.commands.append(command)
+                self.run(command, shown)
+
+    def write_all(self, text):
+        for kind, block in BLOCK.findall(text):
+            if kind == "python":
+                self.write(block)
 
     def write(self, code):
         name = re.match(r"# (\w+\.py)\n", code)[1]
@@ -94,10 +111,23 @@ class Follower:
 def test_the_page_can_be_followed(tmp_path, monkeypatch, page):
     monkeypatch.delenv("COLUMNS", raising=False)
     follower = Follower(tmp_path)
-    for each in PAGES[: PAGES.index(page) + 1]:
-        for kind, text in BLOCK.findall(each.read_text()):
-            if kind == "python":
-                follower.write(text)
-            elif each is page:
-                command, _, shown = text.removeprefix("$ ").partition("\n")
-                follower.run(command, shown)
+    for each in PAGES[: PAGES.index(page)]:
+        follower.write_all(each.read_text())
+    follower.follow(page.read_text())
+
+
+@pytest.mark.hang_limit(400)
+def test_the_readmes_bug_is_found_explained_and_replayed(tmp_path, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    (section,) = re.findall(
+        r"^## Thirty seconds\n(.*?)^## ", README.read_text(), re.DOTALL | re.MULTILINE
+    )
+
+    follower = Follower(tmp_path)
+    follower.follow(section)
+
+    assert [command.split()[0:2] for command in follower.commands] == [
+        ["pytest", "test_sessions.py"],
+        ["pytest", "test_sessions.py"],
+        ["pytest", "test_sessions.py::test_a_request_keeps_you_logged_in"],
+    ]
