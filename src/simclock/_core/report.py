@@ -231,7 +231,7 @@ def stall(kernel: Kernel, what: str, *, in_c: bool = False, advice: Sequence[str
         lines += advice
     elif in_c:
         lines += [
-            "  it waits in C by itself: the boundary's table (python -m simclock rows) lacks it",
+            "  it waits in C by itself: no row of the table (python -m simclock rows) simulates it",
             (
                 "run it in real time: `with sim.real_time(): ...` or @pytest.mark.simclock(False); "
                 "or give a longer watchdog="
@@ -284,8 +284,9 @@ def _name_of(frame: FrameType, call: str) -> str:
         value = inspect.getattr_static(value, attribute, None)
     if not isinstance(value, (BuiltinFunctionType, MethodDescriptorType)):
         return ""
-    owner = getattr(value, "__objclass__", None)
-    return f"{owner.__module__ if owner else value.__module__}.{value.__qualname__}"
+    # A method that is bound to an object has no module, but the object's type has.
+    owner = getattr(value, "__objclass__", None) or type(value.__self__)
+    return f"{getattr(value, '__module__', None) or owner.__module__}.{value.__qualname__}"
 
 
 def find_cycle(blocked: Iterable[SimThread]) -> list[SimThread]:
