@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import simclock
-from pytest_simclock import clusters, options
+from pytest_simclock import clusters, options, searching
 from simclock import hosts
 from simclock._boundary import outside
 from simclock._core import instants, kernel, recording
@@ -24,7 +24,7 @@ from simclock.flavours.aio import drivers
 DOCS = Path(__file__).parents[2] / "docs"
 DEFAULT = {
     name: parameter.default
-    for function in (simclock.Simulation, simclock.check, clusters.Cluster)
+    for function in (simclock.Simulation, clusters.Cluster)
     for name, parameter in inspect.signature(function).parameters.items()
 }
 YEAR = 366 * 86400
@@ -70,7 +70,7 @@ NUMBERS = [
     ("reference/options.md", "exact times (default: 0.1)", choosing.LATENCY, 0.1),
     ("reference/options.md", "(default: 1000; 0: none)", shrinking.RUNS, 1000),
     ("reference/options.md", "in parts of 100 runs", campaign.PART, 100),
-    ("reference/options.md", "three times under one schedule", DEFAULT["runs"], 3),
+    ("reference/options.md", "three times under one schedule", 1 + searching.CHECKS, 3),
     ("reference/pytest.md", "A failure is repeated ten times", search.REPETITIONS, 10),
     ("reference/pytest.md", "A line every ten seconds", progress.EVERY, 10),
     ("reference/pytest.md", "such as 60 s between heartbeats", clusters.PATIENT["heartbeat_interval"], 60),

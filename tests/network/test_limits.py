@@ -97,6 +97,31 @@ def test_a_link_takes_everything_at_once_however_slow_it_is(logged):
     assert logged(program) == [(0.0, "sent"), (10.0, "received")]
 
 
+def test_a_stream_on_a_link_that_loses_is_as_if_it_lost_nothing(logged):
+    def program(sim, log):
+        def serve():
+            with socket.create_server(("", 8080)) as listener:
+                sock, _ = listener.accept()
+                with sock:
+                    while data := sock.recv(100):
+                        log(data)
+
+        def send():
+            with socket.create_connection(("db", 8080)) as sock:
+                for number in range(3):
+                    sock.sendall(b"%d" % number)
+                    time.sleep(1)
+
+        db, web = sim.host("db"), sim.host("web")
+        sim.network.set(latency=0.25, loss=0.9)
+        server = db.start(serve)
+        sim.settle()
+        web.start(send).join()
+        server.join()
+
+    assert logged(program) == [(0.75, b"0"), (1.75, b"1"), (2.75, b"2")]
+
+
 LISTENS = """
 import socket
 with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -282,11 +282,14 @@ def _name_of(frame: FrameType, call: str) -> str:
     value = frame.f_locals.get(name, frame.f_globals.get(name))
     for attribute in attributes:
         value = inspect.getattr_static(value, attribute, None)
-    if not isinstance(value, (BuiltinFunctionType, MethodDescriptorType)):
+    if isinstance(value, MethodDescriptorType):
+        module = value.__objclass__.__module__
+    elif isinstance(value, BuiltinFunctionType):
+        # A method that is bound to an object has none, but the object's type has.
+        module = value.__module__ or type(value.__self__).__module__
+    else:
         return ""
-    # A method that is bound to an object has no module, but the object's type has.
-    owner = getattr(value, "__objclass__", None) or type(value.__self__)
-    return f"{getattr(value, '__module__', None) or owner.__module__}.{value.__qualname__}"
+    return f"{module}.{value.__qualname__}"
 
 
 def find_cycle(blocked: Iterable[SimThread]) -> list[SimThread]:
