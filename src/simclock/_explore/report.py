@@ -285,7 +285,9 @@ def evidence_lines(evidence: Evidence) -> list[str]:
     if evidence.ended:
         lines.append(f"  ended {evidence.ended}")
     if evidence.fidelity == "chaos":
-        lines.append("  chaos: tasks of event loops in orders that asyncio does not have")
+        lines.append(
+            "  chaos: orders of tasks that asyncio does not have, and conditions that wake one more"
+        )
     if evidence.unfair:
         lines.append(f"  {_runs(evidence.unfair)} long, ended by fair choices")
     if evidence.predicates:
