@@ -469,6 +469,44 @@ with simclock.Simulation(processes="simulated") as sim:
 """
 
 
+def test_in_a_package_that_runs_in_real_time_processes_are_real(tmp_path):
+    (tmp_path / "starter.py").write_text(STARTER)
+
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == [
+        "False 0.25 ()",
+        "True 0.0 ('root (0) waited for a call into starter, in waitpid',)",
+    ]
+
+
+STARTER = """
+import multiprocessing, time
+
+
+def start():
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(0.25,))
+    process.start()
+    process.join()
+    return process.pid < 2**22
+"""
+STARTED = """
+import warnings
+import simclock, starter
+
+warnings.simplefilter("ignore")
+for packages in ((), ("starter",)):
+    with simclock.Simulation(processes="simulated", real_packages=packages) as sim:
+        print(starter.start(), sim.elapsed, sim.escapes)
+"""
+
+
 def test_subprocesses_are_real(modelled):
     def body():
         return subprocess.run(
