@@ -39,6 +39,7 @@ NUMBERS = [
     ("explanation/kernel.md", "After 1,000 uncontended operations", kernel.FAIR_STEPS, 1000),
     ("explanation/kernel.md", "The monotonic clock starts at 1000 s", instants.START_NS, 1000 * 10**9),
     ("explanation/kernel.md", "reads the clock 1,000 times at one instant", kernel.FREE_READS, 1000),
+    ("explanation/kernel.md", "from then on every 100 readings", kernel.FREE_READS_AGAIN, 100),
     ("explanation/kernel.md", "1,000,000 steps at one instant", DEFAULT["max_steps_per_instant"], 10**6),
     ("explanation/kernel.md", "ten years of virtual time", DEFAULT["max_time"], 10 * YEAR),
     ("explanation/kernel.md", "or 10,000,000 steps", DEFAULT["max_steps"], 10**7),
