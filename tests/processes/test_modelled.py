@@ -143,6 +143,35 @@ def nap_and_note(seconds):
     SHARED.append(nap(seconds))
 
 
+def test_so_are_modules_the_current_directory_output_and_the_list_of_threads(
+    modelled, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path.parent)
+
+    def body():
+        process = multiprocessing.Process(target=change_what_is_shared, args=(str(tmp_path),))
+        process.start()
+        time.sleep(1)
+        names = [thread.name for thread in threading.enumerate()]
+        process.join()
+        return "of the child" in names, "made up" in sys.modules, os.getcwd() == str(tmp_path)
+
+    try:
+        assert modelled(body) == ((True, True, True), 2.0)
+    finally:
+        del sys.modules["made up"]
+    assert "said" in capsys.readouterr().out
+
+
+def change_what_is_shared(path):
+    sys.modules["made up"] = sys
+    os.chdir(path)
+    print("said")
+    thread = threading.Thread(target=time.sleep, args=(2,), name="of the child")
+    thread.start()
+    thread.join()
+
+
 def sell(taken, sold):
     if not taken.is_set():
         taken.set()
