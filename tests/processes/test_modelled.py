@@ -166,7 +166,7 @@ def test_so_are_modules_the_current_directory_output_and_the_list_of_threads(
 def change_what_is_shared(path):
     sys.modules["made up"] = sys
     os.chdir(path)
-    print("said")
+    sys.stdout.write("said")
     thread = threading.Thread(target=time.sleep, args=(2,), name="of the child")
     thread.start()
     thread.join()
