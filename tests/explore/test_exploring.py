@@ -426,7 +426,7 @@ def test_chaos_is_said_of_each_report():
 
     legal = simclock.explore(scenario, runs=50)
     chaos = simclock.explore(scenario, runs=50, fidelity="chaos")
-    line = "  chaos: tasks of event loops in orders that asyncio does not have"
+    line = "  chaos: orders of tasks that asyncio does not have, and conditions that wake one more"
 
     assert (legal.verdict, chaos.verdict) == ("passed", "failed")
     assert line not in str(legal).splitlines()
