@@ -12,7 +12,6 @@ import resource
 import sys
 import threading
 
-
 MOST_CPU = 300  # seconds; far above any sample's time limit
 
 
