@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import simclock
 from pytest_simclock.clusters import PATIENT, Cluster
 from simclock.hypothesis import fault_plans
-from simclock.systems.runners import InvocationStatus, TriggerBuilder
+from simclock.systems.runners import Config, InvocationStatus, TriggerBuilder
 
 MODULES = str(Path(__file__).with_name("modules"))
 RUNNERS = ["runner-0", "runner-1", "runner-2"]
@@ -90,6 +90,34 @@ def test_who_is_killed_is_recovered_from_once(sim, watched, tasks):
     # Its last heartbeat was at 10 s or 20 s; it is looked for each 15 s.
     assert 10 + 40 * 1.05 <= again[0] <= 20 + 40 * 1.05 + 15 + 10
     assert end[0] == pytest.approx(again[0] + 30)
+
+
+DEFAULTS = {
+    "heartbeat_interval": 5.0,
+    "runner_considered_dead_after": 60.0,
+    "check_interval": 1.0,
+    "lease_duration": 30.0,
+}
+
+
+@pytest.mark.simclock
+@pytest.mark.parametrize("killed", ["runner-0", "runner-1"])
+def test_with_the_defaults_what_a_dead_runner_ran_is_begun_again_within_two_minutes(
+    sim, watched, tasks, killed
+):
+    """Also if it is the one that looks after the dead, whose lease has to end first."""
+    conf = Config()
+    assert {name: getattr(conf.orchestrator, name) for name in DEFAULTS} == DEFAULTS
+    cluster, watch = watched(runners=2, **DEFAULTS)
+    invocations = [cluster.submit(tasks.work, 300) for _ in range(4)]
+    with sim.faults.follow(f"at 20 s kill {killed} for 400 s"):
+        cluster.wait_final(invocations)
+    watch.check(cluster)
+
+    begun = [(at, where) for at, what, where in told(tasks, "work") if what == "begins"]
+    again = begun[len(invocations) :]
+    assert {where for _, where in again} == {*RUNNERS[:2]} - {killed}
+    assert 20 < min(again)[0] <= max(again)[0] <= 20 + 120
 
 
 @pytest.mark.simclock
