@@ -1,4 +1,4 @@
-"""The defaults that the pages of the systems have in tables are those of the code."""
+"""The defaults, bounds and names that the pages have are those of the code."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
+import simclock
+from pytest_simclock.options import SUITE_MAX_STEPS
+from simclock import faults, hookspecs, hypothesis, predicates
+from simclock._core.recording import FAIR_AFTER
+from simclock._core.trace import Trace
+from simclock._explore import corpus, shrinking
+from simclock._faults.control import Faults
 from simclock.systems import eventflow, runners, services, taskqueue
 
-PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "how-to"
 # What a page has in words.
 WORDS = {
     "none": None,
@@ -106,12 +114,71 @@ def test_a_table_has_the_defaults_of_the_code(page, heading, settings, but):
         ("run-task-runners", "`max_concurrent`, 100", runners.Config().async_runner.max_concurrent),
         ("run-task-runners", "`stop_grace` (5 s)", runners.Config().runner.stop_grace),
         ("run-task-runners", "(`cached_status_time`)", runners.Config().cached_status_time),
+        ("inject-faults", "`enabled=0.25`, and then", parameters_of(faults.buggify)["enabled"]),
+        ("inject-faults", "fires with one of `p=0.25`", parameters_of(faults.buggify)["p"]),
+        ("inject-faults", "goes wrong with a probability of `p=0.1`", parameters_of(Faults.at)["p"]),
+        ("inject-faults", "After 10,000 choice points", FAIR_AFTER),
+        ("write-a-strategy", "After 10,000 choice points", FAIR_AFTER),
+        ("search-schedules", "After 10,000 choice points", FAIR_AFTER),
+        ("search-schedules", "for up to 0.1 virtual seconds", parameters_of(simclock.explore)["latency"]),
+        ("search-schedules", "how many runs that may take (1000)", shrinking.RUNS),
+        ("search-schedules", "after 30 seconds it ends anyway", shrinking.SECONDS),
+        ("property-test-schedules", "reaches 16 threads", hypothesis.THREADS),
+        ("property-test-schedules", "1024 choice points of each", hypothesis.POINTS),
+        ("property-test-schedules", "up to 64 deviations", hypothesis.MOST_DEVIATIONS),
+        ("read-a-timeline", "keeps its last 100,000 records", Trace.KEPT),
+        ("run-an-existing-suite", "limit of 1,000,000 steps", SUITE_MAX_STEPS),
     ],
 )  # fmt: skip
 def test_what_a_page_says_by_the_way_is_the_default(page, words, value):
     text = " ".join((PAGES / f"{page}.md").read_text("utf-8").split())
 
     assert words in text
-    numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", words)]
+    numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", words.replace(",", ""))]
     # A tenth of a second, in words.
     assert value in numbers or (not numbers and value == 0.1)
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "value"),
+    [
+        ("inject-faults", "`every=(0.1, 1.0)`", parameters_of(Faults.phase)["every"]),
+        ("inject-faults", "`lasting=(0.1, 5.0)`", parameters_of(Faults.phase)["lasting"]),
+        ("search-for-long", "Of one test five are kept", corpus.MOST),
+        ("state-what-must-hold", "A search keeps a thousand messages", predicates.MOST),
+    ],
+)
+def test_numbers_in_words(page, words, value):
+    text = " ".join((PAGES / f"{page}.md").read_text("utf-8").split())
+    numbers = {"five": 5, "a thousand": 1000, "(0.1, 1.0)": (0.1, 1.0), "(0.1, 5.0)": (0.1, 5.0)}
+
+    assert words in text
+    assert [number for shown, number in numbers.items() if shown in words] == [value]
+
+
+def first_column(page, heading):
+    text = (PAGES / f"{page}.md").read_text("utf-8")
+    table = text.partition(f"\n{heading}\n|")[2].partition("\n\n")[0]
+    return re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
+
+
+def test_each_hook_is_in_the_table_of_plugins():
+    hooks = {name for name in vars(hookspecs) if name.startswith("simclock_")}
+    text = (PAGES / "write-a-plugin.md").read_text("utf-8")
+
+    assert set(first_column("write-a-plugin", "| hook | adds | asked |")) == hooks
+    assert len(hooks) == 10
+    assert "There are ten hooks" in text
+
+
+def test_each_strategy_is_in_the_table_of_strategies():
+    with pytest.raises(ValueError, match="unknown strategy") as caught:
+        simclock.explore(lambda: None, strategy="what there is")
+
+    known = str(caught.value).partition("choose one of ")[2].split(", ")
+    # Those of other tests of this process are no built-in ones.
+    assert set(first_column("search-schedules", "| name | when |")) <= set(known)
+    files = {path.stem for path in (ROOT / "src" / "simclock" / "_strategies").glob("[!_]*.py")}
+    assert {*known} & {*files, "canonical"} <= {
+        *first_column("search-schedules", "| name | when |")
+    }
