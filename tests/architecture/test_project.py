@@ -177,3 +177,12 @@ def test_every_todo_has_an_issue(path):
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         if re.search(r"\b(TODO|FIXME|XXX)\b", line):
             assert re.search(r"TODO\(#\d+\): \S", line), f"line {number}: write `TODO(#n): ...`"
+
+
+def test_every_lint_rule_that_is_off_has_a_reason():
+    lint = (ROOT / "pyproject.toml").read_text().partition("[tool.ruff.lint]")[2]
+    rules = re.findall(r'^ +"[A-Z]+\d*",.*$', lint, re.MULTILINE)
+
+    assert len(rules) > 20
+    assert [line for line in rules if not re.search(r"# \S.{5,}", line)] == []
+    assert 'select = ["ALL"]' in lint
