@@ -13,9 +13,11 @@ PAGES = [
     ROOT / "README.md",
     *sorted(set(ROOT.glob("docs/**/*.md")) - set(ROOT.glob("docs/tutorial/*.md"))),
 ]
-# A block of Python, and the block of text that follows it, if one does: what it prints.
+# A block of Python, and the block of text that follows it, if one does: what it prints. A file of
+# tests with its name is followed with the page's commands, in test_tutorial.py, too.
 EXAMPLE = re.compile(
-    r"^```python\n(.*?)^```$(?:(?:(?!^```).)*?^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL
+    r"^```python\n(?!# test_)(.*?)^```$(?:(?:(?!^```).)*?^```text\n(.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
 )
 EXAMPLES = {
     f"{page.relative_to(ROOT)}:{text[: match.start()].count(chr(10)) + 1}": match.groups()

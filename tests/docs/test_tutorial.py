@@ -1,8 +1,8 @@
-"""Who follows the tutorial, or the README, to the letter sees what it shows.
+"""Who follows the tutorial, or a page with commands, to the letter sees what it shows.
 
 Each page of the tutorial is followed in a folder that has the files of those
-before: a block of Python is a file, whose name is in its first line; a block of
-a console is a command and what it prints.
+before, other pages in an empty one: a block of Python is a file, if its name is
+in its first line; a block of a console is a command and what it prints.
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
-PAGES = sorted((ROOT / "docs" / "tutorial").glob("*.md"))
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("tutorial/*.md"))
+OTHERS = [
+    page
+    for page in [ROOT / "README.md", *sorted(DOCS.glob("*/*.md"))]
+    if page not in PAGES and "```console" in page.read_text()
+]
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOME = "/home/you"
 TOKEN = re.compile(r"\bs1\.[\w-]+")
@@ -65,25 +70,10 @@ class Follower:
     def __init__(self, folder):
         self.folder = folder
         self.shown = self.printed = ""
-        self.commands = []
-
-    def follow(self, text):
-        for kind, block in BLOCK.findall(text):
-            if kind == "python":
-                self.write(block)
-            else:
-                command, _, shown = block.removeprefix("$ ").partition("\n")
-                self.commands.append(command)
-                self.run(command, shown)
-
-    def write_all(self, text):
-        for kind, block in BLOCK.findall(text):
-            if kind == "python":
-                self.write(block)
 
     def write(self, code):
-        name = re.match(r"# (\w+\.py)\n", code)[1]
-        (self.folder / name).write_text(code)
+        if name := re.match(r"# (\w+\.py)\n", code):
+            (self.folder / name[1]).write_text(code)
 
     def run(self, command, shown):
         # Schedules are not the same on each Python: the token is copied from the own screen.
@@ -107,27 +97,17 @@ class Follower:
 
 
 @pytest.mark.hang_limit(400)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES + OTHERS, ids=lambda page: page.stem)
 def test_the_page_can_be_followed(tmp_path, monkeypatch, page):
+    if page in OTHERS and sys.version_info[:2] != SHOWN:
+        pytest.skip("it shows how a run goes on one version of Python, step by step")
     monkeypatch.delenv("COLUMNS", raising=False)
     follower = Follower(tmp_path)
-    for each in PAGES[: PAGES.index(page)]:
-        follower.write_all(each.read_text())
-    follower.follow(page.read_text())
-
-
-@pytest.mark.hang_limit(400)
-def test_the_readmes_bug_is_found_explained_and_replayed(tmp_path, monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
-    (section,) = re.findall(
-        r"^## Thirty seconds\n(.*?)^## ", README.read_text(), re.DOTALL | re.MULTILINE
-    )
-
-    follower = Follower(tmp_path)
-    follower.follow(section)
-
-    assert [command.split()[0:2] for command in follower.commands] == [
-        ["pytest", "test_sessions.py"],
-        ["pytest", "test_sessions.py"],
-        ["pytest", "test_sessions.py::test_a_request_keeps_you_logged_in"],
-    ]
+    before = PAGES[: PAGES.index(page)] if page in PAGES else []
+    for each in [*before, page]:
+        for kind, text in BLOCK.findall(each.read_text()):
+            if kind == "python":
+                follower.write(text)
+            elif each is page:
+                command, _, shown = text.removeprefix("$ ").partition("\n")
+                follower.run(command, shown)
