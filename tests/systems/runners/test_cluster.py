@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import simclock
 from pytest_simclock.clusters import PATIENT, Cluster
 from simclock.hypothesis import fault_plans
-from simclock.systems.runners import InvocationStatus, TriggerBuilder
+from simclock.systems.runners import Config, InvocationStatus, TriggerBuilder
+from simclock.systems.runners.services import LEASE
 
 MODULES = str(Path(__file__).with_name("modules"))
 RUNNERS = ["runner-0", "runner-1", "runner-2"]
@@ -90,6 +91,43 @@ def test_who_is_killed_is_recovered_from_once(sim, watched, tasks):
     # Its last heartbeat was at 10 s or 20 s; it is looked for each 15 s.
     assert 10 + 40 * 1.05 <= again[0] <= 20 + 40 * 1.05 + 15 + 10
     assert end[0] == pytest.approx(again[0] + 30)
+
+
+# What `Config` says, where patient clusters say something else.
+DEFAULT = {
+    "heartbeat_interval": 5.0,
+    "runner_considered_dead_after": 60.0,
+    "check_interval": 1.0,
+    "lease_duration": 30.0,
+    "runner_loop_sleep_time_sec": 0.1,
+    "claim": 30.0,
+    "unclaimed_after": 30.0,
+}
+
+
+@pytest.mark.simclock
+@pytest.mark.parametrize(
+    ("killed", "after"), [("20", 59.0), ("20.1", 63.9), ("22.5", 61.5), ("24.9", 59.1)]
+)
+def test_who_had_the_lease_is_recovered_from_no_later(sim, watched, tasks, killed, after):
+    """Who gets the lease knows by then for how long the other one has been silent."""
+    conf = Config()
+    has = {**vars(conf.orchestrator), **vars(conf.services), **vars(conf.thread_runner)}
+    assert has.items() >= DEFAULT.items()
+    cluster, watch = watched(runners=2, max_threads=1, **DEFAULT)
+    for _ in range(2):
+        cluster.submit(tasks.work, 40)
+    sim.sleep(10)
+    holder = cluster.app.storage.leases.get(LEASE).value["owner"]
+    names = {each.runner_id: each.hostname for each in cluster.app.orchestrator.active_runners()}
+    with sim.faults.follow(f"at {killed} s kill {names[holder]}"):
+        cluster.wait_final()
+    watch.check(cluster)
+
+    *_, again, end = told(tasks, "work")
+    (other,) = set(names.values()) - {names[holder]}
+    assert again == (pytest.approx(float(killed) + after), "begins", other)
+    assert end[1:] == ("ends", other)
 
 
 @pytest.mark.simclock
