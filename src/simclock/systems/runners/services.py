@@ -81,6 +81,10 @@ class AtomicServices:
             self._tried("heartbeats could not be watched", self._recovery.watch)
         return is_done
 
+    def wait_of(self) -> float:
+        """Return in how many seconds it is time for `check`."""
+        return max(0.0, self._next - time.monotonic())
+
     def close(self) -> None:
         """Let another runner do it at once. Idempotent."""
         self._tried("the lease could not be released", self._lease.release)
