@@ -86,8 +86,7 @@ async def _executed(events: list[Nothing]) -> None:
     async with Keeps(CONFIG) as executor:
         for event in events:
             await executor.append(event)
-        assert executor.processor is not None
-        await executor.processor.join()
+        await executor.join()
 
 
 def _taken(

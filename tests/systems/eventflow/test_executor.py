@@ -312,6 +312,68 @@ async def test_to_append_is_all_or_nothing_when_it_is_cancelled():
 # ---------------------------------------------------------------------- it runs
 
 
+async def test_join_returns_when_no_event_waits_and_none_runs(note):
+    executor = workshop(concurrency_limit=1)
+    async with executor:
+        await executor.join()
+        note("nothing to do")
+        for what in "ab":
+            await executor.append(Work(what=what, seconds=2, note=note))
+        await executor.join()
+        note("joined")
+
+    assert note.log == [(0.0, "nothing to do"), (0.0, "a"), (2.0, "b"), (4.0, "joined")]
+
+
+async def test_join_goes_on_while_the_executor_is_stopped(note):
+    executor = workshop()
+    async with anyio.create_task_group() as group:
+        await executor.start(group)
+        await executor.stop()
+        await executor.append(Work(what="a", note=note))
+        with anyio.move_on_after(5):
+            await executor.join()
+        note("started")
+        await executor.start(group)
+        await executor.join()
+        await executor.stop()
+
+    assert note.log == [(5.0, "started"), (5.0, "a")]
+
+
+async def test_join_before_the_first_start_says_that_events_wait_for_that():
+    executor = workshop()
+    await executor.join()
+    await executor.append(Work())
+
+    with pytest.raises(RuntimeError) as caught:
+        await executor.join()
+
+    assert str(caught.value) == (
+        "the executor was never started, and has pending events: 1\n"
+        "use `async with executor:`, or start(), before join()"
+    )
+
+
+async def test_join_waits_for_a_processor_that_is_being_made(note):
+    class Slow(Works):
+        @classmethod
+        async def create(cls, *args, **kwargs):
+            await anyio.sleep(3)
+            return await super().create(*args, **kwargs)
+
+    executor = type("Slowly", (Executor,), {"processor_type": Slow})(CONFIG)
+    await executor.append(Work(what="a", note=note))
+    async with anyio.create_task_group() as group:
+        group.start_soon(executor.start, group)
+        await anyio.sleep(1)
+        await executor.join()
+        note("joined")
+        await executor.stop()
+
+    assert note.log == [(3.0, "a"), (3.0, "joined")]
+
+
 async def test_it_runs_in_the_background_what_comes_before_and_after_the_start(note):
     executor = workshop()
     await executor.append(Work(what="before", seconds=2, note=note))

@@ -578,7 +578,7 @@ async def test_permission_may_say_how_long_it_takes(add, note, sim):
     assert processor.asked == ["a", "b", "a"]
 
 
-@pytest.mark.parametrize("answer", [False, None, 0, 0.0, ""])
+@pytest.mark.parametrize("answer", [False, 0, 0.0, ""])
 async def test_what_is_false_denies(add, answer):
     processor = choosy({"a": answer})
     await add(processor, "a")
@@ -586,6 +586,33 @@ async def test_what_is_false_denies(add, answer):
     await processor.process()
 
     assert (processor.asked, processor.queue_size) == (["a"], 1)
+
+
+async def test_none_denies_with_a_warning_once_for_each_processor(add):
+    for _ in range(2):
+        processor = choosy({"a": None, "b": None})
+        for what in "ab":
+            await add(processor, what)
+
+        said = (
+            r"Choosy\.request_permission\(\) returned None, which denies the event\n"
+            "return True to let it start, False or a number of seconds to have it wait"
+        )
+        with pytest.warns(RuntimeWarning, match=said) as caught:
+            await processor.process()
+        assert len(caught) == 1
+        await anyio.sleep(1)
+        await processor.process()  # a second warning would be an error
+        assert (processor.asked, processor.queue_size) == (["a", "b"] * 2, 2)
+
+
+async def test_where_warnings_are_errors_each_event_fails_whose_permission_is_none(add):
+    processor = choosy({"a": None, "b": None})
+    events = [await add(processor, what) for what in "ab"]
+
+    await processor.process()
+
+    assert {type(event.execution.error) for event in events} == {RuntimeWarning}
 
 
 async def test_who_is_denied_keeps_its_rank(add, note, sim):

@@ -117,6 +117,12 @@ def runs_alone(seconds):
     time.sleep(seconds)
 
 
+@declared.task(running_concurrency=TASK, reroute_on_concurrency_control=True)
+def runs_in_turn(number):
+    NOTES.append((time.monotonic(), number))
+    time.sleep(0.3)
+
+
 @declared.task
 def goes_on_until_stopped():
     while not goes_on_until_stopped.invocation.should_stop:
@@ -582,6 +588,17 @@ def test_what_was_not_run_is_told_by_its_result(app):
         assert invocations[0].result is None
         with pytest.raises(ConcurrencyControlledError, match="was not run: running_concurrency"):
             _ = invocations[1].result
+
+
+def test_what_waits_for_another_to_end_runs_as_soon_as_that_has_ended(app):
+    begin = time.monotonic()
+    invocations = [runs_in_turn(number) for number in range(5)]
+    with runner_of(app):
+        for each in invocations:
+            each.get_result(timeout=60)
+
+    log = [(round(at - begin, 2), number) for at, number in NOTES]
+    assert log == [(0.0, 0), (0.3, 1), (0.6, 2), (0.9, 3), (1.2, 4)]
 
 
 # -------------------------------------------------------------------------- direct tasks

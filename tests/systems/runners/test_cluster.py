@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import simclock
 from pytest_simclock.clusters import PATIENT, Cluster
 from simclock.hypothesis import fault_plans
-from simclock.systems.runners import InvocationStatus, TriggerBuilder
+from simclock.systems.runners import Config, InvocationStatus, TriggerBuilder
+from simclock.systems.runners.services import LEASE
 
 MODULES = str(Path(__file__).with_name("modules"))
 RUNNERS = ["runner-0", "runner-1", "runner-2"]
@@ -92,38 +93,41 @@ def test_who_is_killed_is_recovered_from_once(sim, watched, tasks):
     assert end[0] == pytest.approx(again[0] + 30)
 
 
-# As tests/docs/test_defaults.py has it from the page.
-DEFAULTS = {
+# What `Config` says, where patient clusters say something else.
+DEFAULT = {
     "heartbeat_interval": 5.0,
     "runner_considered_dead_after": 60.0,
     "check_interval": 1.0,
     "lease_duration": 30.0,
+    "runner_loop_sleep_time_sec": 0.1,
+    "claim": 30.0,
+    "unclaimed_after": 30.0,
 }
 
 
 @pytest.mark.simclock
-def test_with_the_defaults_what_a_dead_runner_ran_is_begun_again_within_two_minutes(
-    sim, watched, tasks
-):
-    """Also if it is the one that looks after the dead, whose lease has to end first."""
-    cluster, _ = watched(runners=2, **DEFAULTS)
-    invocation = cluster.submit(tasks.work, 600)
-    machines = {each.name: each for each in cluster.runners}
-    killed = []
-    # Whoever is left after the first one has died looks after the dead.
+@pytest.mark.parametrize(
+    ("killed", "after"), [("20", 59.0), ("20.1", 63.9), ("22.5", 61.5), ("24.9", 59.1)]
+)
+def test_who_had_the_lease_is_recovered_from_no_later(sim, watched, tasks, killed, after):
+    """Who gets the lease knows by then for how long the other one has been silent."""
+    conf = Config()
+    has = {**vars(conf.orchestrator), **vars(conf.services), **vars(conf.thread_runner)}
+    assert has.items() >= DEFAULT.items()
+    cluster, watch = watched(runners=2, max_threads=1, **DEFAULT)
     for _ in range(2):
-        sim.sleep(20)
-        where = told(tasks, "work")[-1][2]
-        machines[where].kill()
-        killed.append(sim.elapsed)
-        sim.sleep(130)
-        machines[where].restart()
-    cluster.wait_final([invocation])
+        cluster.submit(tasks.work, 40)
+    sim.sleep(10)
+    holder = cluster.app.storage.leases.get(LEASE).value["owner"]
+    names = {each.runner_id: each.hostname for each in cluster.app.orchestrator.active_runners()}
+    with sim.faults.follow(f"at {killed} s kill {names[holder]}"):
+        cluster.wait_final()
+    watch.check(cluster)
 
-    begun = [(at, where) for at, what, where in told(tasks, "work") if what == "begins"]
-    assert [where for _, where in begun] == ["runner-0", "runner-1", "runner-0"]
-    waits = [at - dead for (at, _), dead in zip(begun[1:], killed, strict=True)]
-    assert 60 <= min(waits) <= max(waits) <= 120
+    *_, again, end = told(tasks, "work")
+    (other,) = set(names.values()) - {names[holder]}
+    assert again == (pytest.approx(float(killed) + after), "begins", other)
+    assert end[1:] == ("ends", other)
 
 
 @pytest.mark.simclock

@@ -297,6 +297,52 @@ def test_what_is_delayed_is_run_in_time_though_it_looks_seldom(make, started, ta
     assert taken.total_seconds() == pytest.approx(100.5, abs=0.02)
 
 
+def taken_after(orchestrator, routed):
+    """Return after how many seconds an invocation was taken that was registered."""
+    registered, taken = orchestrator.get(routed.id).history[:2]
+    return (taken.timestamp - registered.timestamp).total_seconds()
+
+
+@pytest.mark.parametrize("name", IN_PROCESS)
+def test_in_memory_it_looks_seldom_and_work_waits_for_nothing(make, started, tasks, name):
+    runner = make(name)
+    orchestrator, task = runner.app.orchestrator, tasks.whoami.task_id
+    turns, turn = [], runner.runner_loop_iteration
+    runner.runner_loop_iteration = lambda: turns.append(time.monotonic()) or turn()
+
+    def route(**options):
+        return orchestrator.route_call(task, CallId.of(task, {}), {}, **options)
+
+    with started(runner):
+        begin = time.monotonic()
+        time.sleep(60)
+        assert len(turns) <= 70
+        # For the triggers, and what the dead had, there is no need to be later.
+        checks = [round(each - begin, 2) for each in turns if each - begin > 4.5]
+        assert checks == [float(second) for second in range(5, 60)]
+        time.sleep(0.33)
+        at_once, delayed = route(), route(delay=2.345)
+        time.sleep(5)
+
+    assert taken_after(orchestrator, at_once) == pytest.approx(0, abs=0.001)
+    assert taken_after(orchestrator, delayed) == pytest.approx(2.345, abs=0.006)
+
+
+@pytest.mark.parametrize("name", IN_PROCESS)
+def test_what_is_behind_many_hints_of_nothing_is_run_soon(make, started, tasks, name):
+    runner = make(name)
+    orchestrator, task = runner.app.orchestrator, tasks.whoami.task_id
+    with started(runner):
+        time.sleep(10.55)
+        for number in range(350):
+            runner.app.storage.queue.push(f"old {number}", [f"gone {number}", 1])
+        routed = orchestrator.route_call(task, CallId.of(task, {}), {})
+        time.sleep(5)
+
+    # A hundred at a time: in between it looks at the others, as ever.
+    assert taken_after(orchestrator, routed) == pytest.approx(0.3, abs=0.001)
+
+
 def test_whoever_owns_something_has_a_heartbeat(runner, started, tasks):
     with started(runner):
         nap = runner.app.call(tasks.nap, 30.0)

@@ -96,6 +96,17 @@ def test_in_processes(app, started, tasks, kind):
 
 @unclean
 @processes
+def test_a_process_starts_no_others_by_multiprocessing(app, started, tasks, kind):
+    """It is a daemon, to be ended with its runner; what it would start so would not be."""
+    with started(kind(app), LIMIT):
+        refused = app.call(tasks.start_a_process, True)
+        with pytest.raises(AssertionError, match="daemonic processes are not allowed to have chi"):
+            refused.get_result(timeout=LIMIT)
+        app.call(tasks.start_a_process, False).get_result(timeout=LIMIT)
+
+
+@unclean
+@processes
 def test_a_process_that_is_killed_loses_nothing(app, started, tasks, path, kind):
     with started(kind(app), LIMIT):
         nap = app.call(tasks.nap, 1.0, str(path))

@@ -196,6 +196,26 @@ def test_what_was_renewed_is_held_while_the_store_is_away(cluster, monkeypatch):
     assert results == [True] * 9 + [False] * 3
 
 
+def test_who_has_no_lease_watches_heartbeats_and_does_nothing(cluster, monkeypatch, caplog):
+    holder, other = cluster.services("a"), cluster.services("b")
+    assert holder.check()
+    heartbeats = other.app.orchestrator.heartbeats
+    heartbeats.beat([RunnerContext("Runner", "c", pid=1, hostname="c", thread_id=1)])
+    for _ in range(64):
+        holder._lease.renew()
+        assert not other.check()
+        time.sleep(1)
+    assert heartbeats.is_dead("c")
+    assert cluster.storage.runners.get("c") is not None
+
+    def away(*_):
+        raise StateBackendError("a server is away")
+
+    monkeypatch.setattr(cluster.storage.runners, "with_status", away)
+    assert not other.check()
+    assert "heartbeats could not be watched: a server is away" in caplog.text
+
+
 def test_what_happened_and_nobody_took_is_purged(cluster):
     services = cluster.services("a")
     services.app.trigger.emit_event("a", {})

@@ -6,7 +6,10 @@ import time
 
 import pytest
 
-from simclock.systems.runners.failures import InvocationConcurrencyWithDifferentArgumentsError
+from simclock.systems.runners.failures import (
+    InvocationConcurrencyWithDifferentArgumentsError,
+    StateBackendError,
+)
 from simclock.systems.runners.options import ConcurrencyControlType as C
 from simclock.systems.runners.options import TaskOptions
 from simclock.systems.runners.statuses import InvocationStatus as S
@@ -55,6 +58,87 @@ def test_one_that_may_not_run_now_is_run_when_the_other_has_ended(make_bench, ru
     take_until(time.monotonic() + 10)
     assert note.log == [(10, "nothing"), (10.5, "taken", True)]
     assert bench.history(second)[:3] == ["registered", "concurrency_controlled", "rerouted"]
+
+
+def test_the_end_of_one_lets_the_next_run_at_once(each_storage, make_bench, runner):
+    bench = make_bench(each_storage, running(C.TASK))
+    first = bench.started(runner())
+    others = [bench.routed() for _ in range(3)]
+    assert bench.take(runner("b"), 9) == []
+
+    ran = [first]
+    for _ in others:
+        bench.orchestrator.succeed(ran[-1], runner(), "")
+        ran += bench.take(runner())
+        bench.orchestrator.start(ran[-1], runner())
+
+    assert ran == [first, *others]
+    assert bench.take(runner("b"), 9) == []
+
+
+@pytest.mark.parametrize("end", ["retry", "give back"])
+def test_one_that_is_to_run_again_lets_the_next_run_meanwhile(make_bench, runner, end):
+    bench = make_bench(options=running(C.TASK, retry_delay=100.0))
+    first = bench.started(runner())
+    second = bench.routed()
+    assert bench.take(runner("b"), 9) == []
+    if end == "retry":
+        bench.orchestrator.retry(first, runner(), ERROR)
+        assert bench.take(runner("b"), 9) == [second]
+    else:
+        bench.orchestrator.kill_and_reroute(first, runner(), orderly=True)
+        # Both can run now. One does.
+        assert bench.take(runner("b"), 9) == [first]
+
+
+def test_who_waits_for_a_slot_and_is_gone_keeps_no_other_from_it(make_bench, runner):
+    bench = make_bench(options=running(C.TASK))
+    first = bench.started(runner())
+    gone, other = bench.routed(), bench.routed()
+    assert bench.take(runner("b"), 9) == []
+    bench.storage.invocations.delete(gone)
+    bench.orchestrator.succeed(first, runner(), "")
+
+    assert bench.take(runner("b"), 9) == [other]
+
+
+def test_so_many_that_wait_are_noted_and_the_others_look_by_themselves(make_bench, runner):
+    bench = make_bench(options=running(C.TASK))
+    ran = [bench.started(runner())]
+    others = {bench.routed() for _ in range(103)}
+    assert bench.take(runner("b"), 9) == []
+    assert bench.take(runner("b"), 9) == []
+    begin = time.monotonic()
+    for number in range(103):
+        if number == 100:
+            assert bench.take(runner()) == []
+            time.sleep(1)
+        bench.orchestrator.succeed(ran[-1], runner(), "")
+        ran += bench.take(runner())
+        bench.orchestrator.start(ran[-1], runner())
+
+    assert set(ran[1:]) == others
+    assert time.monotonic() - begin == pytest.approx(1)
+
+
+def test_a_store_that_is_away_when_one_ends_is_no_error_of_it(
+    make_bench, runner, monkeypatch, caplog
+):
+    bench = make_bench(options=running(C.TASK))
+    first = bench.started(runner())
+    second = bench.routed()
+    assert bench.take(runner("b"), 9) == []
+
+    def away(*_):
+        raise StateBackendError("a server is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.storage.slots, "get", away)
+        bench.orchestrator.succeed(first, runner(), "")
+    assert caplog.messages == ["nobody is told of a slot that is free: a server is away"]
+    assert bench.take(runner("b"), 9) == []
+    time.sleep(1)
+    assert bench.take(runner("b"), 9) == [second]
 
 
 def test_one_that_may_not_run_now_is_ended_if_it_is_not_to_be_rerouted(

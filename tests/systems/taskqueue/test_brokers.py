@@ -18,6 +18,7 @@ from simclock.systems.taskqueue import (
     BrokerConfig,
     BrokerError,
     Config,
+    DamagedRecordError,
     EventBus,
     ExecutorConfig,
     InMemoryBackend,
@@ -665,6 +666,79 @@ async def test_a_payload_that_is_damaged_is_refused_and_others_are_run(place, no
         assert refused.status is TaskStatus.FAILED
         assert refused.error == "what was found in the queue is no task"
         assert await executor.broker.counts() == (0, 0, 0)
+
+
+async def damage(place, monkeypatch, backend, task_id):
+    """Overwrite the record of a task with what is none."""
+    found = await backend.read(task_id)
+    with monkeypatch.context() as patch:
+        if place.kind == "memory":
+            patch.setattr(TaskResult, "to_dict", {"no": "record"})
+        else:
+            patch.setattr(f"simclock.systems._shared.stores.{place.kind}.encode", lambda _: '{"cut')
+        assert await backend.change(found.version, found.record)
+
+
+@each_kind
+async def test_a_task_with_a_damaged_record_is_set_aside_and_others_are_run(
+    place, note, monkeypatch, caplog
+):
+    async with place, place.executor() as executor:
+        work = working(executor, note)
+        bad = task("bad", priority=-1)
+        await executor.backend.store(bad.id, record(bad.id))
+        await damage(place, monkeypatch, executor.backend, bad.id)
+        with pytest.raises(DamagedRecordError, match=f"record of task '{bad.id}' cannot be read"):
+            await executor.wait_for_result(bad.id)
+        await executor.broker.push(bad)
+        good = await executor.submit(work, "good")
+        assert (await executor.wait_for_result(good, timeout=5)).is_success
+        assert await executor.broker.counts() == (0, 0, 0)
+        failed = await executor.wait_for_result(bad.id)
+
+    assert (failed.status, failed.task_name, failed.args) == (TaskStatus.FAILED, "work", ("bad",))
+    assert failed.error.splitlines()[0] == f"the record of task '{bad.id}' cannot be read"
+    assert f"task {bad.id} is set aside" in caplog.text
+    assert [what for _, what, *_ in note.log] == ["begins", "ends"]
+
+
+@each_kind
+async def test_a_record_that_is_damaged_while_its_task_runs_is_set_aside(place, note, monkeypatch):
+    async with place, place.executor(lease=3.0) as executor:
+        work = working(executor, note)
+        bad = await executor.submit(work, 1)
+        await asyncio.sleep(0.5)
+        await damage(place, monkeypatch, executor.backend, bad)
+        await asyncio.sleep(2)
+        failed = await executor.wait_for_result(bad, timeout=5)
+        assert failed.status is TaskStatus.FAILED
+        assert failed.error.startswith("the record of task")
+        assert await executor.broker.counts() == (0, 0, 0)
+
+
+async def test_a_record_that_was_mended_meanwhile_is_not_set_aside(note):
+    class Mended(InMemoryBackend):
+        damages = 0
+
+        async def read(self, task_id):
+            found = await super().read(task_id)
+            if self.damages:
+                self.damages -= 1
+                raise DamagedRecordError(task_id, found.version - 1, "it was cut")
+            return found
+
+    backend = Mended()
+    executor = IOExecutor(broker=InMemoryBroker(), backend=backend, events=EventBus())
+    work = working(executor, note)
+
+    async with executor:
+        task_id = await executor.submit(work, 1)
+        backend.damages = 1
+        await asyncio.sleep(0.5)
+        assert backend.damages == 0
+        record = await executor.wait_for_result(task_id, timeout=5)
+
+    assert record.is_success
 
 
 async def test_a_locked_file_is_waited_for(tmp_path, note):

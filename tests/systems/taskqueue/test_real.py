@@ -26,6 +26,10 @@ pytestmark = pytest.mark.real
 
 MODULES = Path(__file__).with_name("modules")
 LIMIT = 60  # seconds; far above all that is waited for
+NAMES = (
+    *("square", "crash", "steps", "pid", "long", "interrupt_us", "fail", "fork", "span"),
+    "start_a_process",
+)
 
 
 def cpu(functions, workers=2, method="spawn"):
@@ -34,7 +38,7 @@ def cpu(functions, workers=2, method="spawn"):
         executor=ExecutorConfig(cpu_workers=workers, start_method=method),
     )
     executor = CPUExecutor(config)
-    for name in ("square", "crash", "steps", "pid", "long", "interrupt_us", "fail", "fork", "span"):
+    for name in NAMES:
         executor.task(max_retries=0)(getattr(functions, name))
     return executor
 
@@ -73,6 +77,13 @@ def test_functions_in_processes(functions, method):
             failed = await ended(executor, functions.fail, "why")
             survived = await ended(executor, functions.interrupt_us)
             steps = await ended(executor, functions.steps, 1)
+            refused = await ended(executor, functions.start_a_process, True)
+            started = await ended(executor, functions.start_a_process, False)
+        # It is a daemon, to be ended with its executor; what it would start so would not be.
+        assert (refused.error, started.error) == (
+            "daemonic processes are not allowed to have children",
+            None,
+        )
         assert squares == [0, 1, 4, 9]
         assert os.getpid() not in pids
         assert len(pids) <= 2

@@ -40,7 +40,7 @@ class Executor:
 
         async with executor:            # on asyncio and on trio; or start() and stop()
             await executor.append(event)
-            await executor.processor.join()
+            await executor.join()
 
     The progressions follow the events: whoever changes a status, and however,
     the event is in the progression of that status, and in no other.
@@ -333,6 +333,27 @@ class Executor:
         """
         if self.processor is not None:
             await self.processor.process()
+
+    async def join(self) -> None:
+        """Wait until no event waits, and none runs.
+
+        It starts nothing: while the executor is stopped, what is pending stays
+        so, and this goes on. An event must not wait for that.
+
+        Raises:
+            RuntimeError: Events are pending, and it was never started.
+        """
+        while self._making is not None:
+            await self._making.wait()
+        if self.processor is not None:
+            await self.processor.join()
+        elif pending := self.status_counts()["pending"]:
+            raise RuntimeError(
+                f"the executor was never started, and has pending events: {pending}\n"
+                "use `async with executor:`, or start(), before join()"
+            )
+        else:
+            await anyio.lowlevel.checkpoint()
 
     async def __aenter__(self: ExecutorT) -> ExecutorT:  # noqa: PYI019 - `Self` is not in 3.10
         """Start it in a task group of its own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import random
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -115,11 +116,13 @@ class Permits:
         self.denials = denials
         self._line = line
         self._most = most
+        self._has_warned = False
 
     async def ask(self, event: Event, permission: Callable[..., Awaitable[Any]]) -> bool:
         """Return whether *permission* lets an event start that was taken from the line."""
         try:
             answer = await _asked(permission, event)
+            self._warn_of(answer, permission)
             wait = self.denials.judge(event.id, answer)
         except Exception as error:
             logger.exception("the permission of an event could not be asked for: %s", event.id)
@@ -128,6 +131,20 @@ class Permits:
         if wait:
             self._deny(event, wait)
         return not wait
+
+    def _warn_of(self, answer: Any, permission: Callable[..., Awaitable[Any]]) -> None:
+        """Warn of the first ``None``: it denies, and is what a forgotten ``return`` gives."""
+        if answer is not None or self._has_warned:
+            return
+        name = getattr(permission, "__qualname__", repr(permission))
+        warnings.warn(
+            f"{name}() returned None, which denies the event\n"
+            "return True to let it start, False or a number of seconds to have it wait",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        # Not before: where warnings are errors each such event fails with it.
+        self._has_warned = True
 
     def _deny(self, event: Event, wait: float) -> None:
         count = self.denials.count_of(event.id)

@@ -115,7 +115,8 @@ class Processor:
         ``False`` denies it for a while, which is longer each time, up to a
         tenth of the refresh time; a number denies it for so many seconds. The
         others are asked for meanwhile, one after the other. An exception fails
-        the event.
+        the event. ``None`` denies it as ``False`` does, with a `RuntimeWarning`, once for each
+        processor: it may be that a ``return`` is missing.
         """
         del request
         return True

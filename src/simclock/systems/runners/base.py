@@ -73,7 +73,7 @@ class BaseRunner(abc.ABC):
         self._life = Life(f"{type(self).__name__} {self._context.runner_id}")
         self._children: dict[str, RunnerContext] = {}
         self._services: AtomicServices | None = None
-        self._pacing = Pacing(self._life.wake, self.conf.runner_loop_sleep_time_sec)
+        self._pacing = self._new_pacing()
         # Whether this turn of the loop has begun to run something.
         self._has_begun = False
         app.runner = self
@@ -145,7 +145,7 @@ class BaseRunner(abc.ABC):
     def _begin(self) -> None:
         self._life.begin()
         self.stop_report = None
-        self._pacing = Pacing(self._life.wake, self.conf.runner_loop_sleep_time_sec)
+        self._pacing = self._new_pacing()
 
     def _live(self) -> None:
         self.init_trigger_tasks_modules()
@@ -193,7 +193,7 @@ class BaseRunner(abc.ABC):
         try:
             self._check_atomic_services()
             self.runner_loop_iteration()
-            due = self._due() if self._pacing.is_slow else None
+            due = self._due() if self._pacing.asks else None
         except StateBackendError as error:
             logger.warning("the store cannot be used: %s; it is tried again", error)
             self._pacing.wait_after_failure(self._goes_on)
@@ -203,10 +203,12 @@ class BaseRunner(abc.ABC):
         else:
             self._pacing.wait(has_begun=self._has_begun, due=due)
 
+    def _new_pacing(self) -> Pacing:
+        return Pacing(self._life.wake, self.conf.runner_loop_sleep_time_sec)
+
     def _due(self) -> float | None:
         """Return after how many seconds something waits no longer; None: nothing does by itself."""
-        now = time.time()
-        instant = self.app.storage.queue.next_instant(now)
+        instant = self.app.storage.queue.next_instant(now := time.time())
         return None if instant is None else instant - now
 
     def _on_start(self) -> None:  # noqa: B027 - most have nothing to prepare

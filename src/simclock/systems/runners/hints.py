@@ -65,6 +65,10 @@ class Hints:
         """
         self._jobs.push(f"{_key(stored)}:{number}", _payload(stored))
 
+    def push_now(self, stored: StoredInvocation) -> None:
+        """Say so again, without its delay: what it was delayed for is over. Idempotent."""
+        self._jobs.push(f"{_key(stored)}:now", _payload(stored))
+
     def push_awaited(self, stored: StoredInvocation) -> None:
         """Say so before all others: somebody waits for it. Idempotent."""
         due = time.time() + stored.delay if stored.delay else 0.0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import abc
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems.runners.base import BaseRunner
 from simclock.systems.runners.bodies import Body, current_body
 from simclock.systems.runners.diagnostics import Running
+from simclock.systems.runners.pacing import Pacing
 from simclock.systems.runners.places import Places
 
 if TYPE_CHECKING:
@@ -48,6 +50,25 @@ class InProcessRunner(BaseRunner):
     def get_active_child_runner_ids(self) -> list[str]:
         """Return none: it starts no runners."""
         return []
+
+    def _new_pacing(self) -> Pacing:
+        seldom = self.app.conf.services.check_interval
+        # Whoever registers something in the memory of this process rings for it.
+        if self.app.storage.is_shared_memory and self.conf.runner_loop_sleep_time_sec < seldom:
+            return Pacing(self._life.wake, seldom, is_told=True)
+        return super()._new_pacing()
+
+    def _due(self) -> float | None:
+        due = super()._due()
+        if not self._pacing.is_told or self._services is None:
+            return due
+        waits = [self._services.wait_of()]
+        if due is not None:
+            waits.append(due)
+        if self.app.storage.queue.counts(time.time()).ready:
+            # There was no place for it, or too much else before it.
+            waits.append(self.conf.runner_loop_sleep_time_sec)
+        return min(waits)
 
     def _on_start(self) -> None:
         self._places = Places(self.max_parallel_slots, self._life.wake.ring)

@@ -107,6 +107,7 @@ class Orchestrator(Queries):
             dead_after=settings.runner_considered_dead_after,
         )
         self._taking = Taking(self.changes, self.slots)
+        self.on_change.append(self._taking.tell_next)
 
     # Registering.
 

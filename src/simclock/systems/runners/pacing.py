@@ -23,18 +23,23 @@ class Pacing:
     Args:
         wake: Ends a wait that is no punishment.
         longest: Seconds between two looks for work.
+        is_told: Whether whoever makes work rings for it.
+
+    Attributes:
+        is_told: The same.
     """
 
-    def __init__(self, wake: Wake, longest: float) -> None:
+    def __init__(self, wake: Wake, longest: float, *, is_told: bool = False) -> None:
+        self.is_told = is_told
         self._wake = wake
         self._longest = longest
         self._pause = FIRST_PAUSE
         self._back_off = FIRST_BACK_OFF
 
     @property
-    def is_slow(self) -> bool:
+    def asks(self) -> bool:
         """Whether waits are so long that one asks before when something is due."""
-        return self._longest > SLOW
+        return self.is_told or self._longest > SLOW
 
     def wait(self, *, has_begun: bool, due: float | None = None) -> None:
         """Wait after a turn that was well.

@@ -110,6 +110,16 @@ class Recovery:
             self._next_look = time.monotonic() + self._settings.unclaimed_after / _LOOKS
         return mended
 
+    def watch(self) -> None:
+        """Look at heartbeats only: a step that comes later knows by then who is dead.
+
+        Those who own something without ever having had one are found by steps alone.
+
+        Raises:
+            StateBackendError: The storage cannot be used.
+        """
+        self._heartbeats.watch()
+
     def _mend_taken(self, actor: str) -> int:
         found = self._of(_TAKEN)
         owners = {stored.owner for stored in found if stored.owner is not None}

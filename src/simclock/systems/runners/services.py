@@ -27,9 +27,10 @@ class AtomicServices:
 
     It is done by the holder at each interval, so no time is left out. When the
     holder dies, another runner does it after the lease's duration, a margin of
-    a twentieth, and an interval or two. What is done is right even if two do it
-    at once, which they do only if one was stopped in the middle of it for longer
-    than its lease.
+    a twentieth, and an interval or two. All watch heartbeats meanwhile, so that
+    one who gets the lease knows already who is silent, and since when. What is
+    done is right even if two do it at once, which they do only if one was
+    stopped in the middle of it for longer than its lease.
 
     Args:
         app: The application.
@@ -75,7 +76,14 @@ class AtomicServices:
             "the triggers have failed": self._fire,
             "what has expired could not be removed": self._tidy_up,
         }
-        return all(self._held_step(what, step) for what, step in steps.items())
+        is_done = all(self._held_step(what, step) for what, step in steps.items())
+        if not is_done:
+            self._tried("heartbeats could not be watched", self._recovery.watch)
+        return is_done
+
+    def wait_of(self) -> float:
+        """Return in how many seconds it is time for `check`."""
+        return max(0.0, self._next - time.monotonic())
 
     def close(self) -> None:
         """Let another runner do it at once. Idempotent."""

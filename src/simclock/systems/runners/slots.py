@@ -17,7 +17,7 @@ from simclock.systems.runners.statuses import InvocationStatus
 from simclock.systems.runners.stored import StoredInvocation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from simclock.systems._shared.stores.interfaces import Records, StoredRecord
     from simclock.systems.runners.ledger import Ledger
@@ -30,6 +30,9 @@ MADE = "made"  # by one that was created
 # Seconds after which a slot that nobody has is removed. Not at once: whoever has read it would
 # overwrite another one that has come to the same version since.
 _UNUSED = 86400.0
+_WAITING = "waiting"  # for a slot that is taken: their ids, who came first first
+# More are not noted: each adds to what is written for each of them.
+_MOST_WAITING = 100
 
 
 def key_of(
@@ -51,6 +54,9 @@ class RunningSlots:
     nobody: it is free once its invocation is final, or was rerouted. So a
     runner that ends anywhere leaves no slot behind. A body that goes on though
     its invocation was taken from it, as its runner seemed to be dead, keeps nobody away.
+
+    A slot has a note of who has wanted it, so that its next one can be told. It is a hint
+    only: who is not told looks again by itself.
     """
 
     def __init__(self, slots: Records, ledger: Ledger) -> None:
@@ -60,6 +66,8 @@ class RunningSlots:
     def take(self, stored: StoredInvocation, options: TaskOptions) -> bool:
         """Take the slot of an invocation that is available; return False if it is another one's.
 
+        Then the invocation is noted as one that waits, if it is to be run later.
+
         Raises:
             InvocationStatusRaceConditionError: Others were faster, again and again.
         """
@@ -67,20 +75,38 @@ class RunningSlots:
         if control is ConcurrencyControlType.DISABLED:
             return True
         key = key_of("running", control, stored, options.key_arguments)
-        value = {"invocation": str(stored.id), "routing": stored.routing}
+        mine = {"invocation": str(stored.id), "routing": stored.routing}
         for _ in range(TRIES):
             row = self._slots.get(key)
             if row is None:
-                if self._slots.create(key, TAKEN, value, at=time.time()):
+                if self._slots.create(key, TAKEN, mine, at=time.time()):
                     return True
                 continue
-            if row.value == value:
+            if mine.items() <= row.value.items():
                 return True
-            if not self._is_free(row):
+            waiting = row.value.get(_WAITING, [])
+            if self._is_free(row):
+                others = [each for each in waiting if each != mine["invocation"]]
+                if self._slots.swap(key, row.version, TAKEN, {**mine, _WAITING: others}):
+                    return True
+            elif not options.reroute_on_concurrency_control or _is_noted(waiting, mine):
                 return False
-            if self._slots.swap(key, row.version, TAKEN, value):
-                return True
+            else:
+                noted = {**row.value, _WAITING: [*waiting, mine["invocation"]]}
+                # And look once more: nobody tells it of an end that came before.
+                self._slots.swap(key, row.version, TAKEN, noted)
         raise InvocationStatusRaceConditionError(stored.id, TRIES)
+
+    def next_of(self, left: StoredInvocation, options: TaskOptions) -> StoredInvocation | None:
+        """Return the first that waits for the slot that an invocation has left, if it had one."""
+        control = options.running_concurrency
+        if control is ConcurrencyControlType.DISABLED:
+            return None
+        row = self._slots.get(key_of("running", control, left, options.key_arguments))
+        if row is None or row.value["invocation"] != left.id:
+            return None
+        found = (self._ledger.find(each) for each in row.value.get(_WAITING, []))
+        return next((each for each in found if each is not None and each.status.is_available), None)
 
     def _is_free(self, row: StoredRecord) -> bool:
         stored = self._ledger.find(row.value["invocation"])
@@ -89,6 +115,10 @@ class RunningSlots:
     def let_expire(self, now: float) -> int:
         """Let those that are free be removed, a day later; return how many there are."""
         return _let_expire(self._slots, TAKEN, self._is_free, now)
+
+
+def _is_noted(waiting: list[str], mine: Mapping[str, object]) -> bool:
+    return mine["invocation"] in waiting or len(waiting) >= _MOST_WAITING
 
 
 class Registrations:

@@ -10,6 +10,7 @@ from simclock.systems.runners.failures import (
     InvocationStatusError,
     InvocationStatusRaceConditionError,
 )
+from simclock.systems.runners.logged import tried
 from simclock.systems.runners.statuses import InvocationStatus
 from simclock.systems.runners.steps import check_fence, step
 
@@ -51,6 +52,17 @@ class Taking:
             if stored is not None:
                 count -= 1
                 yield stored
+
+    def tell_next(self, changed: StoredInvocation) -> None:
+        """If an invocation has left its slot, have the next one looked at now, not later."""
+        status = changed.status
+        if status is not _S.REGISTERED and (status.is_final or status.is_available):
+            tried("nobody is told of a slot that is free", lambda: self._tell_next(changed))
+
+    def _tell_next(self, left: StoredInvocation) -> None:
+        waiting = self._slots.next_of(left, self._changes.options_of(left.task))
+        if waiting is not None:
+            self._changes.hints.push_now(waiting)
 
     def _followed(self, hint: Hint, runner: RunnerContext) -> StoredInvocation | None:
         """Return the invocation that a hint means, taken; None if it is not to be run now."""

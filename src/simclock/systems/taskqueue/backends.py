@@ -7,12 +7,12 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-from simclock.systems._shared.stores.interfaces import Records, StoredRecord
+from simclock.systems._shared.stores.interfaces import DamagedRecord, Records, StoredRecord
 from simclock.systems._shared.stores.memory import MemoryRecords
 from simclock.systems._shared.urls import without_password
 from simclock.systems.taskqueue.access import Far, Near
 from simclock.systems.taskqueue.config import BackendConfig
-from simclock.systems.taskqueue.failures import BackendError
+from simclock.systems.taskqueue.failures import BackendError, DamagedRecordError
 from simclock.systems.taskqueue.tasks import TaskResult, TaskStatus
 from simclock.systems.taskqueue.urls import MEMORY, SQLITE, check_url, sqlite_path
 from simclock.systems.taskqueue.waiting import Waiting
@@ -50,7 +50,11 @@ class BaseResultBackend(ABC):
 
     @abstractmethod
     async def read(self, task_id: str) -> Versioned | None:
-        """Return the record and its version, if there is one."""
+        """Return the record and its version, if there is one.
+
+        Raises:
+            DamagedRecordError: It cannot be read.
+        """
 
     @abstractmethod
     async def change(self, version: int, record: TaskResult) -> bool:
@@ -155,7 +159,9 @@ class StoreBackend(BaseResultBackend):
 
     async def read(self, task_id: str) -> Versioned | None:
         """Return the record and its version. See `BaseResultBackend`."""
-        row = await self._access.do(lambda records: records.get(task_id))
+        row = await self._access.do(lambda records: _found(records, task_id))
+        if isinstance(row, DamagedRecord):
+            raise DamagedRecordError(task_id, row.version, str(row)) from row
         if row is None or _is_gone(row):
             return None
         return Versioned(row.version, _record(task_id, row))
@@ -350,14 +356,20 @@ def _is_gone(row: StoredRecord) -> bool:
     return row.expires is not None and row.expires <= time.time()
 
 
+def _found(records: Records, task_id: str) -> StoredRecord | DamagedRecord | None:
+    """Return a record; what it raises otherwise means that the store cannot be used."""
+    try:
+        return records.get(task_id)
+    except DamagedRecord as error:
+        return error
+
+
 def _record(task_id: str, row: StoredRecord) -> TaskResult:
     try:
         return TaskResult.from_dict(row.value)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise BackendError(
-            f"this is no record of a task: {task_id}\n"
-            "it was written by something else, or a newer version: delete() it"
-        ) from error
+        why = "it was written by something else, or a newer version"
+        raise DamagedRecordError(task_id, row.version, why) from error
 
 
 def _mark(record: TaskResult) -> tuple[Any, ...]:

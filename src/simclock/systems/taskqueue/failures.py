@@ -135,6 +135,23 @@ class BackendError(FlowrraError):
     """A result backend cannot be used, or not for this."""
 
 
+class DamagedRecordError(BackendError):
+    """The record of a task cannot be read. An executor that gets the task lets it fail.
+
+    Attributes:
+        task_id: The task's id.
+        version: Of the record.
+    """
+
+    def __init__(self, task_id: str, version: int, why: str) -> None:
+        super().__init__(
+            f"the record of task {task_id!r} cannot be read\n  {why}\n"
+            "see what else writes there, and submit the task again"
+        )
+        self.task_id = task_id
+        self.version = version
+
+
 class BrokerError(FlowrraError):
     """A broker cannot be used, or not for this."""
 

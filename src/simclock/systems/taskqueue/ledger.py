@@ -14,6 +14,7 @@ from simclock.systems.taskqueue.tasks import TRANSITIONS, TaskResult, TaskStatus
 if TYPE_CHECKING:
     from simclock.systems.taskqueue.backends import BaseResultBackend
     from simclock.systems.taskqueue.events import EventBus
+    from simclock.systems.taskqueue.failures import DamagedRecordError
     from simclock.systems.taskqueue.tasks import Task
 
 logger: logging.Logger = logging.getLogger("simclock.systems.taskqueue")
@@ -87,6 +88,27 @@ class Ledger:
             changes = {"status": TaskStatus.CANCELLED, "error": why, "finished_at": now()}
             if await self.change(found, **changes) is not None:
                 return True
+
+    async def set_aside(self, damaged: DamagedRecordError, task: Task | None) -> bool:
+        """Put a record that says so in the place of a damaged one; return False if it is none now.
+
+        Args:
+            damaged: What reading it has raised.
+            task: What is known of the task.
+        """
+        record = TaskResult(
+            task_id=damaged.task_id,
+            status=TaskStatus.FAILED,
+            task_name=None if task is None else task.name,
+            error=str(damaged),
+            finished_at=now(),
+            args=() if task is None else task.args,
+            kwargs={} if task is None else task.kwargs,
+        )
+        if not await self._backend.change(damaged.version, record):
+            return False
+        await self._tell(record)
+        return True
 
     async def delete(self, task_id: str) -> None:
         """Remove the record of what has turned out to be no task."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -117,6 +120,14 @@ async def child_async(number):
 @app.task
 def whoami():
     return current_invocation().runner.runner_cls, os.getpid()
+
+
+@app.task
+def start_a_process(with_multiprocessing):
+    if with_multiprocessing:
+        multiprocessing.get_context("spawn").Process(target=print).start()
+    else:
+        subprocess.run([sys.executable, "-c", ""], check=True)
 
 
 @app.task

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -57,6 +60,13 @@ def steps(count):
         progress(number, f"step {number}")
         time.sleep(1)
     return count
+
+
+def start_a_process(with_multiprocessing):
+    if with_multiprocessing:
+        multiprocessing.get_context("spawn").Process(target=print).start()
+    else:
+        subprocess.run([sys.executable, "-c", ""], check=True)
 
 
 def pid():

@@ -13,6 +13,18 @@ class StoreError(Exception):
     """
 
 
+class DamagedRecord(StoreError):
+    """A record cannot be read: somebody else has changed it. Nothing was done.
+
+    Attributes:
+        version: Its version: what `Records.swap` compares, to put another one in its place.
+    """
+
+    def __init__(self, text: str, version: int) -> None:
+        super().__init__(text)
+        self.version = version
+
+
 class Damaged(NamedTuple):
     """In place of a payload that cannot be read: somebody else has changed it.
 
@@ -184,7 +196,11 @@ class Records(Protocol):
         """
 
     def get(self, key: str) -> StoredRecord | None:
-        """Return the record, if there is one."""
+        """Return the record, if there is one.
+
+        Raises:
+            DamagedRecord: It cannot be read.
+        """
 
     def swap(
         self, key: str, version: int, status: str, value: Any, *, expires: float | None = None

@@ -15,7 +15,7 @@ from simclock.systems._shared.stores.arguments import (
 )
 from simclock.systems._shared.stores.interfaces import Counts, Job, StoredRecord
 from simclock.systems._shared.stores.servers import Server, connected
-from simclock.systems._shared.stores.texts import read, read_payload
+from simclock.systems._shared.stores.texts import read_payload, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,9 +147,10 @@ class RedisRecords(_OnServer):
 
     def _row(self, found: Sequence[Any]) -> StoredRecord:
         key, version, status, text, expires = found
-        value = read(_text(text), f"the record {_text(key)!r}", self._where)
+        number, what = int(version), f"the record {_text(key)!r}"
+        value = read_value(_text(text), number, what, self._where)
         return StoredRecord(
-            int(version), _text(status), value, None if expires is None else float(expires)
+            number, _text(status), value, None if expires is None else float(expires)
         )
 
     def swap(

@@ -13,7 +13,7 @@ from simclock.systems._shared.stores.arguments import (
 )
 from simclock.systems._shared.stores.databases import Database, Table, check_name, opened, quoted
 from simclock.systems._shared.stores.interfaces import Counts, Job, StoredRecord
-from simclock.systems._shared.stores.texts import read, read_payload
+from simclock.systems._shared.stores.texts import read_payload, read_value
 
 if TYPE_CHECKING:
     import os
@@ -241,10 +241,9 @@ class SqliteRecords(_InTable):
     _statements = _RECORDS
 
     def _row(self, found: Any) -> StoredRecord:
-        key, version, status, value, expires = found
-        return StoredRecord(
-            version, status, read(value, f"the record {key!r}", self._where), expires
-        )
+        key, version, status, text, expires = found
+        value = read_value(text, version, f"the record {key!r}", self._where)
+        return StoredRecord(version, status, value, expires)
 
     def create(
         self, key: str, status: str, value: Any, *, at: float, expires: float | None = None

@@ -22,7 +22,12 @@ from simclock.systems.taskqueue.executors.outcomes import (
     of_error,
     success,
 )
-from simclock.systems.taskqueue.executors.refusing import MOST_REFUSALS, leave_to_others, refuse
+from simclock.systems.taskqueue.executors.refusing import (
+    MOST_REFUSALS,
+    leave_to_others,
+    refuse,
+    set_aside,
+)
 from simclock.systems.taskqueue.executors.shop import (
     FIRST_BACK_OFF,
     LONGEST_BACK_OFF,
@@ -32,6 +37,7 @@ from simclock.systems.taskqueue.executors.shop import (
 from simclock.systems.taskqueue.failures import (
     BackendError,
     BrokerError,
+    DamagedRecordError,
     FlowrraError,
     text_of,
 )
@@ -99,7 +105,7 @@ class Attempt:
         self.is_begun = True
         keeper = asyncio.create_task(self._keep()) if self._is_leased else None
         try:
-            await self._run()
+            await self._run_or_set_aside()
         except (BackendError, BrokerError) as error:
             logger.warning("task %s is given back, as a store has failed: %s", self._name, error)
             is_hasty = self._reason is not None and self._is_leased
@@ -124,6 +130,12 @@ class Attempt:
     @property
     def _is_stopped(self) -> bool:
         return self._reason is Reason.STOPPED
+
+    async def _run_or_set_aside(self) -> None:
+        try:
+            await self._run()
+        except DamagedRecordError as damaged:
+            await set_aside(self._shop.broker, self._ledger, self.claim, damaged)
 
     async def _run(self) -> None:
         task = self.claim.task
@@ -322,7 +334,7 @@ class Attempt:
             try:
                 return await operation()
             except (BackendError, BrokerError) as error:
-                if self._reason is not None:
+                if self._reason is not None or isinstance(error, DamagedRecordError):
                     raise
                 logger.warning("task %s waits for a store that has failed: %s", self._name, error)
             await asyncio.wait({self._interrupted}, timeout=back_off)

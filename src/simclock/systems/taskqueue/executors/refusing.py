@@ -11,6 +11,7 @@ from simclock.systems.taskqueue.tasks import TaskStatus
 
 if TYPE_CHECKING:
     from simclock.systems.taskqueue.brokers import BaseBroker, Claim
+    from simclock.systems.taskqueue.failures import DamagedRecordError
     from simclock.systems.taskqueue.ledger import Ledger
 
 logger: logging.Logger = logging.getLogger("simclock.systems.taskqueue")
@@ -43,3 +44,15 @@ async def refuse(broker: BaseBroker, ledger: Ledger, claim: Claim) -> None:
         if found is not None:
             await ledger.change(found, **changes)
     await broker.acknowledge(claim)
+
+
+async def set_aside(
+    broker: BaseBroker, ledger: Ledger, claim: Claim, damaged: DamagedRecordError
+) -> None:
+    """Have a task fail whose record cannot be read: the next time it would be the same."""
+    logger.error("task %s is set aside: %s", claim.key, damaged)
+    if await ledger.set_aside(damaged, claim.task):
+        await broker.acknowledge(claim)
+    else:
+        # It is another record by now, perhaps one that can be read.
+        await broker.release(claim, FIRST_BACK_OFF)
