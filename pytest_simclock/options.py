@@ -235,7 +235,8 @@ SEARCH_OPTIONS = (
         "WHICH",
         choice("legal", "chaos"),
         "'legal': schedules that real threads, timers and executors may have; 'chaos': also orders"
-        " of asyncio tasks that asyncio does not have (default: legal)",
+        " of asyncio tasks that asyncio does not have, and conditions that wake one more (default:"
+        " legal)",
     ),
     Option(
         "latency",

@@ -14,7 +14,7 @@ from pytest_simclock.options import given, mode, replayed, said, searched, suite
 from pytest_simclock.statements import Statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     import pytest
@@ -71,6 +71,18 @@ class Reporting:
         words.append(f"seed {options.pop('seed', 0)}")
         words += [f"{name.replace('_', '-')} {said(name, options[name])}" for name in options]
         return f"simclock: simulated time for {', '.join([*words, *search])}"
+
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str | None:
+        """Say before anybody waits that what was asked for is about none of the tests."""
+        asked = given(self._config) or list(self._search_words())
+        if not asked or not items or mode(self._config) is not None:
+            return None
+        if any(kind_of(item) is not Kind.REAL for item in items):
+            return None
+        return (
+            "simclock: none of these tests is simulated, they run in real time\n"
+            "  add --simclock, or mark those that shall be with @pytest.mark.simclock"
+        )
 
     def _search_words(self) -> Iterable[str]:
         """Yield what is to be done with schedules."""

@@ -298,6 +298,17 @@ def modules_of(monkeypatch):
     return load
 
 
+@pytest.fixture
+def frozen_heap() -> Generator[None, None, None]:
+    """Let collections look at what the test makes, not at a session's million objects.
+
+    For tests that collect hundreds of times outside of simulations.
+    """
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 CHILD_LIMIT = 60.0  # real seconds after which a child process is taken for hung
 
 

@@ -13,9 +13,10 @@ In tests, the pytest plugin comes along: ``pytest --simclock`` runs a whole
 suite so, ``@pytest.mark.simclock`` or the fixture ``sim`` one test. What has to
 run for real does so in ``with sim.real_time():``.
 
-Errors are all `SimclockError`; each message ends with what to do next. Who
-wants to extend simclock reads ``help("simclock.hookspecs")``. The documentation
-is in ``docs/index.md`` of the source, the options of the plugin in
+What goes wrong is a `SimclockError`, whose last line says what to do next or
+where to look; a wrong argument is a `TypeError` or a `ValueError`. Who wants to
+extend simclock reads ``help("simclock.hookspecs")``. The documentation is in
+``docs/index.md`` of the source, the options of the plugin in
 ``docs/reference/pytest.md``.
 """
 

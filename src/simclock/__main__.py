@@ -49,7 +49,6 @@ def markdown() -> str:
         "",
         "- *simulated*: in a simulated thread the call goes to the kernel.",
         "- *held*: the original runs for real, and the whole simulation stands still meanwhile.",
-        "- *escape*: an `Escape` error.",
         "",
         "| built-in | in a simulated thread | | Python |",
         "|---|---|---|---|",

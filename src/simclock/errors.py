@@ -56,8 +56,9 @@ class Escape(SimclockError, RuntimeError):
 class Leak(SimclockError, ResourceWarning):
     """A simulation left something behind that would outlive it.
 
-    A non-daemon thread that never ends, or a thread that refused to be
-    unwound. Also a warning's category, for suites that only want to be told.
+    A thread or a simulated process that never ends and is no daemon, a thread
+    that refused to be unwound, or a hold that nobody released. Also a warning's
+    category, for suites that only want to be told.
     """
 
 

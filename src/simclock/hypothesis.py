@@ -319,7 +319,8 @@ def schedules(*, fidelity: str = "legal", latency: float = LATENCY) -> SearchStr
 
     Args:
         fidelity: ``"legal"``: schedules that real threads, timers and executors may have;
-            ``"chaos"``: also other orders of the tasks of an event loop.
+            ``"chaos"``: also other orders of the tasks of an event loop, and conditions that wake
+            one more than they are told to.
         latency: Virtual seconds for which threads that could run may be kept from it.
 
     Raises:

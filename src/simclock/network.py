@@ -30,8 +30,8 @@ class Network:
     is sent has arrived. Hosts are given by name, or as what ``Simulation.host`` returns. What goes
     on inside one host, and what threads of no host send, is never delayed.
 
-    Streams lose nothing and keep their order, as TCP sees to it: where packets would be lost, their
-    bytes come later. What is on its way takes memory without bound, and sends never wait for it.
+    Streams lose nothing and keep their order, as TCP sees to it: as if what is lost were sent again
+    without delay. What is on its way takes memory without bound, and sends never wait for it.
 
     Each of these functions may be called in any simulated thread; what they do takes no time.
     """

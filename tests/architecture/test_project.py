@@ -125,6 +125,18 @@ def test_the_readme_has_the_two_commands_and_they_exist():
         assert f"  {command.split()[1]} " in known
 
 
+def test_the_pages_name_commands_that_there_are():
+    known = subprocess.run(
+        [ROOT / "dev", "help"], capture_output=True, text=True, check=True
+    ).stdout
+    pages = "\n".join(page.read_text() for page in PAGES if "decisions" not in page.parts)
+
+    commands = set(re.findall(r"\./dev ([a-z]+)", pages))
+    assert commands - set(re.findall(r"^  (\w+)\b", known, re.MULTILINE)) == set()
+    modules = set(re.findall(r"python -m (?:pydoc )?([a-z_]+(?:\.\w+)*)", pages))
+    assert [name for name in sorted(modules) if importlib.util.find_spec(name) is None] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_inside_the_project_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
@@ -165,3 +177,12 @@ def test_every_todo_has_an_issue(path):
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         if re.search(r"\b(TODO|FIXME|XXX)\b", line):
             assert re.search(r"TODO\(#\d+\): \S", line), f"line {number}: write `TODO(#n): ...`"
+
+
+def test_every_lint_rule_that_is_off_has_a_reason():
+    lint = (ROOT / "pyproject.toml").read_text().partition("[tool.ruff.lint]")[2]
+    rules = re.findall(r'^ +"[A-Z]+\d*",.*$', lint, re.MULTILINE)
+
+    assert len(rules) > 20
+    assert [line for line in rules if not re.search(r"# \S.{5,}", line)] == []
+    assert 'select = ["ALL"]' in lint

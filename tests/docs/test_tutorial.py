@@ -1,8 +1,8 @@
-"""Who follows the tutorial to the letter sees what it shows.
+"""Who follows the tutorial, or a page with commands, to the letter sees what it shows.
 
-Each page is followed in a folder that has the files of those before: a block of
-Python is a file, whose name is in its first line; a block of a console is a
-command and what it prints.
+Each page of the tutorial is followed in a folder that has the files of those
+before, other pages in an empty one: a block of Python is a file, if its name is
+in its first line; a block of a console is a command and what it prints.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from pathlib import Path
 
 import pytest
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "tutorial").glob("*.md"))
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("tutorial/*.md"))
+OTHERS = [
+    page
+    for page in [ROOT / "README.md", *sorted(DOCS.glob("*/*.md"))]
+    if page not in PAGES and "```console" in page.read_text()
+]
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOME = "/home/you"
 TOKEN = re.compile(r"\bs1\.[\w-]+")
@@ -65,8 +72,8 @@ class Follower:
         self.shown = self.printed = ""
 
     def write(self, code):
-        name = re.match(r"# (\w+\.py)\n", code)[1]
-        (self.folder / name).write_text(code)
+        if name := re.match(r"# (\w+\.py)\n", code):
+            (self.folder / name[1]).write_text(code)
 
     def run(self, command, shown):
         # Schedules are not the same on each Python: the token is copied from the own screen.
@@ -90,11 +97,14 @@ class Follower:
 
 
 @pytest.mark.hang_limit(400)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES + OTHERS, ids=lambda page: page.stem)
 def test_the_page_can_be_followed(tmp_path, monkeypatch, page):
+    if page in OTHERS and sys.version_info[:2] != SHOWN:
+        pytest.skip("it shows how a run goes on one version of Python, step by step")
     monkeypatch.delenv("COLUMNS", raising=False)
     follower = Follower(tmp_path)
-    for each in PAGES[: PAGES.index(page) + 1]:
+    before = PAGES[: PAGES.index(page)] if page in PAGES else []
+    for each in [*before, page]:
         for kind, text in BLOCK.findall(each.read_text()):
             if kind == "python":
                 follower.write(text)

@@ -17,7 +17,7 @@ from simclock import Stalled
 WATCHDOG = 0.4
 ADVICE = "make it wait through something that simclock sees, or give a longer watchdog="
 ADVICE_IN_C = [
-    "  it waits in C by itself: the boundary's table (python -m simclock rows) lacks it",
+    "  it waits in C by itself: no row of the table (python -m simclock rows) simulates it",
     (
         "run it in real time: `with sim.real_time(): ...` or @pytest.mark.simclock(False); "
         "or give a longer watchdog="

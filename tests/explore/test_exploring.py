@@ -426,7 +426,7 @@ def test_chaos_is_said_of_each_report():
 
     legal = simclock.explore(scenario, runs=50)
     chaos = simclock.explore(scenario, runs=50, fidelity="chaos")
-    line = "  chaos: tasks of event loops in orders that asyncio does not have"
+    line = "  chaos: orders of tasks that asyncio does not have, and conditions that wake one more"
 
     assert (legal.verdict, chaos.verdict) == ("passed", "failed")
     assert line not in str(legal).splitlines()
@@ -613,3 +613,13 @@ def test_nothing_is_left_of_a_search(programs):
     assert threading.excepthook is hook
     assert threading.enumerate() == threads
     assert simclock.active() is None
+
+
+def test_the_first_the_tenth_and_the_hundredth_run_are_repeated():
+    calls = []
+    report = simclock.explore(
+        lambda: calls.append(simclock.active()), runs=100, strategy="random", shrink=0
+    )
+
+    assert (report.verdict, report.runs) == ("passed", 100) or report.exhausted
+    assert len(calls) == 100 + 3

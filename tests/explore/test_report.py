@@ -129,7 +129,7 @@ def test_one_thread_is_one_thread():
     [
         (
             {"fidelity": "chaos"},
-            "  chaos: tasks of event loops in orders that asyncio does not have",
+            "  chaos: orders of tasks that asyncio does not have, and conditions that wake one more",
         ),
         ({"unfair": 1}, "  1 run long, ended by fair choices"),
         ({"unfair": 2}, "  2 runs long, ended by fair choices"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 import simclock
@@ -74,6 +76,22 @@ def test_where_it_is_certain_nothing_is_chosen(simulate):
 
     assert found == [False, False]
     assert [each.label for each in points] == ["sites: never"]
+
+
+def test_in_a_thread_that_is_not_simulated_nothing_fails(simulate):
+    def scenario(sim):
+        found = []
+        with sim.real_time():
+            thread = threading.Thread(target=lambda: found.append(buggify("disk.full")))
+            thread.start()
+            thread.join()
+            found.append(buggify("disk.full"))
+        return [*found, buggify("disk.full")]
+
+    found, points = simulate(scenario, {("site: disk.full", 0): 1})
+
+    assert found == [False, False, True]
+    assert [each.label for each in points] == ["sites: disk.full", "site: disk.full"]
 
 
 def test_faults_can_be_off(simulate):

@@ -203,6 +203,23 @@ def test_an_error_that_no_task_gets_is_raised_at_the_wait(answer):
     assert teller.asked == [("Deadlock", True)]
 
 
+def test_the_last_registered_is_asked_first_and_nobody_after_one_who_tells():
+    tellers = [Teller(answer) for answer in (lambda: None, lambda: True, lambda: 1 / 0)]
+    for number, teller in enumerate(tellers):
+        simclock.register(teller, f"teller {number}")
+    try:
+        with pytest.raises(simclock.Deadlock), Simulation() as sim:
+            # A task is told, they say, so the wait goes on; the next one raises.
+            with pytest.raises(simclock.Deadlock):
+                threading.Event().wait()
+            assert sim.failure is not None
+    finally:
+        for teller in tellers:
+            simclock.unregister(teller)
+
+    assert [teller.asked for teller in tellers] == [[], [("Deadlock", True)], [("Deadlock", True)]]
+
+
 def test_a_plugin_that_cannot_say_what_waits_is_named():
     for answer, said in (
         (lambda: 1 / 0, "plugin 'Teller' failed in simclock_waiting_tasks: ZeroDivisionError"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -47,6 +48,59 @@ def test_the_documented_way():
         return asyncio.get_running_loop().time()
 
     assert asyncio.run(main(), loop_factory=SimEventLoop) == 4600.0
+
+
+def test_a_thread_of_the_programs_own_is_not_waited_for(loop, at):
+    """As in a simulation it is."""
+    log, note = at
+    event = asyncio.Event()
+    timer = threading.Timer(0.2, loop.call_soon_threadsafe, (event.set,))
+    timer.start()
+
+    async def main():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(event.wait(), 5)
+        note("timed out")
+
+    loop.run_until_complete(main())
+    timer.cancel()
+    timer.join()
+
+    assert log == [(5.0, "timed out")]
+
+
+def test_who_waits_for_the_real_clock_sleeps_through_hours(loop):
+    async def main():
+        start, until = loop.time(), time.monotonic() + 0.05
+        while time.monotonic() < until:
+            await asyncio.sleep(600)
+        return loop.time() - start
+
+    assert loop.run_until_complete(main()) > 3600
+
+
+def test_a_server_that_listens_may_be_connected_to_by_anybody(loop, at):
+    log, note = at
+
+    async def main():
+        gone = asyncio.Event()
+
+        async def answer(_, writer):
+            note("connected")
+            writer.close()
+            await writer.wait_closed()
+            gone.set()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            address = server.sockets[0].getsockname()
+            timer = threading.Timer(0.2, lambda: socket.create_connection(address).close())
+            timer.start()
+            await gone.wait()
+            timer.join()
+
+    loop.run_until_complete(main())
+
+    assert log == [(0.0, "connected")]
 
 
 def test_jobs_of_executors_hold_the_clock(loop, at):

@@ -14,7 +14,7 @@ from simclock import SimEventLoop
 EACH = 30
 
 
-pytestmark = pytest.mark.usefixtures("modules_of")
+pytestmark = pytest.mark.usefixtures("modules_of", "frozen_heap")
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ def test_soon_is_first_come_first_served(loop, at):
 
 @pytest.mark.parametrize("far", [2**24, 2**25 + 1, 2_500_000_000])
 def test_durations_are_exact_far_from_the_clocks_zero(loop, far):
-    """The stock loop hangs there: its clock's resolution is less than a float's."""
+    """See the next test for the stock loop there."""
 
     async def main():
         started = loop.time()
@@ -207,6 +207,28 @@ def test_durations_are_exact_far_from_the_clocks_zero(loop, far):
         return loop._clock.now_ns - round(started * 1e9)
 
     assert loop.run_until_complete(main()) == far * 10**9 + 3 * (200_002_000)
+
+
+@pytest.mark.parametrize(("far", "late"), [(2**23, False), (2**24, True), (2**25, True)])
+def test_far_from_the_clocks_zero_a_stock_loop_spins_until_time_has_passed(far, late):
+    """Its clock's resolution is less than a float's there, so what is due seems to be to come."""
+
+    async def main(sim):
+        await asyncio.sleep(far)
+        before = sim.elapsed
+        await asyncio.sleep(0.5)
+        return round((sim.elapsed - before) * 1e6)
+
+    def run(make):
+        with Simulation() as sim:
+            loop = make()
+            try:
+                return loop.run_until_complete(main(sim))
+            finally:
+                loop.close()
+
+    assert run(asyncio.SelectorEventLoop) == 500_000 + late
+    assert run(SimEventLoop) == 500_000
 
 
 def test_an_instant_far_off_that_is_not_round_is_as_exact_as_a_float(loop):

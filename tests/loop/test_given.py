@@ -49,6 +49,34 @@ def by_unittest():
     return found[0]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="a test case has no loop_factory there")
+def test_a_test_case_of_unittest_may_name_the_loop():
+    found = []
+
+    class Case(unittest.IsolatedAsyncioTestCase):
+        loop_factory = SimEventLoop
+
+        async def runTest(self):  # noqa: N802 - unittest's name
+            loop = asyncio.get_running_loop()
+            before = loop.time()
+            await asyncio.sleep(3600)
+            found.append((type(loop), loop.time() - before))
+
+    Case().debug()
+
+    assert found == [(SimEventLoop, 3600.0)]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio has no Runner there")
+def test_a_runner_may_be_given_the_loop():
+    async def main():
+        await asyncio.sleep(3600)
+        return asyncio.get_running_loop().time()
+
+    with asyncio.Runner(loop_factory=SimEventLoop) as runner:
+        assert runner.run(main()) == 4600.0
+
+
 WAYS = [by_run, by_new_event_loop, by_anyio, by_unittest]
 if sys.version_info >= (3, 11):
     WAYS.append(by_runner)

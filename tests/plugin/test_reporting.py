@@ -71,6 +71,33 @@ def test_there_is_no_header_and_no_summary_where_nothing_is_on(suite):
     assert not [line for line in result.stdout.lines if line.startswith("simclock")]
 
 
+NONE = "simclock: none of these tests is simulated, they run in real time"
+MARK = "  add --simclock, or mark those that shall be with @pytest.mark.simclock"
+
+
+@pytest.mark.parametrize(
+    "asked", ["--simclock-runs=1000", "--simclock-check", "--simclock-max-time=5"]
+)
+def test_what_is_asked_for_tests_that_are_not_simulated_is_said_before_they_run(suite, asked):
+    lines = suite("def test(): pass", asked).stdout.lines
+
+    assert [line for line in lines if line in {NONE, MARK}] == [NONE, MARK]
+    assert lines.index(NONE) < next(n for n, line in enumerate(lines) if "[100%]" in line)
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        ("def test(sim): pass", ["--simclock-runs=2"]),
+        ("def test(): pass", ["--simclock", "--simclock-runs=2"]),
+        ("def test(): pass", ["--no-simclock", "--simclock-runs=2"]),
+        ("", ["--simclock-runs=2"]),
+    ],
+)
+def test_it_is_not_said_where_it_is_not_so(suite, code, arguments):
+    assert NONE not in suite(code, *arguments).stdout.lines
+
+
 # ---------------------------------------------------------------- the summary
 
 

@@ -311,6 +311,23 @@ def test_threads_that_a_test_cannot_reach_are_an_error_that_names_the_fixture(
     )
 
 
+def test_threads_of_a_fixture_that_a_test_does_not_name_are_not_looked_for(suite):
+    result = suite(
+        """
+        @pytest.mark.simclock(False)
+        def test_first(double):
+            assert double(1) == 2
+
+        def test_second(request):
+            request.getfixturevalue("double")
+        """,
+        "--simclock",
+        setup=SERVER.format(scope="module", work="pass"),
+    )
+
+    result.assert_outcomes(passed=2)
+
+
 def test_a_fixture_of_the_suites_simulation_is_torn_down_after_a_marked_test(suite):
     result = suite(
         """

@@ -243,3 +243,17 @@ def test_a_skipped_test_has_none(suite, pytester):
 
     result.assert_outcomes(skipped=1)
     assert written(pytester) == {}
+
+
+def test_the_page_asks_nothing_of_a_network_and_the_next_run_overwrites_it(suite, pytester):
+    for _ in range(2):
+        suite(FAILING, "--simclock-timeline-dir=pages")
+
+    (path,) = (pytester.path / "pages").glob("*.html")
+    text = path.read_text("utf-8")
+    # A name of SVG is no place.
+    places = re.findall(r"(?:https?:)?//[\w.]+\.(?:org|com|net|io)[\w./]*", text)
+    assert set(places) <= {"http://www.w3.org/2000/svg"}
+    assert (
+        re.findall(r"\bsrc=|\bhref=\"(?!data:)|@import|\burl\(|fetch\(|XMLHttpRequest", text) == []
+    )

@@ -72,6 +72,27 @@ def test_by_thread_it_ends_the_session_with_all_stacks(pytester, hang, world):
     result.stdout.fnmatch_lines(["*+ Timeout +*", f"*{HANGS[hang]}*"])
 
 
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_loop_that_counts_looks_like_a_computation_and_is_ended_by_thread(pytester, world):
+    """The watchdog, whose patience is shorter, lets it go on."""
+    loop = "while True: number += 1"
+    pytester.makepyfile(test_suite=body(f"number = 0\n    {loop}", world))
+
+    result = pytester.runpytest_subprocess(
+        "-p",
+        "no:random-order",
+        "--timeout=3",
+        "--timeout-method=thread",
+        "--simclock-watchdog=0.2",
+        *WORLDS[world],
+        timeout=60,
+    )
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*+ Timeout +*", f"*{loop}*"])
+    assert "stalled" not in result.stdout.str() + result.stderr.str()
+
+
 @pytest.mark.parametrize("method", ["signal", "thread"])
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_virtual_wait_for_ever_needs_no_timeout(suite, method, world):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_simclock.options import SUITE_MAX_STEPS
+
 # Readings of a clock take time there, as everywhere outside.
 APPROX = "import pytest\napprox = lambda x: pytest.approx(x, abs=0.001)\n"
 # The epoch of a test's own simulation: that of a suite's is the real time.
@@ -557,3 +559,58 @@ def test_runs_are_the_same_twice(suite):
     assert len(logs("--simclock")) == 2
     assert logs("--simclock") == logs("--simclock")
     assert logs("--simclock") != logs("--simclock", "--simclock-seed=1")
+
+
+@pytest.mark.parametrize("world", [("--simclock",), ()], ids=["suite", "marked"])
+def test_randomness_comes_of_a_tests_name_in_workers_in_any_order_and_alone(suite, pytester, world):
+    mark = "" if world else "@pytest.mark.simclock"
+    text = f"""
+        import random, pytest
+
+        def note(name):
+            with open("noted", "a") as file:
+                file.write(f"{{name}} {{random.random()}}\\n")
+
+        {mark}
+        def test_one(): note("one")
+        {mark}
+        def test_two(): note("two")
+        """
+
+    def noted(*options):
+        suite(text, *world, *options)
+        file = pytester.path / "noted"
+        lines = sorted(file.read_text().splitlines())
+        file.unlink()
+        return lines
+
+    both = noted()
+    assert [line.split()[0] for line in both] == ["one", "two"]
+    assert len({line.split()[1] for line in both}) == 2
+    assert noted("-n2", "--random-order", "--random-order-seed=1") == both
+    assert noted("-k", "two") == both[1:]
+    assert noted("--simclock-seed=1") != both
+
+
+def test_who_waits_for_ever_beside_who_ticks_is_told_after_so_many_steps(suite):
+    result = suite(
+        """
+        import threading, time
+
+        def tick():
+            while True:
+                time.sleep(1)
+
+        def test():
+            threading.Thread(target=tick, name="ticker", daemon=True).start()
+            threading.Event().wait()
+        """,
+        "--simclock",
+        "--simclock-max-steps=1000",  # a million takes some seconds
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*LimitReached: limit reached: 1000 steps*", "*only ticker runs: this looks like*"]
+    )
+    assert SUITE_MAX_STEPS == 1_000_000

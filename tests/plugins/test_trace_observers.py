@@ -31,6 +31,17 @@ def test_it_sees_each_record_at_once(plug_in):
     assert {last for _, last in seen} == {True}
 
 
+def test_that_of_the_last_registered_plugin_comes_first(plug_in):
+    seen = []
+    for name in ("first", "second", "third"):
+        plug_in(name, simclock_trace_observers=lambda name=name: [lambda _: seen.append(name)])
+
+    with simclock.Simulation() as sim:
+        sim.checkpoint("here")
+
+    assert seen == ["third", "second", "first"]
+
+
 def test_it_gets_typed_records(plug_in):
     seen = []
     plug_in(simclock_trace_observers=lambda: [seen.append])

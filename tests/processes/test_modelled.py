@@ -143,6 +143,35 @@ def nap_and_note(seconds):
     SHARED.append(nap(seconds))
 
 
+def test_so_are_modules_the_current_directory_output_and_the_list_of_threads(
+    modelled, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path.parent)
+
+    def body():
+        process = multiprocessing.Process(target=change_what_is_shared, args=(str(tmp_path),))
+        process.start()
+        time.sleep(1)
+        names = [thread.name for thread in threading.enumerate()]
+        process.join()
+        return "of the child" in names, "made up" in sys.modules, os.getcwd() == str(tmp_path)
+
+    try:
+        assert modelled(body) == ((True, True, True), 2.0)
+    finally:
+        del sys.modules["made up"]
+    assert "said" in capsys.readouterr().out
+
+
+def change_what_is_shared(path):
+    sys.modules["made up"] = sys
+    os.chdir(path)
+    sys.stdout.write("said")
+    thread = threading.Thread(target=time.sleep, args=(2,), name="of the child")
+    thread.start()
+    thread.join()
+
+
 def sell(taken, sold):
     if not taken.is_set():
         taken.set()
@@ -466,6 +495,44 @@ with simclock.Simulation(processes="simulated") as sim:
         foreign.join()
     with simclock.Simulation():
         start()
+"""
+
+
+def test_in_a_package_that_runs_in_real_time_processes_are_real(tmp_path):
+    (tmp_path / "starter.py").write_text(STARTER)
+
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == [
+        "False 0.25 ()",
+        "True 0.0 ('root (0) waited for a call into starter, in waitpid',)",
+    ]
+
+
+STARTER = """
+import multiprocessing, time
+
+
+def start():
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(0.25,))
+    process.start()
+    process.join()
+    return process.pid < 2**22
+"""
+STARTED = """
+import warnings
+import simclock, starter
+
+warnings.simplefilter("ignore")
+for packages in ((), ("starter",)):
+    with simclock.Simulation(processes="simulated", real_packages=packages) as sim:
+        print(starter.start(), sim.elapsed, sim.escapes)
 """
 
 

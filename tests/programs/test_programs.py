@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 EACH = 10
+pytestmark = pytest.mark.usefixtures("frozen_heap")
 
 
 @pytest.mark.parametrize("first", range(0, 120, EACH))

@@ -16,6 +16,8 @@ import sys
 import threading
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -549,6 +551,35 @@ def test_a_connection_may_be_used_by_its_descriptor(connected):
     with Simulation() as sim, connected(None) as client:
         os.write(client.fileno(), b"slow hello\n")
         assert (os.read(client.fileno(), 100), sim.elapsed) == (b"hello\n", 0.0)
+
+
+def test_strict_lets_an_answer_pass_that_is_there_when_it_is_asked_for(log, connected):
+    with Simulation(external="strict") as sim:
+        sock = connected()
+        sock.sendall(b"echo word\n")
+        with sim.real_time():
+            select.select([sock], [], [], 10)
+        log(sock.recv(100))
+
+    assert log == [(0.0, b"word\n")]
+    assert sim.escapes == ()
+
+
+def test_who_waits_for_a_pool_that_waits_for_a_silent_server_has_its_own_timeout(log, connected):
+    def ask(sock):
+        sock.sendall(b"silent\n")
+        return sock.recv(100)
+
+    with Simulation(), ThreadPoolExecutor(1) as pool:
+        sock = connected(timeout=60)
+        future = pool.submit(ask, sock)
+        with pytest.raises(FutureTimeoutError):
+            future.result(timeout=0.5)
+        log("given up")
+        sock.shutdown(socket.SHUT_RD)
+        log(future.result())
+
+    assert log == [(0.5, "given up"), (0.5, b"")]
 
 
 def test_strict_names_the_peer_and_the_place(connected, server):

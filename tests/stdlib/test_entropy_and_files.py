@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import _random
 import os
 import random
 import secrets
@@ -248,3 +249,28 @@ def test_the_state_of_a_users_own_generator_is_theirs():
         own.random()
         own.setstate(state)
         assert own.random() == random.Random(5).random()
+
+
+def test_generators_that_no_seed_reaches_differ_from_run_to_run():
+    """Those that were made before, and what `random` is made of."""
+    before = random.Random()
+
+    def draw():
+        return before.random(), _random.Random().random(), random.Random().random()
+
+    (own, raw, seeded), (own_again, raw_again, seeded_again) = run(draw), run(draw)
+
+    assert own != own_again
+    assert raw != raw_again
+    assert seeded == seeded_again
+
+
+def test_the_order_of_a_set_of_strings_is_that_of_the_hash_seed(child):
+    program = """
+        import simclock
+        print(*simclock.run(lambda: {f"item-{number}" for number in range(20)}), sep="\\n")
+    """
+    first, again, other = (child(program, PYTHONHASHSEED=seed) for seed in "112")
+
+    assert first == again != other
+    assert sorted(first) == sorted(other)

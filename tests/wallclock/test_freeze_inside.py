@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import sys
 import threading
@@ -305,6 +306,59 @@ def test_freezegun_is_as_before_after_the_end():
 
     assert ([getattr(api, name) for name in names], vars(api._freeze_time).copy()) == before
     assert sys.modules["time"].time is time.time
+
+
+def sleep_on(loop, **options):
+    """Return how long a task that sleeps for a second on *loop* below a freeze takes."""
+    with simclock.Simulation(max_time=10) as sim:
+        ours = loop()
+        try:
+            with freezegun.freeze_time(FROZEN, **options):
+                ours.run_until_complete(asyncio.sleep(1))
+        finally:
+            ours.close()
+        return round(sim.elapsed, 3)
+
+
+def test_what_waits_by_a_frozen_monotonic_clock_waits_for_ever_unless_that_ticks():
+    assert sleep_on(asyncio.SelectorEventLoop, tick=True) == 1.0
+    with pytest.raises(simclock.LimitReached):
+        sleep_on(asyncio.SelectorEventLoop)
+
+
+@pytest.mark.parametrize("options", [{}, {"tick": True}, {"real_asyncio": True}])
+def test_the_loop_of_a_simulation_does_not_notice_a_freeze(options):
+    assert sleep_on(asyncio.new_event_loop, **options) == 1.0
+
+
+def test_what_threading_calls_is_given_the_wall_clock_of_the_simulation():
+    """Where freezegun gives it real time otherwise."""
+    log = []
+    with simclock.Simulation(), freezegun.freeze_time(FROZEN):
+        timer = threading.Timer(5, lambda: log.append((time.time(), deep(time.time))))
+        timer.start()
+        timer.join()
+
+    assert log == [(EPOCH + 5, START)]
+
+
+def test_foreign_threads_see_a_freeze_until_the_simulation_after_freezeguns_import(child):
+    lines = child("""
+        import simclock, threading, time
+
+        def year(frames=6):
+            return year(frames - 1) if frames else time.gmtime(time.time()).tm_year
+
+        for _ in range(2):
+            with simclock.Simulation() as sim:
+                import freezegun
+                with freezegun.freeze_time("2012-01-14"), sim.real_time():
+                    thread = threading.Thread(target=lambda: print(year() == 2012))
+                    thread.start()
+                    thread.join()
+    """)
+
+    assert lines == ["True", "False"]
 
 
 def test_freezegun_imported_inside(child):

@@ -253,3 +253,15 @@ def test_sleep_until_past_the_limit_of_virtual_time():
         simclock.Simulation(max_time=60.0) as sim,
     ):
         sim.sleep_until(at(9999, 1, 1))
+
+
+def test_a_step_cost_of_one_second_is_what_freezegun_calls_auto_tick():
+    def readings():
+        return [dt.datetime.now(UTC) for _ in range(3)]
+
+    with freezegun.freeze_time("2012-01-14", auto_tick_seconds=1):
+        ticked = readings()
+    with simclock.Simulation(epoch=at(2012, 1, 14), step_cost=1):
+        stepped = readings()
+
+    assert [later - ticked[0] for later in ticked] == [later - stepped[0] for later in stepped]

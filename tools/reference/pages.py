@@ -129,7 +129,9 @@ def fixtures_page():
         fixture = getattr(plugin, name)
         function = getattr(fixture, "_get_wrapped_function", None)
         if function is not None:
-            returned = function().__annotations__["return"].removeprefix("Iterator[").rstrip("]")
+            returned = function().__annotations__["return"]
+            if returned.startswith("Iterator["):
+                returned = returned.removeprefix("Iterator[").removesuffix("]")
             parts += [f"## `{name}`", f"Of function scope; a `{returned}`.", markdown(function())]
     return page(
         "Fixtures",
@@ -169,8 +171,8 @@ def errors_page():
             parts += [f"## Of `{module.__name__}`", *_errors(found)]
     return page(
         "Errors",
-        "The text of an error says what happened, then the evidence, and in its last line what to"
-        " do next.",
+        "The text of an error of simclock's own says what happened, then the evidence, and in its"
+        " last line what to do next, or where to look.",
         *parts,
     )
 

@@ -231,7 +231,7 @@ def stall(kernel: Kernel, what: str, *, in_c: bool = False, advice: Sequence[str
         lines += advice
     elif in_c:
         lines += [
-            "  it waits in C by itself: the boundary's table (python -m simclock rows) lacks it",
+            "  it waits in C by itself: no row of the table (python -m simclock rows) simulates it",
             (
                 "run it in real time: `with sim.real_time(): ...` or @pytest.mark.simclock(False); "
                 "or give a longer watchdog="
@@ -282,10 +282,14 @@ def _name_of(frame: FrameType, call: str) -> str:
     value = frame.f_locals.get(name, frame.f_globals.get(name))
     for attribute in attributes:
         value = inspect.getattr_static(value, attribute, None)
-    if not isinstance(value, (BuiltinFunctionType, MethodDescriptorType)):
+    if isinstance(value, MethodDescriptorType):
+        module = value.__objclass__.__module__
+    elif isinstance(value, BuiltinFunctionType):
+        # A method that is bound to an object has none, but the object's type has.
+        module = value.__module__ or type(value.__self__).__module__
+    else:
         return ""
-    owner = getattr(value, "__objclass__", None)
-    return f"{owner.__module__ if owner else value.__module__}.{value.__qualname__}"
+    return f"{module}.{value.__qualname__}"
 
 
 def find_cycle(blocked: Iterable[SimThread]) -> list[SimThread]:

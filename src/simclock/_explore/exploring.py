@@ -62,7 +62,7 @@ def explore(
             (``"pct:depth=5"``), or a `Strategy`. ``"portfolio"`` lets the others take turns.
         fidelity: ``"legal"``: schedules that real threads, timers and executors may have;
             ``"chaos"``: also other orders of the tasks of an event loop, which asyncio does not
-            have.
+            have, and conditions that wake one more than they are told to.
         seed: Of the strategy, and of the random numbers inside, which are the same in each run.
         latency: Virtual seconds for which threads that could run may be kept from it, as on a
             busy machine, so that a timer comes first; and that readings of the clock may take.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Lines of one kind that a text shows.
 SHOWN = 5
+CHAOS = "orders of tasks that asyncio does not have, and conditions that wake one more"
 TOO_MANY = f"more than {MOST} messages: let each be a literal, and put values into the details"
 
 
@@ -285,7 +286,7 @@ def evidence_lines(evidence: Evidence) -> list[str]:
     if evidence.ended:
         lines.append(f"  ended {evidence.ended}")
     if evidence.fidelity == "chaos":
-        lines.append("  chaos: tasks of event loops in orders that asyncio does not have")
+        lines.append(f"  chaos: {CHAOS}")
     if evidence.unfair:
         lines.append(f"  {_runs(evidence.unfair)} long, ended by fair choices")
     if evidence.predicates:

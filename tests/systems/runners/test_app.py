@@ -475,6 +475,14 @@ def test_a_task_that_was_retried_often_enough_has_failed(app, runner):
     assert history(app, invocation).count("retry") == 3
 
 
+def test_a_wall_clock_that_is_put_forward_retries_at_once(app, runner, sim):
+    invocation = app.task(retry_delay=1800.0, max_retries=1)(fails_so_often.func)(1)
+    time.sleep(10)
+    assert len(NOTES) == 1
+    sim.move_wall(3600)
+    assert invocation.get_result(timeout=5) == "done"
+
+
 # --------------------------------------------------------------------------- nested waits
 
 

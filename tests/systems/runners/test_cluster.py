@@ -92,6 +92,40 @@ def test_who_is_killed_is_recovered_from_once(sim, watched, tasks):
     assert end[0] == pytest.approx(again[0] + 30)
 
 
+# As tests/docs/test_defaults.py has it from the page.
+DEFAULTS = {
+    "heartbeat_interval": 5.0,
+    "runner_considered_dead_after": 60.0,
+    "check_interval": 1.0,
+    "lease_duration": 30.0,
+}
+
+
+@pytest.mark.simclock
+def test_with_the_defaults_what_a_dead_runner_ran_is_begun_again_within_two_minutes(
+    sim, watched, tasks
+):
+    """Also if it is the one that looks after the dead, whose lease has to end first."""
+    cluster, _ = watched(runners=2, **DEFAULTS)
+    invocation = cluster.submit(tasks.work, 600)
+    machines = {each.name: each for each in cluster.runners}
+    killed = []
+    # Whoever is left after the first one has died looks after the dead.
+    for _ in range(2):
+        sim.sleep(20)
+        where = told(tasks, "work")[-1][2]
+        machines[where].kill()
+        killed.append(sim.elapsed)
+        sim.sleep(130)
+        machines[where].restart()
+    cluster.wait_final([invocation])
+
+    begun = [(at, where) for at, what, where in told(tasks, "work") if what == "begins"]
+    assert [where for _, where in begun] == ["runner-0", "runner-1", "runner-0"]
+    waits = [at - dead for (at, _), dead in zip(begun[1:], killed, strict=True)]
+    assert 60 <= min(waits) <= max(waits) <= 120
+
+
 @pytest.mark.simclock
 @pytest.mark.parametrize("fault", ["pause runner-0", "partition runner-0 | store, runner-1"])
 def test_who_was_thought_dead_cannot_say_what_came_of_it(sim, watched, tasks, fault):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import pickle
 import sys
@@ -286,6 +287,24 @@ def test_unpickled_it_has_the_storage_that_was_given(tmp_path):
     again = pickle.loads(pickle.dumps(Pynenc(storage=storage)))
 
     assert (again.storage.url, again.storage.prefix) == (storage.url, storage.prefix)
+
+
+def open_elsewhere(url, prefix):
+    """Open a storage of a kind of its own: what others would find at that URL."""
+    stored = open_storage(url.replace("mine://", "sqlite:///"), prefix)
+    return dataclasses.replace(stored, url=url, opener=open_elsewhere)
+
+
+def test_unpickled_its_storage_is_opened_by_what_it_names(tmp_path):
+    app = Pynenc({"app_id": "mine"}, storage=open_elsewhere(f"mine://{tmp_path}/x.db", "shop"))
+    app.storage.runners.create("key", "new", 1, at=1)
+    again, storage = pickle.loads(pickle.dumps((app, app.storage)))
+
+    for each in (again.storage, storage):
+        assert (each.url, each.prefix) == (app.storage.url, "shop")
+        assert each.runners.get("key").value == 1
+        each.close()
+    app.close()
 
 
 def test_tasks_and_invocations_may_be_pickled(stored_app):

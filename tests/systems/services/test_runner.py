@@ -661,6 +661,20 @@ def test_a_thread_that_a_coroutine_waits_for_may_shut_it_down(sim, log, flavour)
     assert runner.report == (0.0, ())
 
 
+def test_a_function_in_the_loops_own_executor_does_not_know_what_it_is_part_of(sim, log):
+    """It waits for the end, and the end for it: `to_thread` is for that."""
+    runner = ServiceRunner()
+
+    async def coroutine():
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, lambda: log(runner.shutdown()))
+
+    runner.adopt(coroutine, flavour="asyncio")
+    runner.accept()
+
+    assert runner.report == (1.0, ("tasks that payloads have started (asyncio)",))
+
+
 def test_a_function_that_is_executed_may_shut_it_down(sim, log, accepting):
     with accepting() as runner:
         log(runner.execute(runner.shutdown, flavour=threading))

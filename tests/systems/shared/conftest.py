@@ -57,16 +57,31 @@ def jobs(make_jobs):
 
 
 @pytest.fixture
-def records(kind, tmp_path, request):
+def make_records(kind, tmp_path, request):
+    """Return a function that returns the records of this test, as `make_jobs` does."""
     with contextlib.ExitStack() as stack:
-        if kind == "memory":
-            store = MemoryRecords()
-        elif kind == "sqlite":
-            store = SqliteRecords(tmp_path / "db", durable=False)
-        elif kind == "served":
-            server = stack.enter_context(StoreServer({}, {"one": MemoryRecords()}))
-            store = ServedRecords(server.url, "one")
-        else:
+        in_memory = MemoryRecords()
+
+        @functools.cache
+        def served_url():
+            return stack.enter_context(StoreServer({}, {"one": in_memory})).url
+
+        def make():
+            if kind == "memory":
+                return in_memory
+            if kind == "sqlite":
+                return stack.enter_context(
+                    contextlib.closing(SqliteRecords(tmp_path / "db", durable=False))
+                )
+            if kind == "served":
+                return stack.enter_context(contextlib.closing(ServedRecords(served_url(), "one")))
             url = request.getfixturevalue("redis_url")
-            store = RedisRecords(url, prefix=request.getfixturevalue("redis_prefix"))
-        yield stack.enter_context(contextlib.closing(store))
+            prefix = request.getfixturevalue("redis_prefix")
+            return stack.enter_context(contextlib.closing(RedisRecords(url, prefix=prefix)))
+
+        yield make
+
+
+@pytest.fixture
+def records(make_records):
+    return make_records()

@@ -14,6 +14,7 @@ from simclock.systems.taskqueue import (
     CPUExecutor,
     ExecutorConfig,
     Flowrra,
+    InMemoryBackend,
     InMemoryBroker,
     IOExecutor,
     TaskArgumentError,
@@ -217,6 +218,37 @@ async def test_who_only_submits(sim):
 
     assert sim.elapsed == 0
     assert await broker.size() == 1
+
+
+async def test_what_was_given_is_closed_by_who_has_made_it(tmp_path):
+    class Noting(InMemoryBroker):
+        async def close(self):
+            closed.append("broker")
+
+    class NotingBackend(InMemoryBackend):
+        async def close(self):
+            closed.append("backend")
+
+    closed = []
+    async with IOExecutor(broker=Noting(), backend=NotingBackend()):
+        pass
+
+    assert closed == []
+
+
+async def test_who_shares_a_broker_looks_for_tasks_of_others_each_poll_interval(sim):
+    class Looks(InMemoryBroker):
+        async def claim(self, owner):
+            looks.append(sim.elapsed)
+            return await super().claim(owner)
+
+    looks = []
+    broker = Looks()
+    broker.poll_interval = BrokerConfig("sqlite:///x.db").poll_interval
+    async with IOExecutor(broker=broker):
+        await asyncio.sleep(3600)
+
+    assert len(looks) == pytest.approx(36_000, abs=5)
 
 
 def test_passwords_are_not_shown():

@@ -294,7 +294,7 @@ class Pynenc:
                 f"application {self.app_id!r} cannot be pickled: its storage is of this process\n"
                 "give storage_url=, such as sqlite:///runners.db"
             )
-        return _unpickled, (self.conf, self._sources, storage.url, storage.prefix)
+        return _unpickled, (self.conf, self._sources, *storage.__reduce__())
 
     def __repr__(self) -> str:
         return f"Pynenc({self.app_id!r})"
@@ -317,11 +317,13 @@ _unpickled_apps: WeakValueDictionary[tuple[int, str, str, str], Pynenc] = WeakVa
 _unpickling = threading.Lock()
 
 
-def _unpickled(conf: Config, sources: Sources, url: str, prefix: str) -> Pynenc:
+def _unpickled(
+    conf: Config, sources: Sources, opener: Callable[[str, str], Storage], place: tuple[str, str]
+) -> Pynenc:
     """Return the application of that id and storage; make it if this process has none."""
-    key = (os.getpid(), conf.app_id, url, prefix)
+    key = (os.getpid(), conf.app_id, *place)
     with _unpickling:
         app = _unpickled_apps.get(key)
         if app is None:
-            app = _unpickled_apps[key] = _made(conf, sources, {}, open_storage(url, prefix))
+            app = _unpickled_apps[key] = _made(conf, sources, {}, opener(*place))
         return app

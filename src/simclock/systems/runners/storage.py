@@ -71,9 +71,10 @@ class Storage:
         occurrences: What triggers wait for, and has happened.
         queue: Hints at which invocations may be available.
         is_shared_memory: Whether it is of this process only.
-        url: What `open_storage` opens it by elsewhere; None: nothing does.
+        url: What it is opened by elsewhere; None: nothing does.
         prefix: What the names of its tables begin with.
         bell: Is rung when this process has made an invocation available, or final.
+        opener: Called elsewhere with URL and prefix; a function of a module. None: `open_storage`.
     """
 
     invocations: Records
@@ -87,6 +88,7 @@ class Storage:
     url: str | None = None
     prefix: str = "pynenc"
     bell: Bell = field(default_factory=Bell)
+    opener: Callable[[str, str], Storage] | None = None
 
     def __post_init__(self) -> None:
         for name in _TABLES:
@@ -111,13 +113,13 @@ class Storage:
         where = None if self.url is None else without_password(self.url)
         return f"Storage({where!r}, prefix={self.prefix!r})"
 
-    def __reduce__(self) -> tuple[object, ...]:
+    def __reduce__(self) -> tuple[Callable[[str, str], Storage], tuple[str, str]]:
         if self.url is None or self.is_shared_memory:
             raise TypeError(
                 f"a storage in memory cannot leave its process: {self.url or 'made by hand'}\n"
                 "use sqlite:/// or redis://"
             )
-        return open_storage, (self.url, self.prefix)
+        return self.opener or open_storage, (self.url, self.prefix)
 
 
 def open_storage(url: str, prefix: str = "pynenc", *, durable: bool = True) -> Storage:

@@ -23,12 +23,14 @@ to ``simclock.systems.taskqueue``.
 """
 
 from simclock.systems._shared.cron import CronExpression
+from simclock.systems.taskqueue.access import Far, Near
 from simclock.systems.taskqueue.app import Flowrra
 from simclock.systems.taskqueue.backends import (
     BaseResultBackend,
     InMemoryBackend,
     RedisBackend,
     SQLiteBackend,
+    StoreBackend,
     get_backend,
 )
 from simclock.systems.taskqueue.brokers import (
@@ -36,6 +38,7 @@ from simclock.systems.taskqueue.brokers import (
     InMemoryBroker,
     RedisBroker,
     SQLiteBroker,
+    StoreBroker,
     get_broker,
 )
 from simclock.systems.taskqueue.config import (
@@ -68,6 +71,7 @@ from simclock.systems.taskqueue.schedule_backends import (
     InMemorySchedulerBackend,
     RedisSchedulerBackend,
     SQLiteSchedulerBackend,
+    StoreSchedulerBackend,
     get_scheduler_backend,
 )
 from simclock.systems.taskqueue.scheduler import Scheduler
@@ -90,6 +94,7 @@ __all__ = [
     "EventBus",
     "ExecutorConfig",
     "ExecutorNotRunningError",
+    "Far",
     "Flowrra",
     "FlowrraError",
     "FlowrraManager",
@@ -97,6 +102,7 @@ __all__ = [
     "InMemoryBackend",
     "InMemoryBroker",
     "InMemorySchedulerBackend",
+    "Near",
     "QueueFullError",
     "RedisBackend",
     "RedisBroker",
@@ -108,6 +114,9 @@ __all__ = [
     "ScheduledTask",
     "Scheduler",
     "SchedulerConfig",
+    "StoreBackend",
+    "StoreBroker",
+    "StoreSchedulerBackend",
     "Submission",
     "Task",
     "TaskArgumentError",

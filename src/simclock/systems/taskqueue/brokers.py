@@ -177,12 +177,23 @@ class StoreBroker(BaseBroker):
     Args:
         access: How the store is used.
         clock: What instants are of: that of those who share the store.
+        poll_interval: See `BaseBroker`.
+        lease: The same.
     """
 
-    def __init__(self, access: Near[Jobs] | Far[Jobs], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        access: Near[Jobs] | Far[Jobs],
+        clock: Callable[[], float] = time.time,
+        *,
+        poll_interval: float | None = None,
+        lease: float = FOREVER,
+    ) -> None:
         super().__init__()
         self._access = access
         self._clock = clock
+        self.poll_interval: float | None = poll_interval
+        self.lease = lease
 
     async def push(self, task: Task, *, limit: int | None = None) -> bool:
         """Add a task. See `BaseBroker`."""
@@ -311,9 +322,8 @@ class SQLiteBroker(StoreBroker):
             return SqliteJobs(path, prefix=queue_key, patience=socket_timeout)
 
         # One thread: SQLite lets one write at a time, whoever else waits.
-        super().__init__(Far(connect, 1, BrokerError, f"broker {url}"), time.time)
-        self.poll_interval: float | None = poll_interval
-        self.lease = lease
+        access = Far(connect, 1, BrokerError, f"broker {url}")
+        super().__init__(access, poll_interval=poll_interval, lease=lease)
 
 
 class RedisBroker(StoreBroker):
@@ -352,9 +362,8 @@ class RedisBroker(StoreBroker):
             )
 
         name = f"broker {without_password(url)}"
-        super().__init__(Far(connect, max_connections, BrokerError, name), time.time)
-        self.poll_interval: float | None = poll_interval
-        self.lease = lease
+        access = Far(connect, max_connections, BrokerError, name)
+        super().__init__(access, poll_interval=poll_interval, lease=lease)
 
 
 def get_broker(
