@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import simclock
-from benchmarks.measure import Stopwatch, Table, in_turns, median, nanoseconds, ratio
+from benchmarks.measure import Stopwatch, Table, in_turns, median, nanoseconds, per_second, ratio
 from simclock.systems.eventflow import (
     Event,
     EventStatus,
@@ -25,11 +25,13 @@ from simclock.systems.eventflow import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-ROUNDS = 3
+ROUNDS = 7
 WORKERS = 100
 EVENTS = 5_000
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 MOVES = 200
+# How often each of them is moved to and fro: what takes a few milliseconds only is lost in noise.
+TIMES = 20
 WEIGHED = 20_000
 
 
@@ -98,7 +100,9 @@ def _taken(
 
 
 def _throughput() -> Table:
-    table = Table("eventflow: throughput", f"{EVENTS} events that do nothing, {WORKERS} at once")
+    table = Table(
+        "eventflow: throughput", f"{EVENTS:,} events that do nothing, {WORKERS} at once; per event"
+    )
     samples = in_turns(
         ROUNDS,
         **{
@@ -110,7 +114,7 @@ def _throughput() -> Table:
     )
     for each in samples:
         value = median(samples[each])
-        rate = f"{1e9 / value:,.0f} events/s"
+        rate = per_second(value, "events")
         table.add(
             each, nanoseconds(value), ratio(samples, each, "asyncio.PriorityQueue"), note=rate
         )
@@ -129,16 +133,19 @@ def _flow(size: int) -> tuple[Flow[Nothing, Progression], list[Nothing]]:
 
 def _moved(flow: Flow[Nothing, Progression], events: list[Nothing]) -> float:
     def move() -> None:
-        for event in events:
-            flow._move(event.id, "pending", "processing")
-        for event in events:
-            flow._move(event.id, "processing", "pending")
+        for _ in range(TIMES):
+            for event in events:
+                flow._move(event.id, "pending", "processing")
+            for event in events:
+                flow._move(event.id, "processing", "pending")
 
-    return Stopwatch().time(move) / (2 * MOVES)
+    return Stopwatch().time(move) / (2 * MOVES * TIMES)
 
 
 def _moves() -> Table:
-    table = Table("eventflow: a move from status to status", "by how many events there are")
+    table = Table(
+        "eventflow: a move from status to status", "by how many events there are; per move"
+    )
     measured = {f"{size:,} events": partial(_moved, *_flow(size)) for size in SIZES}
     samples = in_turns(ROUNDS, **measured)
     first = next(iter(samples))
@@ -180,7 +187,7 @@ def _in_executor() -> object:
 
 
 def _memory() -> Table:
-    table = Table("eventflow: memory", f"for each of {WEIGHED:,} pending events")
+    table = Table("eventflow: memory", f"{WEIGHED:,} pending events, by tracemalloc; per event")
     weights = {"pile": _in_pile, "flow, seven statuses": _in_flow, "executor": _in_executor}
     found = {name: _weight(build) for name, build in weights.items()}
     for name, weight in found.items():

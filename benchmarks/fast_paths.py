@@ -78,11 +78,13 @@ def run() -> Generator[Table, None, None]:
     """Compare each operation outside, beside and inside a simulation."""
     subjects = (
         ("clock read", f"{READS} calls of time.monotonic() at one instant", read_clock, READS),
-        ("uncontended lock", f"{LOCKS} times acquire() and release()", use_lock, LOCKS),
+        ("uncontended lock", f"{LOCKS} pairs of acquire() and release()", use_lock, LOCKS),
     )
     for title, method, work, count in subjects:
         samples = sample(work, count)
-        table = Table(title, f"{method}; loop included, reading of the stopwatch subtracted")
+        table = Table(
+            title, f"{method}; for each; loop included, reading of the stopwatch subtracted"
+        )
         table.add("no simulation open", nanoseconds(median(samples["native"])), 1.0)
         for name, label in (
             ("foreign", "foreign thread during a simulation"),

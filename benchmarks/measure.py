@@ -7,15 +7,19 @@ ratio wherever the design gives one.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import platform
 import statistics
 import time
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import simclock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Samples = dict[str, list[float]]
 
@@ -29,7 +33,7 @@ class Line:
         value: The median, with its unit.
         ratio: The median ratio to the first line of its table, if that makes sense.
         target: What the design asks for, in its words.
-        met: Whether that holds; None without a target.
+        met: Whether that holds; None without a target, or where it could not be judged.
         note: What else there is to say of it.
     """
 
@@ -43,14 +47,20 @@ class Line:
     @property
     def verdict(self) -> str:
         """The target, whether it is met, and the note."""
-        judged = "" if self.met is None else f": {'met' if self.met else 'MISSED'}"
-        target = f"target {self.target}{judged}" if judged else self.target
+        judged = {True: "met", False: "missed", None: "not judged"}[self.met]
+        target = f"target {self.target}: {judged}" if self.target else ""
         return "; ".join(filter(None, (target, self.note)))
 
 
 @dataclass
 class Table:
-    """One subject: how it was measured, and the figures."""
+    """Figures that belong together.
+
+    Attributes:
+        title: What they are about.
+        method: What was done, per what a value is, to what a ratio is if not to the first line.
+        lines: The figures.
+    """
 
     title: str
     method: str
@@ -75,11 +85,26 @@ class Table:
         names = max(len(line.name) for line in self.lines)
         values = max(len(line.value) for line in self.lines)
         for line in self.lines:
-            ratio = f"{line.ratio:7.2f}x" if line.ratio is not None else " " * 8
-            print(
-                f"    {line.name:{names}}  {line.value:>{values}}  {ratio}  {line.verdict}".rstrip()
-            )
+            figures = f"{line.value:>{values}}  {times(line.ratio):>8}"
+            print(f"    {line.name:{names}}  {figures}  {line.verdict}".rstrip())
         print(flush=True)
+
+
+def machine() -> str:
+    """Return on what the figures are taken."""
+    return (
+        f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}, "
+        f"{os.cpu_count()} CPUs"
+    )
+
+
+def versions(distributions: Iterable[str]) -> str:
+    """Return those that are installed, with their versions."""
+    found = []
+    for name in distributions:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return ", ".join(found)
 
 
 def in_turns(rounds: int, **measured: Callable[[], float]) -> Samples:
@@ -101,6 +126,24 @@ def median(samples: list[float]) -> float:
 def ratio(samples: Samples, name: str, base: str) -> float:
     """Return the median of the ratios of the turns."""
     return median([a / b for a, b in zip(samples[name], samples[base], strict=True)])
+
+
+def times(found: float | None) -> str:
+    """Return a ratio in two or three digits: more are noise; nothing if there is none."""
+    if found is None:
+        return ""
+    digits = 2 if found < 10 else 1 if found < 100 else 0
+    return f"{found:,.{digits}f}x"
+
+
+def rounded(value: float) -> str:
+    """Return a rate in three digits: a shared machine gives no more."""
+    return f"{float(f'{value:.3g}'):,.0f}"
+
+
+def per_second(nanoseconds_each: float, unit: str) -> str:
+    """Return how many of *unit* there are in a second."""
+    return f"{rounded(1e9 / nanoseconds_each)} {unit}/s"
 
 
 def nanoseconds(value: float) -> str:

@@ -1,6 +1,6 @@
 """Schedules per second of an exploration, beside other explorers of threads.
 
-The others are installed where `./dev rivals` runs; one that is not is shown so.
+The others are installed where ``./dev schedules`` runs; one that is not is shown so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import Table, median
+from benchmarks.measure import Table, median, rounded
 from benchmarks.rivals.explorers import EXPLORERS
 from benchmarks.rivals.on_threads import ITEMS, PROGRAMS
 from benchmarks.rivals.sampling import ROOT
@@ -42,7 +42,7 @@ METHOD = {
     ),
     "transfer": ("two-lock transfer", "2 threads take two locks in the right order"),
 }
-HOW = "no schedule fails or ends the search; ratio to the fastest rival"
+HOW = "no schedule fails or ends the search; schedules per second; ratio to the fastest rival"
 # Whose fastest line each of ours is compared with: by the beginnings of their names.
 FAMILIES = {
     "frontrun": ("frontrun-",),
@@ -82,12 +82,12 @@ class Outcome:
         return self.is_ours and self.name != "simclock-lines"
 
 
-def _missing(explorer: Explorer) -> str:
+def _is_here(distribution: str) -> bool:
     try:
-        importlib.metadata.version(explorer.distribution)
+        importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return f"{explorer.distribution} is not installed"
-    return ""
+        return False
+    return True
 
 
 def _sample(outcome: Outcome, program: str, seed: int) -> None:
@@ -119,7 +119,9 @@ def _sample(outcome: Outcome, program: str, seed: int) -> None:
 
 def sample_in_turns(program: str) -> list[Outcome]:
     """Sample the program with each explorer once in every round, unless it failed before."""
-    outcomes = [Outcome(name, each, _missing(each)) for name, each in EXPLORERS.items()]
+    outcomes = [
+        Outcome(name, each) for name, each in EXPLORERS.items() if _is_here(each.distribution)
+    ]
     for turn in range(ROUNDS):
         for outcome in outcomes:
             if not outcome.failure:
@@ -160,6 +162,7 @@ def _fastest(outcomes: Iterable[Outcome]) -> Outcome | None:
 
 def run() -> Generator[Table, None, None]:
     """Compare on each program."""
+    distributions = dict.fromkeys(each.distribution for each in EXPLORERS.values())
     for program, (title, method) in METHOD.items():
         outcomes = sample_in_turns(program)
         fastest = _fastest(outcomes)
@@ -169,13 +172,15 @@ def run() -> Generator[Table, None, None]:
                 table.add(outcome.explorer.label, "-", note=outcome.failure)
                 continue
             ratio = None if fastest is None else _ratio(outcome, fastest)
-            judged = outcome.is_judged and ratio is not None
             table.add(
                 outcome.explorer.label,
-                f"{median(outcome.rates):,.0f}/s",
+                f"{rounded(median(outcome.rates))}/s",
                 ratio,
-                f"at least {TARGET:.0f}x" if judged else "",
-                met=ratio >= TARGET if judged and ratio is not None else None,
+                f"at least {TARGET:.0f}x the fastest rival" if outcome.is_judged else "",
+                met=ratio >= TARGET if outcome.is_judged and ratio is not None else None,
                 note=_note(outcome, outcomes, program),
             )
+        for name in distributions:
+            if not _is_here(name):
+                table.add(name, "-", note="not installed here, but by `./dev schedules`")
         yield table

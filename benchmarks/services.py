@@ -96,26 +96,43 @@ def in_simulation(flavour: str) -> float:
     return (time.perf_counter_ns() - began) / PAYLOADS
 
 
+def at_once(flavour: str) -> Table:
+    """Compare by many payloads."""
+    samples: Samples = in_turns(
+        ROUNDS,
+        own=partial(by_flavour, flavour, burst),
+        daemon=partial(by_daemon, flavour, burst),
+        simulated=partial(in_simulation, flavour),
+    )
+    table = Table(
+        f"services: {flavour}, at once",
+        f"{PAYLOADS:,} payloads, adopted one after the other; from the first adoption to the last "
+        "run, per payload",
+    )
+    table.add("the flavour's own runner", nanoseconds(median(samples["own"])), 1.0)
+    for name, label in (("daemon", "ServiceRunner"), ("simulated", "ServiceRunner, simulated")):
+        value = nanoseconds(median(samples[name]))
+        table.add(label, value, ratio(samples, name, "own"))
+    return table
+
+
+def in_sequence(flavour: str) -> Table:
+    """Compare by the latency of single payloads."""
+    table = Table(
+        f"services: {flavour}, one by one",
+        f"{ONE_BY_ONE:,} payloads, each adopted when the one before has run; from its adoption to "
+        "its run, median of one run",
+    )
+    own, daemon = (by(flavour, one_by_one) for by in (by_flavour, by_daemon))
+    for label, taken in ("the flavour's own runner", own), ("ServiceRunner", daemon):
+        value, worst = median(taken), nanoseconds(taken[len(taken) * 99 // 100])
+        note = f"99th percentile {worst}"
+        table.add(label, nanoseconds(value), value / median(own), note=note)
+    return table
+
+
 def run() -> Generator[Table, None, None]:
     """Compare the daemon with the runners of its flavours."""
     for flavour in "asyncio", "trio", "threading":
-        samples: Samples = in_turns(
-            ROUNDS,
-            own=partial(by_flavour, flavour, burst),
-            daemon=partial(by_daemon, flavour, burst),
-            simulated=partial(in_simulation, flavour),
-        )
-        table = Table(
-            f"services: {flavour}", f"{PAYLOADS} adopted payloads, for each from adoption to run"
-        )
-        table.add("the flavour's own runner", nanoseconds(median(samples["own"])), 1.0)
-        for name, label in (("daemon", "ServiceRunner"), ("simulated", "in a simulation")):
-            value = nanoseconds(median(samples[name]))
-            table.add(label, value, ratio(samples, name, "own"))
-        own, daemon = (by(flavour, one_by_one) for by in (by_flavour, by_daemon))
-        for label, taken in ("own runner", own), ("ServiceRunner", daemon):
-            worst = nanoseconds(taken[len(taken) * 99 // 100])
-            table.add(
-                f"one by one, {label}", nanoseconds(median(taken)), note=f"99th percentile {worst}"
-            )
-        yield table
+        yield at_once(flavour)
+        yield in_sequence(flavour)

@@ -62,7 +62,9 @@ def sample_on_one_cpu() -> dict[str, list[float]]:
 
 def run() -> Generator[Table, None, None]:
     """Compare the hand-over with the raw one of two locks."""
-    method = "two threads, two plain locks; each turn releases one and acquires the other"
+    method = (
+        "two threads, two plain locks; each turn releases one and acquires the other; per switch"
+    )
     for title, samples in (
         ("thread switch", sample()),
         ("thread switch, process bound to one CPU", sample_on_one_cpu()),

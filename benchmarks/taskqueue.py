@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import simclock
-from benchmarks.measure import Table, in_turns, median, nanoseconds, ratio
+from benchmarks.measure import Table, in_turns, median, nanoseconds, per_second, ratio
 from simclock.systems.taskqueue import (
     BackendConfig,
     BrokerConfig,
@@ -44,6 +44,10 @@ TASKS = 1_000
 ONE_BY_ONE = 200
 # Real seconds until the server must answer.
 LIMIT = 10.0
+MISSING = {
+    "Redis": "no redis-server on this machine",
+    "SAQ on Redis": "not installed here, but by `./dev tasks`",
+}
 _names = (f"benchmark{number}" for number in itertools.count())
 
 
@@ -208,17 +212,23 @@ def _throughput(contenders: dict[str, Contender]) -> Table:
     measured = {name: partial(_measure, _burst, each) for name, each in contenders.items()}
     measured["memory, simulated"] = partial(_in_simulation, contenders["memory"])
     samples = in_turns(ROUNDS, **measured)
-    table = Table("taskqueue: throughput", f"{TASKS} tasks, {WORKERS} workers, one process")
+    table = Table(
+        "taskqueue: throughput", f"{TASKS:,} tasks, {WORKERS} workers, one process; per task"
+    )
     for each in samples:
         value = median(samples[each])
-        rate = f"{1e9 / value:,.0f} tasks/s"
+        rate = per_second(value, "tasks")
         table.add(each, nanoseconds(value), ratio(samples, each, "asyncio.Queue"), note=rate)
     _name_missing(table, contenders)
     return table
 
 
 def _latency(contenders: dict[str, Contender]) -> Table:
-    table = Table("taskqueue: latency", "from a submission to the run, one after the other")
+    table = Table(
+        "taskqueue: latency",
+        f"{ONE_BY_ONE} tasks, each submitted when the one before has run; from submission to run, "
+        "median of one run",
+    )
     for name, each in contenders.items():
         taken = _measure(_one_by_one, each)
         worst = nanoseconds(taken[len(taken) * 99 // 100])
@@ -228,5 +238,6 @@ def _latency(contenders: dict[str, Contender]) -> Table:
 
 
 def _name_missing(table: Table, contenders: dict[str, Contender]) -> None:
-    for name in sorted({"Redis", "SAQ on Redis"} - set(contenders)):
-        table.add(name, "not on this machine")
+    for name, why in MISSING.items():
+        if name not in contenders:
+            table.add(name, "-", note=why)

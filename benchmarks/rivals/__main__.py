@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.measure import machine
 from benchmarks.rivals import chart, page
 from benchmarks.rivals.cases import CASES
 from benchmarks.rivals.results import rows, table
@@ -31,17 +31,14 @@ def say(text: str) -> None:
     print(f"rivals: {text}", file=sys.stderr, flush=True)
 
 
-def machine() -> str:
-    """Return on what the figures were taken."""
+def compared() -> str:
+    """Return on what the figures were taken, and with which versions."""
     versions = [
         f"{one.label.partition(' ')[0]} {one.version}"
         for one in SUBJECTS.values()
         if one.kind != "ours" and one.distribution and not one.missing()
     ]
-    return (
-        f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} CPUs; {', '.join(versions)}"
-    )
+    return f"{machine()}; {', '.join(versions)}"
 
 
 def parse() -> argparse.Namespace:
@@ -83,7 +80,7 @@ def main() -> None:
     """Run the command line."""
     arguments = parse()
     print(
-        f"{machine()}, load {os.getloadavg()[0]:.1f}\n"
+        f"{compared()}, load {os.getloadavg()[0]:.1f}\n"
         "Medians of alternating rounds, each sample in a process of its own. Read the ratios:\n"
         "absolute figures drift with the machine.\n"
     )
@@ -100,7 +97,7 @@ def main() -> None:
     drawn.write_text(chart.draw(found), encoding="utf-8")
     print(f"chart: {drawn}")
     if arguments.page:
-        taken = f"{arguments.rounds} round{'s' if arguments.rounds > 1 else ''} on {machine()}"
+        taken = f"{arguments.rounds} round{'s' if arguments.rounds > 1 else ''} on {compared()}"
         (ROOT / page.PAGE).write_text(page.write(found, sizes, taken), encoding="utf-8")
         print(f"page: {page.PAGE}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmarks.page import row, sentence
 from benchmarks.rivals.cases import CASES
 from benchmarks.rivals.results import method
 
@@ -13,15 +14,16 @@ if TYPE_CHECKING:
     from benchmarks.rivals.cases import Size
     from benchmarks.rivals.results import Row
 
-PAGE = "docs/explanation/speed.md"
-CHART = "docs/explanation/speed.svg"
+PAGE = "docs/reference/rivals.md"
+CHART = "docs/reference/rivals.svg"
 HEAD = """\
 # Speed, beside other simulators
 
 Made by `./dev rivals --page`: figures, tables and chart are those of one run of that command.
-`./dev rivals --quick` is a first look that takes two minutes.
+`./dev rivals --quick` is a first look that takes two minutes. What simclock costs otherwise is in
+the [benchmarks](benchmarks.md).
 
-![For each case: how many times as fast as the fastest rival](speed.svg)
+![For each case: how many times as fast as the fastest rival](rivals.svg)
 
 ## How it is measured
 
@@ -58,15 +60,13 @@ def write(found: dict[str, list[Row]], sizes: dict[str, Size], machine: str) -> 
     for name, rows in found.items():
         case = CASES[name]
         said = method(case, sizes[name])
-        parts.append(
-            f"## {case.title[0].upper()}{case.title[1:]}\n\n{said[0].upper()}{said[1:]}.\n"
-        )
+        parts.append(f"## {sentence(case.title)}\n\n{sentence(said)}.\n")
         parts.append(
             "\n".join(
                 [
-                    _row(("", case.unit, "ratio", "")),
-                    _row(("---", "---:", "---:", "---")),
-                    *(_row(_cells(row)) for row in rows),
+                    row(("", case.unit, "ratio", "")),
+                    row(("---", "---:", "---:", "---")),
+                    *(row(_cells(one)) for one in rows),
                     "",
                 ]
             )
@@ -74,16 +74,8 @@ def write(found: dict[str, list[Row]], sizes: dict[str, Size], machine: str) -> 
     return "\n".join(parts)
 
 
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:]
-
-
-def _cells(row: Row) -> Iterable[str]:
-    ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
-    verdict = "" if row.met is None else f"target {row.target}: {'met' if row.met else 'missed'}"
-    notes = "; ".join(filter(None, (verdict, row.note.replace("|", "\\|"))))
-    return (row.subject.label, row.value.partition(" ")[0], ratio, notes)
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _cells(one: Row) -> Iterable[str]:
+    ratio = "" if one.ratio is None else f"{one.ratio:.2f}x"
+    verdict = "" if one.met is None else f"target {one.target}: {'met' if one.met else 'missed'}"
+    notes = "; ".join(filter(None, (verdict, one.note)))
+    return (one.subject.label, one.value.partition(" ")[0], ratio, notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import Table, median, nanoseconds
+from benchmarks.measure import Table, median, nanoseconds, rounded
 from benchmarks.rivals.subjects import RIVAL
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def _judge(
 
 def _value(case: Case, size: Size, figure: float) -> str:
     if case.amount is not None:
-        rate = case.amount(size) / figure
-        # Three digits are more than a shared machine can give.
-        return f"{float(f'{rate:.3g}'):,.0f} {case.unit}"
+        return f"{rounded(case.amount(size) / figure)} {case.unit}"
     return f"{figure / MIB:.1f} MiB" if case.unit == "MiB" else f"{figure * 1e3:.1f} ms"
 
 

@@ -125,7 +125,8 @@ def test_the_readme_has_the_two_commands_and_they_exist():
         assert f"  {command.split()[1]} " in known
 
 
-def test_the_pages_name_commands_that_there_are():
+def test_the_pages_name_commands_that_there_are(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))  # `python -m` begins where it stands
     known = subprocess.run(
         [ROOT / "dev", "help"], capture_output=True, text=True, check=True
     ).stdout

@@ -23,7 +23,8 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "examples" / "courier" / "README.md",
-    *sorted(ROOT.glob("docs/**/*.md")),
+    # Those of each name are made by `./dev docs`, of docstrings.
+    *sorted(set(ROOT.glob("docs/**/*.md")) - set(ROOT.glob("docs/reference/names/*.md"))),
 ]
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)    \S.*\n(?:    .*\n|\n(?=    ))*")

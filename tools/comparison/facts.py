@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tools.comparison.tools import Tool
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEED = ROOT / "docs" / "explanation" / "speed.md"
+SPEED = ROOT / "docs" / "reference" / "rivals.md"
 LINUX = tuple(f"--platform=manylinux_2_{minor}_x86_64" for minor in (39, 28, 17))
 # What pip is asked to install for, by the title of the line: a version, and what else.
 PLATFORMS = {
@@ -38,7 +38,7 @@ TITLES = (
     "Python",
     MATURITY,
     "licence",
-    "a small test, runs a second ([how](../explanation/speed.md#a-small-test))",
+    "a small test, runs a second ([how](rivals.md#a-small-test))",
 )
 
 

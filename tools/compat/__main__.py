@@ -49,17 +49,17 @@ def main() -> int:
     known = {project.name: project for project in PROJECTS}
     parser = argparse.ArgumentParser(prog="python -m tools.compat", description=__doc__)
     parser.add_argument("project", nargs="*", choices=[*known, []], help="all, if none is named")
-    parser.add_argument("--markdown", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--page", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     arguments = parser.parse_args()
-    if arguments.markdown and arguments.project:
-        parser.error("the page is about all projects: name none of them with --markdown")
+    if arguments.page and arguments.project:
+        parser.error("the page is about all projects: name none of them with --page")
     try:
         done = compare_all([known[name] for name in arguments.project or known])
     except CannotCompareError as error:
         complain(str(error))
         return 2
     say(f"\n{page.table(done)}")
-    if arguments.markdown:
+    if arguments.page:
         PAGE.write_text(page.markdown(done), encoding="utf-8")
         say(f"written: {PAGE.relative_to(ROOT)}")
     return 1 if any(comparison.problems for comparison in done) else 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HEAD = """\
 # Compatibility: published projects' own tests
 
-Made by `./dev compat --markdown`. Each project's source distribution is fetched, pinned by its
+Made by `./dev compat --page`. Each project's source distribution is fetched, pinned by its
 hash, and its tests are run twice as published: by plain pytest, then with `--simclock`. Nothing in
 them is changed, and nothing in them knows of simclock. *Kind* says what waits in them: threads, or
 coroutines by the name of what runs them. *Same* counts the tests with the same outcome in both
