@@ -91,6 +91,23 @@ def test_fails():
     )
 
 
+def test_at_a_prompt_the_functions_of_time_tell_the_real_time(typed):
+    shown, status = typed(
+        body(
+            """
+def test(sim):
+    time.sleep(60)
+    breakpoint()
+""",
+            "marker",
+        ),
+        lines=["p sim.elapsed", "p time.time() > 1.6e9", "c"],
+    )
+
+    assert status == 0
+    shown.fnmatch_lines(["(Pdb) 60.0", "(Pdb) True"])
+
+
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_breakpoint_waits_for_slow_typing_while_virtual_time_stands_still(typed, world):
     shown, status = typed(
