@@ -327,6 +327,8 @@ def test_whoever_needs_a_choice_gets_one_below_the_bound(bench):
 
     assert [b.kernel.choose(bound, "plugin's") for bound in (3, 2, 1, 0, 2)] == [2, 1, 0, 0, 0]
     assert script.points == [ChoicePoint("plugin's", 3), *[ChoicePoint("plugin's", 2)] * 2]
+    # Nobody is kept from going on, nothing is more likely, there are no words, and no tuning.
+    assert script.points[0] == ("plugin's", 3, (), False, None, (), False)
 
 
 @pytest.mark.parametrize(
@@ -646,6 +648,5 @@ def test_a_busy_wait_ends_where_readings_are_chosen_too(bench):
 
 def test_a_choice_is_said_in_the_words_of_its_point_or_by_its_number():
     assert ChoicePoint(EVENTS, 3).said(2) == "events: number 3 of 3 comes first"
-    assert (
-        ChoicePoint("site: disk.full", 2, words=("disk.full fires",)).said(1) == "disk.full fires"
-    )
+    point = ChoicePoint("site: disk.full", 3, words=("disk.full fires", "and the next"))
+    assert [point.said(1), point.said(2)] == ["disk.full fires", "and the next"]

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simclock._core.instants import (
+    FARTHEST,
+    FASTEST,
     MICROSECOND,
     MILLISECOND,
     SECOND,
@@ -74,6 +76,11 @@ def test_the_clock_starts_whole_and_where_floats_resolve_a_nanosecond():
     assert start == 1000.0
     assert start < 2**24
     assert (start + 1e-9) - start > 0.5e-9
+
+
+def test_a_wall_clock_may_be_decades_wrong_and_gain_or_lose_half_of_each_second():
+    """Errors name these numbers: a plan of faults of one version is one of the next."""
+    assert (FARTHEST, FASTEST) == (1e9, 0.5)
 
 
 class Number:
