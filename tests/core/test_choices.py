@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simclock import LimitReached
+from simclock import LimitReached, PluginError
 from simclock._core import kernel as module
 from simclock._core.choices import CLOCK, COST, EVENTS, THREAD, ChoicePoint
 from simclock._core.instants import MICROSECOND, MILLISECOND, SECOND
@@ -371,6 +371,22 @@ def test_an_error_of_the_source_ends_the_run_at_the_roots_next_wait(bench):
     assert b.kernel.failure is error
     assert b.kernel.choose(2, "plugin's") == 0
     assert b.log == []
+
+
+def test_what_answers_wrongly_is_named_and_the_way_is_the_canonical_one(bench):
+    script = Script()
+    error = KeyError("odd")
+
+    def choose(point):
+        raise error
+
+    script.choose = choose
+    b = bench(source=script)
+
+    assert b.kernel.choose(2, "plugin's") == 0
+    assert b.kernel.failure.__cause__ is error
+    with pytest.raises(PluginError, match=r"^what answers the choice points failed: KeyError\('odd'\)\n  at "):
+        b.kernel.checkpoint("here")
 
 
 def test_an_error_that_is_nobodys_answer_is_raised_where_it_comes_up(bench):

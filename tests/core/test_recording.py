@@ -6,9 +6,10 @@ import pytest
 
 from simclock import Divergence, LimitReached, PluginError
 from simclock._core.choices import CLOCK, COST, THREAD, Candidate, Canonical, ChoicePoint
-from simclock._core.recording import FAIR_AFTER, Follow, Given, Recorder
+from simclock._core.recording import Follow, Given, Recorder
 from simclock._core.schedule import Deviation, Schedule
 
+FAIR_AFTER = 10_000  # points
 COSTS = ChoicePoint(COST, 3)
 
 

@@ -75,6 +75,8 @@ def run(
             path = trial.mutant.path
             trials[path].append(trial)
             left[path] -= 1
+            if not sum(left.values()) % 50:
+                say(f"{sum(left.values())} left after {time.monotonic() - began:.0f} s")
             if trial.outcome in {"survived", "uncovered"}:
                 what = survivor(trial.mutant, trial.source).key
                 say(f"{trial.outcome} {trial.mutant.lines[0]}: {what}")

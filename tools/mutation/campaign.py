@@ -8,9 +8,11 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tools.mutation.hot import change
+from tools.mutation.hot import change, codes_of
+from tools.mutation.mutants import tree_of
 from tools.mutation.recording import is_about
 from tools.mutation.running import BROKEN, KILLED, run_anew
+from tools.mutation.targets import LEAST_S, PATIENCE, ROUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,11 +22,6 @@ if TYPE_CHECKING:
     from tools.mutation.recording import Record
     from tools.mutation.running import Slot
 
-#: How many tests, and how many seconds of them by the record: a short round, which ends most
-#: mutants, and a second for the others.
-ROUNDS = ((30, 2.0), (300, 10.0))
-#: After this many times as long as in the record, and these seconds, it hangs.
-PATIENCE, LEAST_S = 4.0, 8.0
 FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?\.py::.+?)(?: - |$)", re.MULTILINE)
 
 
@@ -91,13 +88,16 @@ class Campaign:
         if not rest or trial.rounds == len(ROUNDS):
             trial.outcome = "survived" if trial.rounds else "uncovered"
             return
+        # The quickest of each file, then the second of each: who tests something else finds more.
+        turns: Counter[str] = Counter()
+        ranks = {}
+        for test in sorted(rest, key=lambda test: (seconds[test], test)):
+            file = test.partition("::")[0]
+            turns[file] += 1
+            ranks[test] = (-killers[test], not is_about(test, path), turns[file], seconds[test])
         most, budget = ROUNDS[trial.rounds]
         trial.tests = []
-
-        def rank(test: str) -> tuple[object, ...]:
-            return -killers[test], not is_about(test, path), seconds[test], test
-
-        for test in sorted(rest, key=rank):
+        for test in sorted(ranks, key=ranks.__getitem__):
             if len(trial.tests) < most and (seconds[test] <= budget or not trial.tests):
                 budget -= seconds[test]
                 trial.tests.append(test)
@@ -107,14 +107,17 @@ class Campaign:
         hot = not trial.rounds and not self.record.is_import(mutant.path, mutant.lines)
         trial.hot = hot
 
+        # Here, since that takes longer than most of the tests.
+        tree, codes = tree_of(source), codes_of(mutant.path, source)
+
         def work() -> int:
             try:
-                changed = mutant.apply(source)
+                changed = mutant.apply(tree)
             except (AttributeError, SyntaxError):
                 return BROKEN
             if hot:
                 try:
-                    change(mutant.path, source, changed)
+                    change(mutant.path, codes, changed)
                 except ValueError:  # functions come or go
                     return 0
                 return self.hot.run(trial.tests)

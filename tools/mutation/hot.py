@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import gc
 import importlib
+from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import pytest
 
 
 class Hot:
@@ -44,26 +45,35 @@ class Hot:
         return 0
 
 
-def change(path: str, source: str, changed: str) -> bool:
-    """Let the functions of a module do what those of *changed* do; return whether any differs."""
-    name = "simclock." + path.removesuffix(".py").replace("/", ".")
-    importlib.import_module(name)
-    pairs = zip(
-        _codes(compile(source, path, "exec")), _codes(compile(changed, path, "exec")), strict=True
-    )
-    new = {one: other for one, other in pairs if one != other}
-    functions = [
-        each
-        for each in gc.get_objects()
-        if type(each) is FunctionType and each.__module__ == name and each.__code__ in new
-    ]
-    for function in functions:
-        function.__code__ = new[function.__code__]
-    return bool(functions)
+def change(path: str, codes: list[CodeType], changed: str) -> None:
+    """Let the functions of the module at *path*, which are of *codes*, do what *changed* says.
+
+    Raises:
+        ValueError: There are others, or they use others.
+    """
+    name, file = _module(path)
+    new = dict(zip(codes, _compiled(file, changed), strict=True))
+    for each in gc.get_objects():
+        if type(each) is FunctionType and each.__module__ == name and each.__code__ in new:
+            each.__code__ = new[each.__code__]
 
 
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for const in code.co_consts:
-        if isinstance(const, CodeType):
-            yield from _codes(const)
+@lru_cache(maxsize=1)
+def codes_of(path: str, source: str) -> list[CodeType]:
+    """Return the code of the module at *path* and of all functions in it."""
+    return list(_compiled(_module(path)[1], source))
+
+
+def _module(path: str) -> tuple[str, str]:
+    """Return the name and the file of a module; simclock tells its own frames by these files."""
+    module = importlib.import_module("simclock." + path.removesuffix(".py").replace("/", "."))
+    assert module.__file__ is not None
+    return module.__name__, module.__file__
+
+
+def _compiled(file: str, source: str) -> Iterator[CodeType]:
+    left = [compile(source, file, "exec", dont_inherit=True)]
+    while left:
+        code = left.pop()
+        yield code
+        left += [const for const in code.co_consts if isinstance(const, CodeType)]

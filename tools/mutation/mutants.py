@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import difflib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cosmic_ray.ast import ast_nodes, get_ast
-from cosmic_ray.mutating import mutate_code
+from cosmic_ray.mutating import MutationVisitor
 from cosmic_ray.plugins import get_operator
 
 from tools.mutation.operators import RemoveStatement
@@ -69,21 +69,28 @@ class Mutant:
     function: str
     lines: tuple[int, int]
 
-    def apply(self, source: str) -> str:
-        """Return *source* with the change."""
-        changed = mutate_code(source, operators()[self.operator], self.occurrence)
-        assert changed is not None, self
+    def apply(self, tree: Any) -> str:
+        """Return the source of *tree*, which is `get_ast` of it, with the change: *tree* has it."""
+        visitor = MutationVisitor(self.occurrence, operators()[self.operator])
+        changed: str = visitor.walk(tree).get_code()
+        assert visitor.mutation_applied, self
         compile(changed, self.path, "exec")
         return changed
 
     def describe(self, source: str) -> tuple[str, str]:
         """Return the lines that it changes, as they are and as they become."""
-        before, after = source.splitlines(), self.apply(source).splitlines()
+        before, after = source.splitlines(), self.apply(get_ast(source)).splitlines()
         matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
         for tag, a, b, c, d in matcher.get_opcodes():
             if tag != "equal":
                 return _one_line(before[a:b]), _one_line(after[c:d])
         raise AssertionError(self)
+
+
+@lru_cache(maxsize=1)
+def tree_of(source: str) -> Any:
+    """Return what is parsed once for all mutants of a module; only children change it."""
+    return get_ast(source)
 
 
 def _one_line(lines: list[str]) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.mutation.campaign import LEAST_S, PATIENCE, ROUNDS
 from tools.mutation.results import read_explained
-from tools.mutation.targets import ROOT, TARGETS
+from tools.mutation.targets import LEAST_S, PATIENCE, ROOT, ROUNDS, TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +41,12 @@ have survived.
   decorators, nor texts. Of two changes that come to the same, one is made.
 - The tests are run once under coverage, to learn which of them run which line. A mutant meets those
   that run its statement: those that have killed others of its function come first, then those in
-  the file of its module's name, then the quickest. The first round is {ROUNDS[0][0]} tests or
+  the file of its module's name, then the quickest of each file, the next of each, and so on. The
+  first round is {ROUNDS[0][0]} tests or
   {ROUNDS[0][1]:.0f} seconds of them, the second {ROUNDS[1][0]} more or {ROUNDS[1][1]:.0f} seconds.
   Who gets through both survives.
-  What is run by the import alone meets the tests that run anything of its module.
+  What is run by the import alone, such as a constant, meets the tests that run a line with its
+  name, or else anything of its module.
 - The tests of each mutant run on a copy of the sources, in a process of its own, forked from one
   that has imported pytest but not simclock. After {LEAST_S:.0f} seconds and {PATIENCE:.0f} times
   what its tests took under coverage it is ended: it *hangs*, as the suite would notice too. On a

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +18,10 @@ from tools.mutation.running import OPTIONS, Slot
 from tools.mutation.targets import ROOT, SOURCES, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
 LONGEST_S = 3600.0
+ASSIGNED = re.compile(r"\s*(\w+)\s*(?::[^=]*)?=[^=]")
 
 
 @dataclass
@@ -36,23 +39,45 @@ class Record:
     def tests_of(self, path: str, lines: tuple[int, int]) -> set[str]:
         """Return the tests that run any of *lines*.
 
-        What is run by the import alone is for all tests that run anything of the module, or are
-        in a file of its name; if there are none, for all.
+        Where that is the import alone, those that run a line with the name that is given a value
+        there; or anything of the module; or those in a file of its name; or all.
         """
-        found = self.lines.get(path, {})
-        wanted = [str(line) for line in range(lines[0], lines[1] + 1)]
-        tests = {test for line in wanted for test in found.get(line, ())}
-        if self.is_import(path, lines):
-            tests = {test for some in found.values() for test in some if test}
+        if not self.is_import(path, lines):
+            tests = self._running(path, range(lines[0], lines[1] + 1))
+        else:
+            tests = self._using(path, lines[0])
+            tests = tests or self._running(path, map(int, self.lines[path]))
             tests |= {test for test in self.seconds if is_about(test, path)}
             tests = tests or set(self.seconds)
+        return tests
+
+    def _running(self, path: str, lines: Iterable[int]) -> set[str]:
+        found = self.lines.get(path, {})
+        tests = {test for line in lines for test in found.get(str(line), ())}
         return tests & self.seconds.keys()
+
+    def _using(self, path: str, line: int) -> set[str]:
+        """Return the tests that run a line with the name that gets a value in *line*."""
+        given = ASSIGNED.match(_source(path)[line - 1])
+        if given is None:
+            return set()
+        name = re.compile(rf"\b{given[1]}\b")
+        tests = set()
+        for other in self.lines:
+            numbers = [n for n, text in enumerate(_source(other), 1) if name.search(text)]
+            tests |= self._running(other, numbers)
+        return tests
 
     def is_import(self, path: str, lines: tuple[int, int]) -> bool:
         """Return whether any of *lines* is run, and all by the import alone."""
         found = self.lines.get(path, {})
         wanted = range(lines[0], lines[1] + 1)
         return {test for line in wanted for test in found.get(str(line), ())} == {""}
+
+
+@cache
+def _source(path: str) -> list[str]:
+    return (ROOT / SOURCES / path).read_text(encoding="utf-8").splitlines()
 
 
 def is_about(test: str, path: str) -> bool:

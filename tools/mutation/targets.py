@@ -1,4 +1,4 @@
-"""Which modules are changed, and which tests are to notice."""
+"""Which modules are changed, which tests are to notice, and how long each change is tried."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 SOURCES = Path("src", "simclock")
+
+#: How many tests, and how many seconds of them by the record: a short round, which ends most
+#: mutants, and a second for the others.
+ROUNDS = ((30, 2.0), (300, 10.0))
+#: After this many times as long as in the record, and these seconds, it hangs.
+PATIENCE, LEAST_S = 4.0, 8.0
 
 
 @dataclass(frozen=True)
