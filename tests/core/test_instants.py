@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from simclock._core.instants import (
     MILLISECOND,
     SECOND,
     START_NS,
+    delta_to_ns,
     plain,
     to_ns,
     to_seconds,
@@ -49,6 +52,20 @@ def test_no_positive_duration_becomes_zero(seconds):
 @given(st.integers(-(2**50), 2**50))
 def test_nanoseconds_survive_the_way_through_seconds(nanoseconds):
     assert to_ns(to_seconds(nanoseconds)) == nanoseconds
+
+
+@pytest.mark.parametrize(
+    ("delta", "nanoseconds"),
+    [
+        (timedelta(0), 0),
+        (timedelta(microseconds=3), 3 * MICROSECOND),
+        (timedelta(days=2, seconds=5, microseconds=7), 172_805 * SECOND + 7 * MICROSECOND),
+        (timedelta(milliseconds=-1), -MILLISECOND),  # it has -1 day, and almost as many seconds
+        (timedelta.max, (timedelta.max // timedelta(microseconds=1)) * MICROSECOND),
+    ],
+)
+def test_a_timedelta_in_nanoseconds_is_exact(delta, nanoseconds):
+    assert delta_to_ns(delta) == nanoseconds
 
 
 TWELVE_DAYS_NS = 12 * 86_400 * SECOND

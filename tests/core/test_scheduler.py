@@ -144,6 +144,31 @@ def test_a_waiter_that_is_due_is_not_enabled_a_second_time(scheduler):
     assert [picks(scheduler), picks(scheduler)] == ["waiter", None]
 
 
+@pytest.mark.parametrize(("is_free", "first"), [(True, "waiter"), (False, None)])
+def test_who_stood_still_is_enabled_again_if_what_it_waits_for_is_free(scheduler, is_free, first):
+    gate = Gate(1)
+    wait = parked(scheduler, "waiter", gate)
+    scheduler.withdraw(wait)
+    gate.is_free = is_free
+    scheduler.hint(1)
+    assert picks(scheduler) is None
+
+    scheduler.restore(wait)
+    assert list(scheduler.hot) == [1] * is_free
+    assert picks(scheduler) == first
+
+
+def test_a_deadline_that_has_come_is_disarmed_once(scheduler):
+    wait = parked(scheduler, "waiter", None, 5)
+    later = parked(scheduler, "later", None, 9)
+    scheduler.wake_due(5)
+    scheduler.unpark(wait)
+
+    assert len(scheduler.timers) == 1
+    assert later.armed
+    assert not wait.armed
+
+
 def test_a_wait_that_is_over_arms_nothing(scheduler):
     scheduler.unpark(parked(scheduler, "waiter", Gate(1), 5))
 

@@ -71,7 +71,7 @@ def run(
     began = time.monotonic()
 
     def use(hot: Hot) -> None:
-        for trial in Campaign(hot, recorded, slots).run(queue):
+        for trial in Campaign(hot, recorded, slots, wanted.first).run(queue):
             path = trial.mutant.path
             trials[path].append(trial)
             left[path] -= 1
@@ -114,6 +114,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="so many mutants of a module at most")
     parser.add_argument("--seed", type=int, default=0, help="which sample")
     parser.add_argument("--survivors", action="store_true", help="only those that have survived")
+    parser.add_argument("--first", default="", help="the folder or file of tests to begin with")
     parser.add_argument("--page", action="store_true", help="only write the page anew")
     wanted = parser.parse_args()
     results = read_results()

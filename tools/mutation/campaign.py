@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tools.mutation.hot import change, codes_of
 from tools.mutation.mutants import tree_of
-from tools.mutation.recording import is_about
+from tools.mutation.recording import distance
 from tools.mutation.running import BROKEN, KILLED, run_anew
 from tools.mutation.targets import LEAST_S, PATIENCE, ROUNDS
 
@@ -51,8 +51,9 @@ class Trial:
 class Campaign:
     """Trials, as many at a time as there are slots."""
 
-    def __init__(self, hot: Hot, record: Record, slots: list[Slot]) -> None:
+    def __init__(self, hot: Hot, record: Record, slots: list[Slot], first: str) -> None:
         self.hot = hot
+        self.first = first
         self.record = record
         self.slots = slots
         # By function, the tests that have failed for its mutants: they come first for the others.
@@ -94,7 +95,13 @@ class Campaign:
         for test in sorted(rest, key=lambda test: (seconds[test], test)):
             file = test.partition("::")[0]
             turns[file] += 1
-            ranks[test] = (-killers[test], not is_about(test, path), turns[file], seconds[test])
+            ranks[test] = (
+                not (self.first and test.startswith(self.first)),
+                -killers[test],
+                distance(test, path),
+                turns[file],
+                seconds[test],
+            )
         most, budget = ROUNDS[trial.rounds]
         trial.tests = []
         for test in sorted(ranks, key=ranks.__getitem__):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from tools.mutation.results import read_explained
@@ -41,16 +42,18 @@ have survived.
   decorators, nor texts. Of two changes that come to the same, one is made.
 - The tests are run once under coverage, to learn which of them run which line. A mutant meets those
   that run its statement: those that have killed others of its function come first, then those in
-  the file of its module's name, then the quickest of each file, the next of each, and so on. The
-  first round is {ROUNDS[0][0]} tests or
-  {ROUNDS[0][1]:.0f} seconds of them, the second {ROUNDS[1][0]} more or {ROUNDS[1][1]:.0f} seconds.
-  Who gets through both survives.
-  What is run by the import alone, such as a constant, meets the tests that run a line with its
-  name, or else anything of its module.
-- The tests of each mutant run on a copy of the sources, in a process of its own, forked from one
-  that has imported pytest but not simclock. After {LEAST_S:.0f} seconds and {PATIENCE:.0f} times
-  what its tests took under coverage it is ended: it *hangs*, as the suite would notice too. On a
-  busy machine a few may only be slow.
+  the file of its module's name, then those of its folder, and of these the quickest of each file,
+  then the next of each. What is run by the import alone, such as a constant, meets the tests that
+  run a line with its name, or else anything of its module.
+- In the first round a function is changed in memory, in a fork of a process that has imported and
+  collected all. What it does not kill, and what is changed by an import, runs in new processes, on
+  a changed copy of the sources: only who gets through that survives. The first round is
+  {ROUNDS[0][0]} tests or {ROUNDS[0][1]:.0f} seconds of them, the second {ROUNDS[1][0]} or
+  {ROUNDS[1][1]:.0f} seconds, by what they took under coverage.
+  So a mutant may survive here that the whole suite would kill; where that was seen, it is said.
+- A child that takes more than {LEAST_S:.0f} seconds and {PATIENCE:.0f} times as long as its tests
+  took is ended: the mutant *hangs*, as the suite would notice too. On a busy machine a few may only
+  be slow.
 - Not run are tests marked `real` and those whose names have `redis` in them, since a server would
   be left behind by those that are ended. *Not covered* is what none of these tests runs in its own
   process: child processes are not seen.
@@ -74,7 +77,7 @@ def markdown(results: Results, explained: dict[str, str]) -> str:
     parts = [HEAD, "## What came out\n", f"{results.versions}.\n"]
     for target in TARGETS:
         tests = ", ".join(f"`{path}`" for path in target.tests)
-        parts += [f"With the tests in {tests}:\n".replace(", `", ",\n`")]
+        parts.append(fill(f"With the tests in {tests}:", 100, break_on_hyphens=False) + "\n")
         parts += [*_table(results.modules.get(target.name, [])), ""]
     parts.append("## Surviving mutants\n")
     for modules in results.modules.values():
@@ -100,6 +103,8 @@ def _table(modules: list[Module]) -> Iterator[str]:
     ]
     for module, row in zip(modules, rows, strict=True):
         yield f"| `{module.path}` | {' | '.join(map(str, row))} |"
+    if not modules:
+        return
     yield f"| all | {' | '.join(str(sum(column)) for column in zip(*rows, strict=True))} |"
     for module in modules:
         if module.uncovered:

@@ -47,7 +47,7 @@ class Record:
         else:
             tests = self._using(path, lines[0])
             tests = tests or self._running(path, map(int, self.lines[path]))
-            tests |= {test for test in self.seconds if is_about(test, path)}
+            tests |= {test for test in self.seconds if not distance(test, path)}
             tests = tests or set(self.seconds)
         return tests
 
@@ -80,9 +80,12 @@ def _source(path: str) -> list[str]:
     return (ROOT / SOURCES / path).read_text(encoding="utf-8").splitlines()
 
 
-def is_about(test: str, path: str) -> bool:
-    """Return whether *test* is in the file that has the name of the module at *path*."""
-    return f"/test_{Path(path).name}::" in test
+def distance(test: str, path: str) -> int:
+    """Return how near *test* is to the module at *path*: in its file, its folder, or elsewhere."""
+    if f"/test_{Path(path).name}::" in test:
+        return 0
+    folder = "/".join(part.lstrip("_") for part in Path(path).parts[:-1][:2])
+    return 1 if test.startswith(f"tests/{folder}/") else 2
 
 
 class Contexts:
