@@ -171,6 +171,18 @@ def test_a_thread_that_takes_too_many_steps_is_last_and_has_no_say(bench):
     assert not script.points[0].preempts
 
 
+def test_each_checkpoint_is_a_step_until_there_were_too_many(bench):
+    script = Script()
+    b = bench(source=script)
+    ready_pair(b)
+    for _ in range(module.FAIR_STEPS):
+        b.kernel.checkpoint("spins")
+    assert {each[0] for each in script.offered} == {"0"}
+
+    b.kernel.checkpoint("spins")
+    assert script.offered[module.FAIR_STEPS][0] == "0.1"
+
+
 def test_the_steps_of_who_takes_too_many_cost_what_steps_cost(bench):
     b = bench(step_ns=5)
     b.kernel.world.steps_left = -1

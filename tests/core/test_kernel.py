@@ -221,6 +221,15 @@ def test_virtual_time_is_limited(bench):
     assert b.now() == 10
 
 
+def test_threads_are_counted_as_they_are_started(bench):
+    b = bench()
+    for name in "ab":
+        b.spawn(name, b.note, name)
+    b.join_all()
+
+    assert b.kernel.started_threads == 3
+
+
 def test_an_error_is_told_to_the_task_that_runs_once_and_then_raised(bench):
     b = bench()
     told = []

@@ -15,6 +15,14 @@ def test_a_sleep_in_a_package_takes_as_long_in_reality_and_then_the_clock_moves(
     assert list(b.kernel.escapes) == ["root (0) waited for a call into grpc, in sleep"]
 
 
+def test_a_sleep_of_nothing_in_a_package_takes_nothing(bench):
+    b = bench()
+    b.port.package = "grpc"
+    b.sleep(0)
+
+    assert (b.now(), b.port.real_now) == (0, 0)
+
+
 def test_a_wait_in_a_package_is_owed_by_it_until_the_wait_is_over(bench):
     b = bench()
     b.port.package = "grpc"

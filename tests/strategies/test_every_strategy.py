@@ -47,6 +47,16 @@ def test_the_seed_is_0_where_none_is_given(model, name):
     assert without == with_0
 
 
+def test_what_a_strategy_is_that_says_nothing_else():
+    class Own(Strategy):
+        name = "own"
+
+    made = Own()
+
+    assert (made.divisible, made.finished, made.exhausted, made.covered) == (True, False, False, "")
+    assert made.random.random() == Own(0).random.random()
+
+
 def test_no_choice_depends_on_the_hash_seed():
     """Nothing is iterated over whose order does."""
     text = (

@@ -26,6 +26,7 @@ def test_it_is_exhausted_with_its_search(model):
     assert len(runs) == 5 * len(TURNS) + 1
     assert strategy.finished
     assert strategy.exhausted
+    assert strategy.covered == "every schedule with at most 2 preemptions"
 
 
 def test_without_anything_to_choose_one_run_is_all(model):

@@ -14,7 +14,7 @@ SOURCES = Path("src", "simclock")
 
 #: How many tests, and how many seconds of them by the record: a short round, which ends most
 #: mutants, and a second for the others.
-ROUNDS = ((30, 2.0), (300, 20.0))
+ROUNDS = ((30, 2.0), (300, 10.0))
 #: After this many times as long as in the record, and these seconds, it hangs.
 PATIENCE, LEAST_S = 4.0, 8.0
 

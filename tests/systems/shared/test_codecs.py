@@ -38,6 +38,8 @@ def same(one, other):
     if isinstance(one, (datetime, time)):
         zones = [(type(each.tzinfo), str(each.tzinfo)) for each in (one, other)]
         naive = one.replace(tzinfo=None) == other.replace(tzinfo=None)
+        if one.utcoffset() != other.utcoffset():
+            return False
         return naive and one.fold == other.fold and zones[0] == zones[1]
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
@@ -141,6 +143,7 @@ def test_each_value_comes_back_as_it_was(value):
         datetime(2026, 3, 29, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin")),
         datetime(1, 1, 1, tzinfo=timezone(timedelta(microseconds=-1))),
         datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=1), "MEZ")),
+        datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=1))),
         datetime(2026, 1, 1, tzinfo=timezone.utc),
         time(1, 2, 3, 4, fold=1),
         time.max,
