@@ -169,6 +169,12 @@ def test_a_deadline_that_has_come_is_disarmed_once(scheduler):
     assert not wait.armed
 
 
+def test_a_wait_without_a_deadline_disarms_nothing(scheduler):
+    scheduler.unpark(parked(scheduler, "waiter", Gate(1)))
+
+    assert len(scheduler.timers) == 0
+
+
 def test_a_wait_that_is_over_arms_nothing(scheduler):
     scheduler.unpark(parked(scheduler, "waiter", Gate(1), 5))
 
@@ -191,6 +197,12 @@ def test_an_alarm_rings_in_arming_order_and_makes_nobody_ready(scheduler):
 
     scheduler.wake_due(7)
     assert log == [1, 2, 0]
+
+
+def test_an_alarm_that_was_never_armed_is_not_disarmed(scheduler):
+    scheduler.disarm(Alarm("never", 5, lambda: None))
+
+    assert len(scheduler.timers) == 0
 
 
 def test_an_alarm_that_is_disarmed_does_not_ring_however_often(scheduler):

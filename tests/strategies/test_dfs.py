@@ -138,9 +138,7 @@ def test_a_bound_that_cuts_something_leaves_the_search_finished_and_not_exhauste
 def test_what_was_explored_is_said_as_it_becomes_true(model):
     program = {"0": (model.step,) * 2, "1": (model.step,) * 2}
     strategy = DFS()
-    found = [
-        (strategy.explored, strategy.covered) for _ in model.campaign(program, strategy, 100)
-    ]
+    found = [(strategy.explored, strategy.covered) for _ in model.campaign(program, strategy, 100)]
     none = (0, "every schedule with at most 0 preemptions")
     one = (1, "every schedule with at most 1 preemption")
     two = (2, "every schedule with at most 2 preemptions")

@@ -43,8 +43,8 @@ have survived.
 - The tests are run once under coverage, to learn which of them run which line. A mutant meets those
   that run its statement: those that have killed others of its function come first, then those in
   the file of its module's name, then those of its folder, and of these the quickest of each file,
-  then the next of each. What is run by the import alone, such as a constant, meets the tests that
-  run a line with its name, or else anything of its module.
+  then the next of each. What is run by the import alone, such as a constant, meets those of its
+  folder, and those that run a line with its name, or else anything of its module.
 - In the first round a function is changed in memory, in a fork of a process that has imported and
   collected all. What it does not kill, and what is changed by an import, runs in new processes, on
   a changed copy of the sources: only who gets through that survives. The first round is
@@ -120,7 +120,7 @@ def _listing(module: Module, explained: dict[str, str]) -> Iterator[str]:
     for one in module.survivors:
         reasons.setdefault(explained.get(one.key, NOT_YET), []).append(one)
     for why, survivors in reasons.items():
-        yield f"{why[0].upper()}{why[1:]}:\n"
+        yield fill(f"{why[0].upper()}{why[1:]}:", 100, break_on_hyphens=False) + "\n"
         for one in survivors:
             before, after = (_shown(text, one) for text in (one.before, one.after))
             yield f"- `{one.function or 'the module'}`: {before}\n  becomes {after}"

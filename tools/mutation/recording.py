@@ -39,16 +39,15 @@ class Record:
     def tests_of(self, path: str, lines: tuple[int, int]) -> set[str]:
         """Return the tests that run any of *lines*.
 
-        Where that is the import alone, those that run a line with the name that is given a value
-        there; or anything of the module; or those in a file of its name; or all.
+        Where that is the import alone, those of its folder, and those that run a line with the name
+        that is given a value there, or else anything of the module.
         """
         if not self.is_import(path, lines):
             tests = self._running(path, range(lines[0], lines[1] + 1))
         else:
             tests = self._using(path, lines[0])
             tests = tests or self._running(path, map(int, self.lines[path]))
-            tests |= {test for test in self.seconds if not distance(test, path)}
-            tests = tests or set(self.seconds)
+            tests |= {test for test in self.seconds if distance(test, path) < 2}
         return tests
 
     def _running(self, path: str, lines: Iterable[int]) -> set[str]:
@@ -69,10 +68,9 @@ class Record:
         return tests
 
     def is_import(self, path: str, lines: tuple[int, int]) -> bool:
-        """Return whether any of *lines* is run, and all by the import alone."""
+        """Return whether any of *lines* is run by an import, before the tests."""
         found = self.lines.get(path, {})
-        wanted = range(lines[0], lines[1] + 1)
-        return {test for line in wanted for test in found.get(str(line), ())} == {""}
+        return any("" in found.get(str(line), ()) for line in range(lines[0], lines[1] + 1))
 
 
 @cache

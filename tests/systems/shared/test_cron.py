@@ -198,13 +198,6 @@ def test_a_zone_that_is_not_there_is_refused(name):
         CronExpression("* * * * *", name)
 
 
-def test_in_the_second_of_two_equal_hours_the_next_minute_is_the_next_one():
-    # 02:00 for the second time: the library begins in the first of both hours, and comes by here.
-    second = at("2024-10-27T02:00:00+01:00")
-
-    assert CronExpression("* * * * *", "Europe/Berlin").next_run(second) == second + MINUTE
-
-
 class Nowhere(tzinfo):
     """A zone that knows no offset."""
 
