@@ -100,8 +100,8 @@ def keep(target: Target, path: str, trials: list[Trial], wanted: Namespace) -> N
     module = Module(path, len(find_mutants(path, trials[0].source)))
     if wanted.survivors:
         old = next(old for old in results.modules[target.name] if old.path == path)
-        gone = len(old.survivors) - len(trials)
-        module.found = old.found - gone
+        tried = {survivor(trial.mutant, trial.source) for trial in trials}
+        module.found = old.found - len(set(old.survivors) - tried)
         module.killed, module.hung, module.uncovered = old.killed, old.hung, old.uncovered
     module.add(trials)
     results.put(target.name, module)
