@@ -60,6 +60,12 @@ have survived.
 """
 
 
+SAMPLE = """\
+Where fewer were tried than there are, they are a sample, drawn with a seed. What a test was written
+for since was tried again.
+"""
+
+
 def write(results: Results) -> list[str]:
     """Write the page; return the surviving mutants that are not explained."""
     PAGE.write_text(markdown(results, read_explained()), encoding="utf-8")
@@ -74,7 +80,7 @@ def unexplained(results: Results) -> list[str]:
 
 def markdown(results: Results, explained: dict[str, str]) -> str:
     """Return the page."""
-    parts = [HEAD, "## What came out\n", f"{results.versions}.\n"]
+    parts = [HEAD, "## What came out\n", f"{results.versions}.\n", SAMPLE]
     for target in TARGETS:
         tests = ", ".join(f"`{path}`" for path in target.tests)
         parts.append(fill(f"With the tests in {tests}:", 100, break_on_hyphens=False) + "\n")
