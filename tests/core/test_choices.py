@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from simclock import LimitReached
+from simclock import LimitReached, PluginError
 from simclock._core import kernel as module
-from simclock._core.choices import CLOCK, COST, EVENTS, THREAD, ChoicePoint
+from simclock._core.choices import CLOCK, COST, EVENTS, THREAD, Canonical, ChoicePoint
 from simclock._core.instants import MICROSECOND, MILLISECOND, SECOND
 from simclock._core.waits import FOREIGN
 
@@ -171,6 +171,27 @@ def test_a_thread_that_takes_too_many_steps_is_last_and_has_no_say(bench):
     assert not script.points[0].preempts
 
 
+def test_each_checkpoint_is_a_step_until_there_were_too_many(bench):
+    script = Script()
+    b = bench(source=script)
+    ready_pair(b)
+    for _ in range(module.FAIR_STEPS):
+        b.kernel.checkpoint("spins")
+    assert {each[0] for each in script.offered} == {"0"}
+
+    b.kernel.checkpoint("spins")
+    assert script.offered[module.FAIR_STEPS][0] == "0.1"
+
+
+def test_the_steps_of_who_takes_too_many_cost_what_steps_cost(bench):
+    b = bench(step_ns=5)
+    b.kernel.world.steps_left = -1
+    b.kernel.checkpoint("spins")
+
+    # In C they were counted, but the clock stood still.
+    assert b.kernel.world.now_ns == 1000 * SECOND + module.FAIR_STEPS * 5
+
+
 def test_a_thread_that_takes_too_many_steps_goes_on_where_nobody_else_can(bench):
     script = Script()
     b = bench(source=script)
@@ -188,6 +209,13 @@ def test_at_the_end_nothing_is_chosen_any_more(bench):
 
     assert script.points == []
     assert b.log == [(0, "a"), (0, "b")]
+
+
+def test_the_usual_source_does_not_want_to_be_asked():
+    source = Canonical()
+
+    assert (source.interested, source.chaos, source.latency_ns) == (False, False, 0)
+    assert source.choose(ChoicePoint(THREAD, 2)) == 0
 
 
 def test_a_source_that_does_not_want_to_be_asked_is_not(bench):
@@ -293,6 +321,23 @@ def test_a_thread_comes_to_its_first_checkpoint_before_anything_is_chosen(bench)
     ]
 
 
+def test_who_starts_a_thread_handles_signals_when_that_has_come_to_its_first_checkpoint(bench):
+    b = bench(source=Script())
+    register = b.gate()
+
+    def body():
+        b.port.signals.append(lambda: b.note("handled"))
+        b.kernel.checkpoint("acquire", register)
+
+    thread = b.kernel.new_thread("a", daemon=False)
+    b.kernel.start_thread(thread, body, (), None)
+    b.kernel.introduce(thread, register, [])
+    b.note("started")
+    b.join_all()
+
+    assert b.log == [(0, "handled"), (0, "started")]
+
+
 def test_where_nothing_is_chosen_a_start_is_a_checkpoint(bench):
     b = bench()
     thread = b.spawn("a", b.note, "a")
@@ -327,6 +372,8 @@ def test_whoever_needs_a_choice_gets_one_below_the_bound(bench):
 
     assert [b.kernel.choose(bound, "plugin's") for bound in (3, 2, 1, 0, 2)] == [2, 1, 0, 0, 0]
     assert script.points == [ChoicePoint("plugin's", 3), *[ChoicePoint("plugin's", 2)] * 2]
+    # Nobody is kept from going on, nothing is more likely, there are no words, and no tuning.
+    assert script.points[0] == ("plugin's", 3, (), False, None, (), False)
 
 
 @pytest.mark.parametrize(
@@ -371,6 +418,24 @@ def test_an_error_of_the_source_ends_the_run_at_the_roots_next_wait(bench):
     assert b.log == []
 
 
+def test_what_answers_wrongly_is_named_and_the_way_is_the_canonical_one(bench):
+    script = Script()
+    error = KeyError("odd")
+
+    def choose(point):
+        raise error
+
+    script.choose = choose
+    b = bench(source=script)
+
+    assert b.kernel.choose(2, "plugin's") == 0
+    assert b.kernel.failure.__cause__ is error
+    with pytest.raises(
+        PluginError, match=r"^what answers the choice points failed: KeyError\('odd'\)\n  at "
+    ):
+        b.kernel.checkpoint("here")
+
+
 def test_an_error_that_is_nobodys_answer_is_raised_where_it_comes_up(bench):
     script = Script()
     b = bench(source=script)
@@ -412,17 +477,18 @@ def test_the_clock_may_move_although_a_thread_could_run(bench):
 
 
 @pytest.mark.parametrize(
-    ("latency_ns", "offered"),
+    ("latency_ns", "seconds", "offered"),
     [
-        (0, []),
-        (EARLY_NS - 1, []),
-        (EARLY_NS, [["0", CLOCK]]),
+        (0, 1 / 32, []),
+        (EARLY_NS - 1, 1 / 32, []),
+        (EARLY_NS, 1 / 32, [["0", CLOCK]]),
+        (1, 1e-9, [["0", CLOCK]]),
     ],
 )
-def test_the_clock_moves_no_further_than_the_latency(bench, latency_ns, offered):
+def test_the_clock_moves_no_further_than_the_latency(bench, latency_ns, seconds, offered):
     script = Script(latency_ns=latency_ns)
     b = bench(source=script)
-    sleeper(b, "timer", 1 / 32)
+    sleeper(b, "timer", seconds)
     b.kernel.source.choices = {0: 1}
     b.kernel.checkpoint("begin")
     script.choices = {}
@@ -646,6 +712,5 @@ def test_a_busy_wait_ends_where_readings_are_chosen_too(bench):
 
 def test_a_choice_is_said_in_the_words_of_its_point_or_by_its_number():
     assert ChoicePoint(EVENTS, 3).said(2) == "events: number 3 of 3 comes first"
-    assert (
-        ChoicePoint("site: disk.full", 2, words=("disk.full fires",)).said(1) == "disk.full fires"
-    )
+    point = ChoicePoint("site: disk.full", 3, words=("disk.full fires", "and the next"))
+    assert [point.said(1), point.said(2)] == ["disk.full fires", "and the next"]

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simclock._core.instants import (
+    FARTHEST,
+    FASTEST,
     MICROSECOND,
     MILLISECOND,
     SECOND,
     START_NS,
+    delta_to_ns,
     plain,
     to_ns,
     to_seconds,
@@ -49,6 +54,20 @@ def test_nanoseconds_survive_the_way_through_seconds(nanoseconds):
     assert to_ns(to_seconds(nanoseconds)) == nanoseconds
 
 
+@pytest.mark.parametrize(
+    ("delta", "nanoseconds"),
+    [
+        (timedelta(0), 0),
+        (timedelta(microseconds=3), 3 * MICROSECOND),
+        (timedelta(days=2, seconds=5, microseconds=7), 172_805 * SECOND + 7 * MICROSECOND),
+        (timedelta(milliseconds=-1), -MILLISECOND),  # it has -1 day, and almost as many seconds
+        (timedelta.max, (timedelta.max // timedelta(microseconds=1)) * MICROSECOND),
+    ],
+)
+def test_a_timedelta_in_nanoseconds_is_exact(delta, nanoseconds):
+    assert delta_to_ns(delta) == nanoseconds
+
+
 TWELVE_DAYS_NS = 12 * 86_400 * SECOND
 
 
@@ -74,6 +93,11 @@ def test_the_clock_starts_whole_and_where_floats_resolve_a_nanosecond():
     assert start == 1000.0
     assert start < 2**24
     assert (start + 1e-9) - start > 0.5e-9
+
+
+def test_a_wall_clock_may_be_decades_wrong_and_gain_or_lose_half_of_each_second():
+    """Errors name these numbers: a plan of faults of one version is one of the next."""
+    assert (FARTHEST, FASTEST) == (1e9, 0.5)
 
 
 class Number:

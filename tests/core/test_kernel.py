@@ -221,6 +221,27 @@ def test_virtual_time_is_limited(bench):
     assert b.now() == 10
 
 
+def test_threads_are_counted_as_they_are_started(bench):
+    b = bench()
+    for name in "ab":
+        b.spawn(name, b.note, name)
+    b.join_all()
+
+    assert b.kernel.started_threads == 3
+
+
+def test_an_error_is_told_to_the_task_that_runs_once_and_then_raised(bench):
+    b = bench()
+    told = []
+    b.kernel.tell_task = lambda error: told.append(error) or True
+    gate = b.gate()
+    gate.take()
+
+    with pytest.raises(Deadlock) as caught:
+        gate.acquire()
+    assert [str(error) for error in told] == [str(caught.value)]
+
+
 def test_an_error_is_delivered_again_until_patience_ends(bench, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE", 3)
     b = bench()
@@ -673,6 +694,27 @@ def test_no_patience_is_longer_than_the_watchdog_s(bench):
     assert not gate.wait(5000)
 
     assert b.port.real_now == pytest.approx(3, abs=0.1)
+
+
+def test_each_answer_that_never_comes_has_a_patience_of_its_own(bench):
+    b = bench()
+    given_up = []
+
+    def ask(name, patience):
+        gate = b.polled(name, patience=patience)
+
+        def give_up():
+            gate.owed = ""
+            given_up.append((round(b.port.real_now), name))
+
+        gate.give_up = give_up
+        gate.wait(5)
+
+    b.spawn("patient", ask, "patient", 3.0)
+    b.spawn("impatient", ask, "impatient", 1.0)
+    b.join_all()
+
+    assert given_up == [(1, "impatient"), (3, "patient")]
 
 
 def test_what_comes_while_the_kernel_looks_for_who_owes_it_is_found(bench, monkeypatch):

@@ -143,6 +143,15 @@ def test_a_wrong_choice_and_other_choices_are_not_noted():
     assert choices_of(1, ChoicePoint("timers", 2)) == []
 
 
+def test_the_first_and_the_last_instruction_of_a_line_are_of_it():
+    code = compile("a = 1\nb = 2\n", "made up", "exec")
+    ranges = [each for each in code.co_lines() if each[2] is not None]
+
+    assert {line for _, _, line in ranges} >= {1, 2}
+    for begin, end, line in ranges:
+        assert [line_of(code, begin), line_of(code, end - 1)] == [line, line]
+
+
 def test_an_instruction_without_a_line_is_told_by_its_function():
     code = compiled("def f():\n    pass\n", "a.py")["f"].__code__
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from simclock import Divergence, LimitReached, PluginError
-from simclock._core.choices import CLOCK, COST, THREAD, Candidate, Canonical, ChoicePoint
-from simclock._core.recording import FAIR_AFTER, Follow, Given, Recorder
+from simclock._core.choices import CLOCK, COST, THREAD, Candidate, ChoicePoint
+from simclock._core.recording import Follow, Given, Recorder
 from simclock._core.schedule import Deviation, Schedule
 
+FAIR_AFTER = 10_000  # points
 COSTS = ChoicePoint(COST, 3)
 
 
@@ -62,13 +63,6 @@ def test_a_recorder_is_a_source_that_wants_to_be_asked(fidelity, chaos):
     made = recorder(fidelity=fidelity, latency_ns=7)
 
     assert (made.interested, made.chaos, made.latency_ns) == (True, chaos, 7)
-
-
-def test_the_usual_source_does_not_want_to_be_asked():
-    source = Canonical()
-
-    assert (source.interested, source.chaos, source.latency_ns) == (False, False, 0)
-    assert source.choose(threads("0", "0.1")) == 0
 
 
 # ---------------------------------------------------------------- strategies that are wrong

@@ -113,6 +113,7 @@ def test_another_text_is_no_token(text):
         TOKEN.replace("k", "l"),
         TOKEN + "é",
         TOKEN.replace("_", "!"),
+        TOKEN[:50] + "!" + TOKEN[50:],
         packed(b"no JSON"),
         packed(b"\xff"),
         packed(7),
@@ -121,6 +122,9 @@ def test_another_text_is_no_token(text):
         packed([7, "legal", 0, 9, ["thread"], [1, 1, 2, 5]]),
         packed([7, "legal", 0, 9, ["thread"], None]),
         packed([7, "legal", 0, 9, ["thread"], [1, 2, 2, 0]]),
+        packed([7, "legal", 0, 9, ["thread"], [1, 0, 2, 0]]),
+        packed([7, "legal", -1, 9, ["thread"], [1, 1, 2, 0]]),
+        packed(["7", "legal", 0, 9, ["thread"], [1, 1, 2, 0]]),
         packed([7, "lawful", 0, 9, ["thread"], [1, 1, 2, 0]]),
     ],
 )
@@ -132,6 +136,12 @@ def test_half_a_token_is_told_from_a_whole_one(text):
         f"this token of a schedule is damaged: {text[:40]!r}..., {len(text)} letters",
         "copy the whole token, as the failure has printed it, or give the file that has it",
     ]
+
+
+def test_of_a_long_text_that_is_no_token_the_beginning_is_shown():
+    shown = "eNqLNtBR" * 5
+    with pytest.raises(ValueError, match=f"^this is no token of a schedule: {shown!r}\n"):
+        Schedule.from_token(shown + "eNqLNtBR")
 
 
 def test_what_is_no_text_is_no_token():

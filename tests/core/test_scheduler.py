@@ -144,6 +144,37 @@ def test_a_waiter_that_is_due_is_not_enabled_a_second_time(scheduler):
     assert [picks(scheduler), picks(scheduler)] == ["waiter", None]
 
 
+@pytest.mark.parametrize(("is_free", "first"), [(True, "waiter"), (False, None)])
+def test_who_stood_still_is_enabled_again_if_what_it_waits_for_is_free(scheduler, is_free, first):
+    gate = Gate(1)
+    wait = parked(scheduler, "waiter", gate)
+    scheduler.withdraw(wait)
+    gate.is_free = is_free
+    scheduler.hint(1)
+    assert picks(scheduler) is None
+
+    scheduler.restore(wait)
+    assert list(scheduler.hot) == [1] * is_free
+    assert picks(scheduler) == first
+
+
+def test_a_deadline_that_has_come_is_disarmed_once(scheduler):
+    wait = parked(scheduler, "waiter", None, 5)
+    later = parked(scheduler, "later", None, 9)
+    scheduler.wake_due(5)
+    scheduler.unpark(wait)
+
+    assert len(scheduler.timers) == 1
+    assert later.armed
+    assert not wait.armed
+
+
+def test_a_wait_without_a_deadline_disarms_nothing(scheduler):
+    scheduler.unpark(parked(scheduler, "waiter", Gate(1)))
+
+    assert len(scheduler.timers) == 0
+
+
 def test_a_wait_that_is_over_arms_nothing(scheduler):
     scheduler.unpark(parked(scheduler, "waiter", Gate(1), 5))
 
@@ -166,6 +197,12 @@ def test_an_alarm_rings_in_arming_order_and_makes_nobody_ready(scheduler):
 
     scheduler.wake_due(7)
     assert log == [1, 2, 0]
+
+
+def test_an_alarm_that_was_never_armed_is_not_disarmed(scheduler):
+    scheduler.disarm(Alarm("never", 5, lambda: None))
+
+    assert len(scheduler.timers) == 0
 
 
 def test_an_alarm_that_is_disarmed_does_not_ring_however_often(scheduler):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import weakref
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -98,6 +99,20 @@ def test_disarmed_timers_are_cleaned_in_bulk():
 
     assert len(timers) == 1
     assert pop_all(timers, 10**9) == [kept]
+
+
+@pytest.mark.parametrize(("kept", "over"), [(0, 64), (1, 64), (200, 200)])
+def test_the_bulk_is_cleaned_when_more_than_64_and_more_than_half_are_over(kept, over):
+    """Each cleaning looks at all: only where most of them go it costs next to nothing for each."""
+    timers = Timers()
+    for _ in range(kept):
+        armed(timers, 10**9)
+    for _ in range(over):
+        disarm(timers, armed(timers, 1))
+    assert len(timers._heap) == kept + over
+
+    disarm(timers, armed(timers, 1))
+    assert len(timers._heap) == len(timers) == kept
 
 
 @given(st.lists(st.integers(0, 5)))

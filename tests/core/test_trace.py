@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simclock._core.trace import Record, Trace
+from simclock._core.trace import BLOCK, ObservedTrace, Record, Trace
 
 records = st.tuples(
     st.integers(0), st.sampled_from(["", "0", "0.1"]), st.sampled_from(["park", "run"]), st.text()
@@ -28,6 +28,57 @@ def test_records_are_typed_and_in_order():
     assert trace.records == (Record(1, "0", "park", "sleep a.py:1"), Record(2, "", "jump", ""))
     assert trace.records[0].kind == "park"
     assert len(trace) == 2
+
+
+def test_who_watches_is_called_at_each_step_of_a_task_until_it_has_enough():
+    trace, seen = Trace(), []
+    trace.add(0, "0", "step", "too early")
+    trace.watch(lambda: seen.append(trace.records[-1].detail))
+    trace.add(1, "0", "step", "a")
+    trace.add(2, "0", "park", "no step")
+    trace.add(3, "0", "step", "b")
+    trace.watch(None)
+    trace.add(4, "0", "step", "too late")
+
+    assert seen == ["a", "b"]
+
+
+def test_who_watches_is_called_once_and_after_those_who_see_the_record():
+    trace, said = ObservedTrace(fail=None), []
+    trace.observers.append(("one", lambda record: said.append(record.detail)))
+    trace.watch(lambda: said.append("looked"))
+    trace.add(1, "0", "step", "a")
+    trace.add(2, "0", "park", "b")
+
+    assert said == ["a", "looked", "b"]
+
+
+def test_who_sees_the_records_and_fails_is_seen_no_more_and_fails_the_run():
+    failures, error = [], KeyError("odd")
+    trace = ObservedTrace(failures.append)
+
+    def see(record):
+        raise error
+
+    trace.observers.append(("the one", see))
+    trace.add(1, "0", "park", "a")
+    trace.add(2, "0", "park", "b")
+
+    assert [str(each).splitlines()[0] for each in failures] == [
+        "trace observer the one failed: KeyError('odd')"
+    ]
+    assert failures[0].__cause__ is error
+    assert trace.observers == []
+
+
+@pytest.mark.parametrize("count", [1, BLOCK - 1, BLOCK, BLOCK + 1])
+def test_the_latest_instant_is_that_of_the_last_record(count):
+    trace = Trace()
+    assert trace.latest_ns == 0
+
+    for number in range(count):
+        trace.add(5 + number, "0", "park")
+    assert trace.latest_ns == 4 + count
 
 
 @given(st.lists(records), st.sets(st.integers(0, 20)))

@@ -319,6 +319,47 @@ def test_a_kill_waits_for_all_owners_and_the_process_may_end_meanwhile(logged):
     assert it.log == [(2.0, "lets go after", 2), (3.0, "lets go after", 3), (3.0, -9)]
 
 
+def test_who_takes_such_a_lock_while_the_kill_waits_is_waited_for_too(logged):
+    def main(it):
+        threading.Thread(target=owns, args=(it, ANOTHER, 1.5), daemon=True).start()
+        owns(it, LOCK_OF_A_MODULE, 0)
+
+    def owns(it, lock, after):
+        time.sleep(after)
+        with lock:
+            time.sleep(2)
+            it.note("lets go")
+        time.sleep(5)
+        it.note("never")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        time.sleep(1)
+        process.kill()
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [(2.0, "lets go"), (3.5, "lets go"), (3.5, -9)]
+
+
+def test_who_stands_still_with_such_a_lock_goes_on_until_it_has_let_go(logged):
+    def main(it):
+        with LOCK_OF_A_MODULE:
+            time.sleep(1)
+            it.note("lets go")
+        it.note("never")
+
+    with logged() as it:
+        process = it.sim.host("a").start(main, it)
+        process.pause()
+        time.sleep(5)
+        process.kill()
+        process.join()
+        it.note(process.exitcode)
+
+    assert it.log == [(5.0, "lets go"), (5.0, -9)]
+
+
 def test_an_import_is_not_left_half_done(logged, tmp_path, monkeypatch):
     (tmp_path / "slowly_imported.py").write_text("import time\ntime.sleep(2)\nvalue = 7\n")
     monkeypatch.syspath_prepend(tmp_path)

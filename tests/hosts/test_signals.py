@@ -363,6 +363,28 @@ def test_a_deadlock_tells_which_process_stands_still():
     assert "root (0), waits for process a/sleep, owned by a/sleep (0.1)" in str(told.value)
 
 
+def test_who_was_killed_does_not_stand_still_any_more():
+    with pytest.raises(simclock.Deadlock) as told, simclock.Simulation() as sim:
+        process = sim.host("a").start(time.sleep, 5)
+        process.pause()
+        process.kill()
+        threading.Event().wait()
+
+    assert "stands still" not in str(told.value)
+
+
+def test_who_runs_is_not_resumed_and_who_stands_still_not_paused(logged):
+    with logged() as it:
+        process = it.sim.host("a").start(time.sleep, 1)
+        for do in (process.resume, process.pause, process.pause, process.resume, process.resume):
+            do()
+        process.join()
+        process.resume()
+        marks = [detail for _, _, kind, detail in it.sim.trace if kind == "mark"]
+
+    assert marks == ["pause a/sleep", "resume a/sleep", "exit 0 a/sleep"]
+
+
 @pytest.mark.parametrize("strategy", ["random", "pct", "pos", "portfolio"])
 def test_pauses_and_signals_at_any_step(strategy):
     def scenario():

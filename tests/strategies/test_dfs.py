@@ -138,8 +138,11 @@ def test_a_bound_that_cuts_something_leaves_the_search_finished_and_not_exhauste
 def test_what_was_explored_is_said_as_it_becomes_true(model):
     program = {"0": (model.step,) * 2, "1": (model.step,) * 2}
     strategy = DFS()
-    explored = [strategy.explored for _ in model.campaign(program, strategy, 100)]
-    assert explored == [None, 0, 0, 1, 1, 2]
+    found = [(strategy.explored, strategy.covered) for _ in model.campaign(program, strategy, 100)]
+    none = (0, "every schedule with at most 0 preemptions")
+    one = (1, "every schedule with at most 1 preemption")
+    two = (2, "every schedule with at most 2 preemptions")
+    assert found == [(None, ""), none, none, one, one, two]
 
 
 def point(bound, *, label=THREAD, preempts=True, clock=False):
@@ -185,8 +188,10 @@ def test_a_program_without_choices_is_exhausted_after_one_run():
 def test_a_program_that_comes_to_other_points_is_never_exhausted():
     strategy = DFS()
     one_run(strategy, [point(2)])
+    assert strategy.covered == "every schedule with at most 0 preemptions"
     assert one_run(strategy, [point(3), point(2)]) == [0, 0]
     assert (strategy.finished, strategy.exhausted, strategy.explored) == (True, False, None)
+    assert strategy.covered == ""
 
 
 def test_a_program_that_ends_early_is_never_exhausted():

@@ -37,6 +37,26 @@ def test_the_same_seed_makes_the_same_choices(model, name):
     assert name == "canonical" or choices(1) != choices(2)
 
 
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_seed_is_0_where_none_is_given(model, name):
+    without, with_0 = (
+        [ran.choices for ran in model.campaign(program(model), strategy, 40, early=True)]
+        for strategy in (BUILT_IN[name](), BUILT_IN[name](0))
+    )
+
+    assert without == with_0
+
+
+def test_what_a_strategy_is_that_says_nothing_else():
+    class Own(Strategy):
+        name = "own"
+
+    made = Own()
+
+    assert (made.divisible, made.finished, made.exhausted, made.covered) == (True, False, False, "")
+    assert made.random.random() == Own(0).random.random()
+
+
 def test_no_choice_depends_on_the_hash_seed():
     """Nothing is iterated over whose order does."""
     text = (

@@ -9,8 +9,9 @@ import pytest
 
 from simclock._core.choices import CLOCK, THREAD, Candidate, ChoicePoint
 from simclock._strategies.clock_first import ClockFirst
-from simclock._strategies.pct import PCT, SPINNING
+from simclock._strategies.pct import PCT
 
+SPINNING = 1_000  # points in a row at which one thread is chosen
 # How unlikely it is for a test to fail although the guarantee holds.
 ERROR = 1e-9
 
@@ -151,6 +152,14 @@ def test_the_clock_as_a_thread_fires_a_timer_before_work_in_one_of_three_runs(mo
     # The sleepers have to come first, too: the runs in which the clock beats only the worker.
     assert plain == 0
     assert 50 <= failed <= 150
+
+
+def test_bugs_of_depth_3_are_looked_for_where_nothing_else_is_said():
+    strategy = PCT()
+    strategy._length = 10
+    strategy.begin()
+
+    assert sorted(strategy._changes.values()) == [-2, -1]
 
 
 def test_a_depth_below_one_is_refused():

@@ -26,6 +26,7 @@ def test_it_is_exhausted_with_its_search(model):
     assert len(runs) == 5 * len(TURNS) + 1
     assert strategy.finished
     assert strategy.exhausted
+    assert strategy.covered == "every schedule with at most 2 preemptions"
 
 
 def test_without_anything_to_choose_one_run_is_all(model):
@@ -37,7 +38,14 @@ def test_without_anything_to_choose_one_run_is_all(model):
 def test_a_search_that_has_no_runs_left_is_left_out():
     """The program has come to other points than before: there is nothing to branch from."""
     strategy = Portfolio()
-    names = []
+    names, begun = [], []
+    for member in {id(each): each for each in strategy._turns}.values():
+
+        def begin(member=member, begin=member.begin):
+            begun.append(member.name)
+            begin()
+
+        member.begin = begin
     for bound in range(2, 22):
         strategy.begin()
         names.append(strategy.member.name)
@@ -45,7 +53,7 @@ def test_a_search_that_has_no_runs_left_is_left_out():
             ways = tuple(Candidate(str(path), "step", 0) for path in range(bound))
             strategy.choose(ChoicePoint(THREAD, bound, ways, preempts=True))
         strategy.end(complete=True)
-    assert names == [*TURNS, *TURNS, *TURNS[1:5]]
+    assert names == begun == [*TURNS, *TURNS, *TURNS[1:5]]
     assert not strategy.finished
 
 

@@ -67,6 +67,17 @@ def test_only_operations_on_one_object_race(model, first, second, expected):
     assert probability(model, program, 5, comes_late) == Fraction(1, expected)
 
 
+def test_each_run_draws_its_priorities_anew():
+    strategy = POS()
+    ways = (Candidate("0", "step", 0), Candidate("1", "step", 0))
+    strategy.begin()
+    strategy.choose(ChoicePoint(THREAD, 2, ways, preempts=True))
+    assert strategy._pending
+
+    strategy.begin()
+    assert not strategy._pending
+
+
 def test_an_operation_that_went_on_unseen_has_a_new_priority():
     """Where a thread is alone, nobody is asked."""
     strategy = POS()

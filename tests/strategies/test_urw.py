@@ -115,6 +115,15 @@ def test_profiles_are_the_largest_counts_and_fade():
     assert turns(100, complete=True) == 100
 
 
+def test_each_run_counts_anew():
+    strategy = URW()
+    strategy.begin()
+    strategy.choose(threads("0", "1"))
+    strategy.begin()
+
+    assert strategy._done == {}
+
+
 def test_a_thread_that_polls_does_not_take_over():
     """Estimates that only grow would give it more turns, and so more to count, in each run."""
     strategy = URW(1)

@@ -37,9 +37,7 @@ class Group:
         context: What the boundary keeps for it.
     """
 
-    def __init__(
-        self, name: str, number: int, parent: int = 0, host: Any = None, skew_ns: int = 0
-    ) -> None:
+    def __init__(self, name: str, number: int, parent: int, host: Any, skew_ns: int) -> None:
         self.name = name
         self.number = number
         self.parent = parent

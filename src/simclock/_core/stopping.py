@@ -165,7 +165,6 @@ def finish(kernel: Kernel, group: Group, exitcode: int) -> None:
     if group.ended or group.doomed:
         return
     group.exitcode = exitcode
-    _forget_signals(kernel, group)
     for thread in list(group.threads.values()):
         if thread is not kernel.current:
             bury(kernel, thread)

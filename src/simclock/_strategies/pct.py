@@ -96,6 +96,6 @@ class PCT(Randomised):
         self._favourite = path
         if self._turns < SPINNING:
             return 0
-        self._turns = 0
+        # It goes after all others, so another one is next: that begins to count anew.
         self._lowest -= 1
         return self._lowest

@@ -47,6 +47,22 @@ def test_the_example_of_each_policy():
     ], 3)  # fmt: skip
 
 
+@pytest.mark.parametrize(("now", "is_late"), [(9, False), (10, False), (11, True)])
+def test_a_tick_that_is_due_in_this_very_instant_is_not_late(now, is_late):
+    grid = Grid(0, 10e-9)
+    grid.take(0)
+
+    assert grid.release(now) is is_late
+
+
+def test_the_latest_tick_is_the_one_of_this_very_instant():
+    # The quotient of these two is a float that is too small.
+    grid = Grid(1, 1.3436424411240122e-06)
+    now = grid.instant(60_329_670)
+
+    assert [grid.latest(now - 1), grid.latest(now)] == [60_329_669, 60_329_670]
+
+
 def test_the_latest_tick_is_not_early_where_floats_are_coarse():
     # The quotient of these two is a float that is too large.
     grid = Grid(0, 1e-9, "coalesce")

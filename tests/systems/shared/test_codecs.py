@@ -38,6 +38,8 @@ def same(one, other):
     if isinstance(one, (datetime, time)):
         zones = [(type(each.tzinfo), str(each.tzinfo)) for each in (one, other)]
         naive = one.replace(tzinfo=None) == other.replace(tzinfo=None)
+        if one.utcoffset() != other.utcoffset():
+            return False
         return naive and one.fold == other.fold and zones[0] == zones[1]
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
@@ -141,6 +143,7 @@ def test_each_value_comes_back_as_it_was(value):
         datetime(2026, 3, 29, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin")),
         datetime(1, 1, 1, tzinfo=timezone(timedelta(microseconds=-1))),
         datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=1), "MEZ")),
+        datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=1))),
         datetime(2026, 1, 1, tzinfo=timezone.utc),
         time(1, 2, 3, 4, fold=1),
         time.max,
@@ -160,6 +163,14 @@ def test_the_text_of_plain_json_is_plain_json():
 
     assert json.loads(encode(value)) == value
     assert list(decode(encode(value))) == ["b", "a"]
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_numbers_are_numbers_of_json_as_far_as_those_have_64_bits(number):
+    inside = number - 1 if number > 0 else number + 1
+
+    assert encode(inside) == str(inside)
+    assert encode(number) == f'{{"$":"int","v":"{number:#x}"}}'
 
 
 class Colour(enum.IntEnum):
@@ -257,6 +268,24 @@ def test_containers_may_be_in_each_other_to_a_limit(kind):
     assert "…" in caught.value.path
 
 
+@pytest.mark.parametrize(
+    ("levels", "shown"),
+    [
+        (11, "[0]" * 11),
+        (12, "[0]" * 5 + "…" + "[0]" * 4),
+        (20, "[0]" * 5 + "…" + "[0]" * 4),
+    ],
+)
+def test_of_a_long_path_both_ends_are_shown(levels, shown):
+    value = print
+    for _ in range(levels):
+        value = [value]
+
+    with pytest.raises(NotSerialisable) as caught:
+        encode(value)
+    assert caught.value.path == f"value{shown}"
+
+
 def test_a_value_that_contains_itself_is_refused():
     value = {}
     value["me"] = value
@@ -304,6 +333,8 @@ def test_what_is_in_two_places_is_decoded_as_two():
         '{"$":"set","v":[[1]]}',
         '{"$":"dict","v":[[1]]}',
         '{"$":"tuple","v":5}',
+        "x" * 60,
+        "x" * 61,
         "1" * 10_000,
         "[" * 200_000,
     ],
@@ -315,7 +346,8 @@ def test_text_that_nobody_has_encoded_is_an_error_with_its_beginning(text):
     with pytest.raises(Undecodable, match="text that is no encoded value: ") as caught:
         decode(text)
 
-    assert repr(text[:60])[1:-1] in str(caught.value)
+    shown = text if len(text) <= 60 else text[:60] + "…"
+    assert f"value: {shown!r}\n" in str(caught.value)
     assert len(str(caught.value)) < 600
 
 

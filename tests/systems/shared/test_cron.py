@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 
 import pytest
 from hypothesis import assume, given, settings
@@ -196,6 +196,19 @@ def test_a_line_without_a_meaning_is_refused(line, message):
 def test_a_zone_that_is_not_there_is_refused(name):
     with pytest.raises(ValueError, match=r"^there is no time zone of this name here: "):
         CronExpression("* * * * *", name)
+
+
+class Nowhere(tzinfo):
+    """A zone that knows no offset."""
+
+    def utcoffset(self, when):
+        return None
+
+
+@pytest.mark.parametrize("ask", ["next_run", "matches"])
+def test_an_instant_in_a_zone_without_an_offset_is_refused(ask):
+    with pytest.raises(ValueError, match="no datetime with a time zone"):
+        getattr(CronExpression("* * * * *"), ask)(datetime(2024, 1, 1, tzinfo=Nowhere()))
 
 
 @pytest.mark.parametrize("ask", ["next_run", "matches"])

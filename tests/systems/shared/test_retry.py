@@ -37,6 +37,15 @@ def test_delays_do_not_grow_without_bound(delay, longest):
     assert RetryPolicy(10**6, delay, 2.0).delay_of(10**6, random.Random(1)) == longest
 
 
+@pytest.mark.parametrize(("drawn", "delay"), [(0.0, 7.5), (0.25, 8.75), (0.5, 10.0), (0.75, 11.25)])
+def test_jitter_goes_as_far_down_as_up(drawn, delay):
+    class Drawn:
+        def random(self):
+            return drawn
+
+    assert RetryPolicy(3, 10.0, jitter=0.25).delay_of(1, Drawn()) == delay
+
+
 def test_without_jitter_nothing_is_drawn():
     numbers = random.Random(1)
     before = numbers.getstate()
