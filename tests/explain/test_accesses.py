@@ -120,6 +120,53 @@ def test_items_have_keys_where_these_are_known():
     assert parts(6) == [("box.names[box]", None, True)]
 
 
+def keyed(box):
+    box.names.pop("a")
+    box.names.get("a")
+    box.names.setdefault("b", 1)
+    box.names.pop(box)
+    box.names.update(a=1)
+    box.items.pop(0)
+
+
+def test_methods_of_dictionaries_have_keys_where_these_are_known():
+    begin = keyed.__code__.co_firstlineno
+
+    def parts(line):
+        found = at(keyed, begin + line, box=Box())
+        return [(each.part, each.writes) for each in found if each.said.startswith("box.")]
+
+    assert [parts(line) for line in range(1, 7)] == [
+        [("a", True)], [("a", False)], [("b", True)], [(None, True)], [(None, True)], [(None, True)],
+    ]  # fmt: skip
+
+
+def timed(box, other):
+    box.items.pop()
+    box.items.pop().cancel()
+    box.items.append(other())
+    (other(), box.items.pop(), other())
+    [box.items.pop() for _ in other()]
+    [(box.items.pop(), [other() for _ in other()])]
+    with box.items.pop():
+        pass
+    box.names["a"], other().value = box.items.pop(), other
+    if box.items.pop():
+        other()
+
+
+def test_when_a_line_does_what_it_does():
+    begin = timed.__code__.co_firstlineno
+
+    def done(line):
+        found = at(timed, begin + line, box=Box(), other=None)
+        return [each.done for each in found if each.said == "box.items"]
+
+    assert [done(line) for line in (1, 2, 3, 4, 5, 6, 7, 9, 10)] == [
+        ["last"], ["first"], ["last"], ["amid"], ["amid"], ["first"], ["first"], ["first"], ["last"],
+    ]  # fmt: skip
+
+
 def looks(box):
     for _ in box.items:
         pass

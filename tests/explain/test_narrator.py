@@ -59,6 +59,75 @@ def test_lines_writes_and_waits_in_their_order(telling):
     assert [each.time_ns for each in (*first, *last)] == [1000_000_000_000, *[1001_000_000_000] * 2]
 
 
+def kinds(narrative, function, line):
+    """Return what happens in a line of *function*, by its number there: kind, what is accessed."""
+    place = Place(__file__, function.__code__.co_firstlineno + line)
+    return [
+        (each.kind, [access.said for access in each.accesses if access.writes])
+        for each in narrative.moments
+        if each.place == place
+    ]
+
+
+class Nap:
+    def take(self):
+        time.sleep(2)
+        return self
+
+
+def test_what_is_changed_before_a_checkpoint_of_its_line_is_told_before_it(telling):
+    naps = {"ann": Nap()}
+
+    def work():
+        time.sleep(0)
+        naps.pop("ann").take()
+        naps.setdefault("bob", Nap().take())
+
+    narrative, _ = telling.told(work)
+
+    assert kinds(narrative, work, 2) == [("line", []), ("write", ["naps"])]
+    assert kinds(narrative, work, 3) == [("line", []), ("write", ["naps"])]
+    slept, wrote = (
+        [n for n, each in enumerate(narrative.moments) if each.kind == kind]
+        for kind in ("wait", "write")
+    )
+    assert wrote[0] < slept[0] < slept[1] < wrote[1]
+
+
+def test_what_is_changed_amid_checkpoints_of_its_line_is_not_told(telling):
+    naps = {"ann": Nap()}
+
+    def work():
+        time.sleep(0)
+        (Nap().take(), naps.pop("ann"), Nap().take())
+        (str(1), naps.pop("ann", None), str(2))
+
+    narrative, _ = telling.told(work)
+
+    assert kinds(narrative, work, 2) == [("line", [])]
+    assert kinds(narrative, work, 3) == [("line", []), ("write", ["naps"])]
+
+
+def test_what_an_await_is_part_of_is_written_after_it(telling):
+    total = 0
+
+    async def price():
+        await asyncio.sleep(1)
+        return 5
+
+    async def scenario():
+        nonlocal total
+        total = total + await price() + await price()
+
+    narrative, _ = telling.told(scenario)
+
+    assert kinds(narrative, scenario, 2) == [("line", []), ("write", ["total"])]
+    assert said(narrative, "line", "write")[-2:] == [
+        ("Task-1", "return 5"),
+        ("Task-1", "total = total + await price() + await price()"),
+    ]
+
+
 def test_what_is_chosen_is_told_where_it_happens(telling):
     def work():
         time.sleep(0)

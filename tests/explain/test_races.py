@@ -101,6 +101,15 @@ def test_what_came_the_other_way_round():
     assert first([read, write], [write]) == ""
 
 
+def test_what_is_of_several_things_has_no_other_way_round():
+    """A thing of this run may be any of those of the other one."""
+    write, read, other = did("a", "w", 1), did("b", "r", 2), did("b", "r", 2, owner=object())
+
+    assert first([read, write], [write, read]) != ""
+    assert first([read, write, other], [write, read]) == ""
+    assert first([read, write], [write, read, other]) == ""
+
+
 def test_calls_are_told_after_data():
     lock = object()
     calls = [did("b", "c", 5, None, lock), did("a", "c", 4, None, lock)]

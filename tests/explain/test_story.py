@@ -172,6 +172,37 @@ def test_a_wait_for_what_nobody_owns_any_more(telling):
     assert "it passes" not in text
 
 
+RAISES = """\
+import threading
+
+def scenario():
+    notes = {"ann": 1}
+
+    def drop():
+        try:
+            notes.pop("ann")
+        finally:
+            for _ in range(4):
+                pass
+
+    other = threading.Thread(target=drop, name="other")
+    other.start()
+    other.join()
+    drop()
+"""
+
+
+def test_the_line_that_raises_is_shown_and_who_was_in_it_before(program):
+    lines = simclock.explore(program("notes.py", RAISES)).failure.story.splitlines()
+
+    assert [line for line in lines if "pop" in line or "..." in line] == [
+        '     2        +0                                                  |   8 notes.pop("ann")',
+        "     ...",
+        '     4        +0    8 notes.pop("ann")                            |',
+        "     ...",
+    ]
+
+
 def test_time_that_passes_is_a_cause():
     """The job comes in time, unless the machine is busy."""
 

@@ -70,6 +70,14 @@ _READERS = frozenset(
 _TELLING = frozenset(
     ["_queue", "anyio", "asyncio", "concurrent", "multiprocessing", "queue", "threading", "trio"]
 )
+# Those of a dictionary that are about one key, their first argument.
+_OF_ONE_KEY = frozenset(["get", "pop", "setdefault"])
+# When an access is done, of all that its line does: what is called first may come to no checkpoint
+# before it, what is called last to none after it. Of one amid others that is not known.
+FIRST, AMID, LAST = "first", "amid", "last"
+# What may come to a checkpoint.
+_RUNNING = (ast.Call, ast.Await, ast.Yield, ast.YieldFrom)
+_REPEATED = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _UNKNOWN = object()
 
 
@@ -82,6 +90,7 @@ class Access(NamedTuple):
         writes: Whether it is a change.
         said: What it is, in the words of the program.
         calls: Whether it is a call of what threads tell each other with: a lock, a queue.
+        done: When the line does it, of a change: ``first``, ``amid`` or ``last``.
     """
 
     owner: Any
@@ -89,6 +98,7 @@ class Access(NamedTuple):
     writes: bool
     said: str
     calls: bool = False
+    done: str = LAST
 
 
 def accesses(frame: FrameType) -> Iterator[Access]:
@@ -114,6 +124,8 @@ class _Part(NamedTuple):
         in_lambda: Whether it is in a function that is an expression itself.
         call: The method of it that is called, where that matters: then it is what it contains.
         said: Its text.
+        key: What that method is called with first.
+        done: When it is called.
     """
 
     node: ast.expr
@@ -121,6 +133,8 @@ class _Part(NamedTuple):
     in_lambda: bool
     call: str | None
     said: str
+    key: ast.expr | None = None
+    done: str = LAST
 
 
 @functools.lru_cache(maxsize=1000)
@@ -143,15 +157,39 @@ class _Collector(ast.NodeVisitor):
     def __init__(self, found: dict[int, list[_Part]]) -> None:
         self._found = found
         self._in_lambda = False
+        # What the statement runs, in its order.
+        self._running: list[ast.AST] = []
 
-    def _add(self, node: ast.expr, *, writes: bool, call: str | None = None) -> None:
-        part = _Part(node, writes, self._in_lambda, call, ast.unparse(node))
-        self._found.setdefault(node.lineno, []).append(part)
+    def visit(self, node: ast.AST) -> None:
+        if isinstance(node, ast.stmt):
+            self._running = list(_running(node))
+        super().visit(node)
 
-    def _add_content(self, node: ast.expr, *, writes: bool = False, call: str = "") -> None:
+    def _add(self, node: ast.expr, *, writes: bool) -> None:
+        self._add_part(_Part(node, writes, self._in_lambda, None, ast.unparse(node)))
+
+    def _add_part(self, part: _Part) -> None:
+        self._found.setdefault(part.node.lineno, []).append(part)
+
+    def _add_content(self, node: ast.expr) -> None:
         """Add what *node* contains, if it turns out to be a container."""
         if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
-            self._add(node, writes=writes, call=call)
+            self._add_part(_Part(node, False, self._in_lambda, "", ast.unparse(node)))
+
+    def _add_called(self, call: ast.Call, function: ast.Attribute) -> None:
+        """Add what the owner of a method contains, if it turns out to be a container."""
+        node, name = function.value, function.attr
+        if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+            key = call.args[0] if call.args and name in _OF_ONE_KEY else None
+            writes, said = name not in _READING, ast.unparse(node)
+            self._add_part(_Part(node, writes, self._in_lambda, name, said, key, self._done(call)))
+
+    def _done(self, call: ast.Call) -> str:
+        if not any(each is call for each in self._running):
+            return AMID  # it is in a loop, or in another function
+        if self._running[-1] is call:
+            return LAST
+        return FIRST if self._running[0] is call else AMID
 
     def visit_Name(self, node: ast.Name) -> None:
         self._add(node, writes=not isinstance(node.ctx, ast.Load))
@@ -175,9 +213,7 @@ class _Collector(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         function = node.func
         if isinstance(function, ast.Attribute):
-            self._add_content(
-                function.value, writes=function.attr not in _READING, call=function.attr
-            )
+            self._add_called(node, function)
             self.visit(function.value)
         elif isinstance(function, ast.Name):
             for argument in node.args if function.id in _READERS else ():
@@ -211,29 +247,50 @@ class _Collector(ast.NodeVisitor):
         self._in_lambda = before
 
 
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what a statement runs itself that may come to a checkpoint, in its order."""
+    children = list(ast.iter_child_nodes(node))
+    if isinstance(node, ast.Assign):
+        children = [node.value, *node.targets]
+    for child in children:
+        if isinstance(child, _REPEATED):
+            yield child
+        elif not isinstance(child, (ast.stmt, ast.Lambda, ast.ExceptHandler)):
+            yield from _running(child)
+    if isinstance(node, (*_RUNNING, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor)):
+        yield node
+
+
 # ------------------------------------------------------------------ what the frame has
 
 
 def _access(frame: FrameType, part: _Part) -> Access | None:
     node, writes = part.node, part.writes
     if part.call is not None:
-        return _of_content(_value(frame, node), part)
+        return _of_content(frame, part)
     if isinstance(node, ast.Name):
         return _of_name(frame, node.id, writes=writes)
     if isinstance(node, ast.Subscript):
         owner, key = _value(frame, node.value), _value(frame, node.slice)
         if not issubclass(type(owner), _CONTAINERS):
             return None
-        known = key if type(key) in (int, str, bytes) else None
-        return Access(owner, known, writes, part.said)
+        return Access(owner, _known(key), writes, part.said)
     assert isinstance(node, ast.Attribute)
     return _of_attribute(frame, node, writes=writes)
 
 
-def _of_content(value: Any, part: _Part) -> Access | None:
-    said = part.said
+def _known(key: Any) -> Any:
+    return key if type(key) in (int, str, bytes) else None
+
+
+def _of_content(frame: FrameType, part: _Part) -> Access | None:
+    value, said = _value(frame, part.node), part.said
     if issubclass(type(value), _CONTAINERS):
-        return Access(value, None, part.writes, said)
+        key = None
+        # An index of a list is another item's after the next change.
+        if part.key is not None and issubclass(type(value), dict):
+            key = _known(_value(frame, part.key))
+        return Access(value, key, part.writes, said, done=part.done)
     if part.call and type(value).__module__.partition(".")[0] in _TELLING:
         return Access(value, None, True, f"{said}.{part.call}()", calls=True)
     return None

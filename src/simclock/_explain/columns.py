@@ -42,18 +42,20 @@ class _Row(NamedTuple):
     said: str
 
 
-def table(narrative: Narrative, noted: Iterable[int], at_end: int = AT_END) -> list[str]:
+def table(
+    narrative: Narrative, noted: Iterable[int], at_end: int = AT_END, raised: Iterable[int] = ()
+) -> list[str]:
     """Return the part of a run around its choices and its end, as lines.
 
     Args:
         narrative: The run.
         noted: Numbers of moments of note: they are marked, and shown.
         at_end: How many rows before the last one are shown.
+        raised: Numbers of moments that are shown, whatever is left out.
     """
     rows = _rows(narrative)
-    found = (_row_of(rows, at, narrative.moments[at].who) for at in noted)
-    marks = {row for row in found if row is not None}
-    shown = _shown(rows, marks, at_end)
+    marks = _rows_of(rows, narrative, noted)
+    shown = _shown(rows, marks, at_end, sorted(_rows_of(rows, narrative, raised), reverse=True))
     if not any(rows[number].moment.place for number in shown):
         return []
     style = _Style([rows[number] for number in shown], narrative.names, [rows[n] for n in marks])
@@ -108,19 +110,25 @@ def _more_telling(one: str, other: str) -> str:
     return other if other and (not one.startswith("wa") or other.startswith("wa")) else one
 
 
-def _row_of(rows: list[_Row], at: int, who: str) -> int | None:
-    """Return the number of the row that has the line of moment *at*, which is of *who*."""
+def _rows_of(rows: list[_Row], narrative: Narrative, ats: Iterable[int]) -> set[int]:
+    found = (_row_of(rows, at, narrative.moments[at]) for at in ats)
+    return {row for row in found if row is not None}
+
+
+def _row_of(rows: list[_Row], at: int, moment: Moment) -> int | None:
+    """Return the number of the row that has the line of *moment*, which is number *at*."""
     mine = (
         number
         for number, row in enumerate(rows)
-        if row.at <= at and row.moment.place and row.moment.who == who
+        if row.at <= at and row.moment.who == moment.who and row.moment.place == moment.place
     )
     return max(mine, default=None)
 
 
-def _shown(rows: list[_Row], marks: Iterable[int], at_end: int) -> list[int]:
+def _shown(rows: list[_Row], marks: Iterable[int], at_end: int, raised: Iterable[int]) -> list[int]:
     last = len(rows) - 1
-    around = [(last, at_end)] + [(mark, AROUND_NOTE) for mark in marks]
+    around = [(row, 0) for row in raised]
+    around += [(last, at_end)] + [(mark, AROUND_NOTE) for mark in marks]
     choices = [number for number, row in enumerate(rows) if row.moment.kind in CHOICES]
     around += [(number, AROUND_CHOICE) for number in reversed(choices)]
     shown: set[int] = set()

@@ -6,6 +6,8 @@ The run is one that was made before, and is made again for this. The lines come 
 
 from __future__ import annotations
 
+import dis
+import inspect
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -15,7 +17,7 @@ from simclock._core.choices import CLOCK, COST, THREAD
 from simclock._core.places import is_ours, is_users
 from simclock._core.recording import Given
 from simclock._core.trace import Trace
-from simclock._explain.accesses import Access, accesses
+from simclock._explain.accesses import AMID, FIRST, Access, accesses
 from simclock._explain.narrative import Moment, Narrative, Place
 
 if TYPE_CHECKING:
@@ -35,15 +37,28 @@ _WORDS = {"lock": "acquire"}
 # What is called where a lock itself is meant, and nothing that is made of locks.
 _OF_LOCKS = ("acquire", "release", "__enter__", "__exit__")
 _AT_ITS_START = "(at its start)"
+# What a frame that is suspended has come to, as versions of Python have it; and what is next.
+_SUSPENDED = ("YIELD_VALUE", "RESUME")
+_SUSPENDED_BEFORE = ["YIELD_FROM"]
+_GENERATORS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
 class _Pending(NamedTuple):
-    """What a line that is under way will have written."""
+    """What a line that is under way will have written.
+
+    Attributes:
+        frame: Of the line.
+        who: Key of the thread or task.
+        place: The line.
+        writes: What it will have written.
+        seen: The number of the checkpoint of its thread that came before it.
+    """
 
     frame: FrameType
     who: str
     place: Place
     writes: tuple[Access, ...]
+    seen: int
 
 
 class Narrator(Given):
@@ -75,6 +90,9 @@ class Narrator(Given):
         self._tasks: dict[int, tuple[str, Any]] = {}
         # What lines that are under way will have written, by thread and frame.
         self._pending: dict[int, list[_Pending]] = {}
+        # What lines of frames that are suspended will have written; the checkpoints of each thread.
+        self._suspended: dict[FrameType, _Pending] = {}
+        self._seen: dict[int, int] = {}
 
     @property
     def narrative(self) -> Narrative:
@@ -127,7 +145,9 @@ class Narrator(Given):
     def sees(self, trace: Any, thread: Any, subject: object, *, waits: bool) -> None:
         """Note what *thread* is about to do."""
         self._trace = trace
-        self._thread_of[threading.get_ident()] = thread
+        ident = threading.get_ident()
+        self._thread_of[ident] = thread
+        self._seen[ident] = self._seen.get(ident, 0) + 1
         self._names[thread.path] = self._told_apart(thread.name, thread.path, thread.path)
         frame, called = self._innermost(sys._getframe(1))
         operation = _WORDS.get(thread.operation, thread.operation)
@@ -202,6 +222,10 @@ class Narrator(Given):
         if self._base is None or self.lines >= LINES:
             sys.settrace(None)  # a thread that has outlived the run, or a run that is too long
             return None
+        suspended = self._suspended.pop(frame, None)
+        if suspended is not None:
+            # Others have run meanwhile, at a checkpoint or not.
+            self._pending.setdefault(threading.get_ident(), []).append(suspended._replace(seen=-1))
         return self._step if _is_told(frame) and not _is_of_invariant(frame) else None
 
     def _step(self, frame: FrameType, event: str, _arg: Any) -> Any:  # pragma: no cover - traces
@@ -209,6 +233,11 @@ class Narrator(Given):
             return None
         self.lines += 1
         ident = threading.get_ident()
+        if event == "exception":
+            return self._step  # the end of an `await` is one, too: its line is not done
+        if event == "return" and _is_suspended(frame):
+            self._suspend(ident, frame)
+            return self._step
         self._flush(ident, frame)
         thread = self._thread_of.get(ident)
         if event == "line" and thread is not None:
@@ -217,8 +246,13 @@ class Narrator(Given):
             reads = tuple(each for each in found if each.calls or not each.writes)
             who = self._who(thread)
             self._add(who, place, "", reads, "line")
-            writes = tuple(each for each in found if each.writes and not each.calls)
-            self._pending.setdefault(ident, []).append(_Pending(frame, who, place, writes))
+            writes = [each for each in found if each.writes and not each.calls]
+            first = tuple(each for each in writes if each.done == FIRST)
+            if first:
+                self._add(who, place, "", first, "write")
+            later = tuple(each for each in writes if each.done != FIRST)
+            pending = _Pending(frame, who, place, later, self._seen.get(ident, 0))
+            self._pending.setdefault(ident, []).append(pending)
         return self._step
 
     def _flush(  # pragma: no cover - there is something only where lines are traced
@@ -230,10 +264,22 @@ class Narrator(Given):
             return
         while pending:
             done = pending.pop()
-            if done.writes:
-                self._add(done.who, done.place, "", done.writes, "write")
+            writes = done.writes
+            if done.seen != self._seen.get(ident, 0):
+                # Before or after that checkpoint: rather nothing than what may be wrong.
+                writes = tuple(each for each in writes if each.done != AMID)
+            if writes:
+                self._add(done.who, done.place, "", writes, "write")
             if done.frame is frame:
                 return
+
+    def _suspend(self, ident: int, frame: FrameType) -> None:  # pragma: no cover - traces
+        """Put aside what the line of *frame* will have written, until that goes on."""
+        pending = self._pending.get(ident, [])
+        for each in pending:
+            if each.frame is frame and each.writes:
+                self._suspended[frame] = each
+        pending[:] = [each for each in pending if each.frame is not frame]
 
     def _add(self, *parts: Any) -> None:
         """Note a `Moment` of now, whose other *parts* these are."""
@@ -248,6 +294,16 @@ def _is_told(frame: FrameType) -> bool:
     if code.co_filename == "<string>" and frame.f_globals.get("__name__") != "__main__":
         return False  # what named tuples and the like have made
     return is_users(code.co_filename) and code.co_name != "<module>"
+
+
+def _is_suspended(frame: FrameType) -> bool:  # pragma: no cover - called by what traces
+    """Return whether *frame*, which returns, is to go on."""
+    code = frame.f_code
+    if not code.co_flags & _GENERATORS:
+        return False
+    at = frame.f_lasti
+    done, *following = (dis.opname[each] for each in code.co_code[at : at + 4 : 2])
+    return done in _SUSPENDED or following == _SUSPENDED_BEFORE
 
 
 def _is_of_invariant(frame: FrameType) -> bool:  # pragma: no cover - called by what traces

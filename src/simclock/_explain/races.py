@@ -9,6 +9,8 @@ lock or queue, that came the other way round in a run that passes.
 
 from __future__ import annotations
 
+import collections
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simclock._explain.narrative import CHOICES
@@ -130,7 +132,9 @@ def races(failed: Narrative, passed: Narrative | None, ends: Iterable[Place]) ->
         passed: One that is as similar as can be, and passes.
         ends: The lines where threads were when it failed.
     """
-    touches, usual = _touches(failed), [] if passed is None else _touches(passed)
+    whole, before = _touches(failed), [] if passed is None else _touches(passed)
+    several_have = _of_several(whole) | _of_several(before)
+    touches, usual = _shared(whole), _shared(before)
     known = {_kind(found) for found in _unserialisable(usual)}
     orders = {(one.key, other.key) for group in usual for one, other in _orders(group)}
     chosen = [at for at, each in enumerate(failed.moments) if each.kind in CHOICES]
@@ -139,7 +143,7 @@ def races(failed: Narrative, passed: Narrative | None, ends: Iterable[Place]) ->
     found = []
     for group in touches:
         several: list[tuple[Touch, ...]] = [*_unserialisable([group])]
-        several += _turned(group, orders)
+        several += _turned(group, orders, several_have)
         found += [
             Race(
                 each,
@@ -179,8 +183,20 @@ def _touches(narrative: Narrative) -> list[list[Touch]]:
             attribute = access.part if not _is_content(access) else None
             touch = Touch(at, moment.who, moment.place, access)
             found.setdefault((whole, attribute), []).append(touch)
-    shared = (touches[-COMPARED:] for touches in found.values())
-    return [touches for touches in shared if len({touch.who for touch in touches}) > 1]
+    return list(found.values())
+
+
+def _shared(groups: Iterable[list[Touch]]) -> list[list[Touch]]:
+    """Return the last accesses to what several threads or tasks have come to."""
+    last = (touches[-COMPARED:] for touches in groups)
+    return [touches for touches in last if len({touch.who for touch in touches}) > 1]
+
+
+def _of_several(groups: Iterable[list[Touch]]) -> set[tuple[Any, ...]]:
+    """Return the accesses that a run does to several things: which is which in another run?"""
+    keys = ({each.key[1:] for each in group if not each.access.calls} for group in groups)
+    count = collections.Counter(itertools.chain.from_iterable(keys))
+    return {key for key, number in count.items() if number > 1}
 
 
 def _is_content(access: Access) -> bool:
@@ -209,9 +225,13 @@ def _between(
                 yield first, other, last
 
 
-def _turned(group: list[Touch], usual: set[tuple[Any, Any]]) -> Iterator[tuple[Touch, Touch]]:
+def _turned(
+    group: list[Touch], usual: set[tuple[Any, Any]], several_have: set[tuple[Any, ...]]
+) -> Iterator[tuple[Touch, Touch]]:
     """Yield the pairs that only this run has in this order, and the other in the other one."""
     for one, last in _orders(group):
+        if one.key[1:] in several_have or last.key[1:] in several_have:
+            continue
         if (last.key, one.key) in usual and (one.key, last.key) not in usual:
             following = (touch for touch in group if touch.at > one.at and touch.key == last.key)
             yield one, next(following)

@@ -64,7 +64,8 @@ def story(failed: Narrative, passed: Narrative | None, error: BaseException) -> 
     noted += [touch.at for touch in race.touches] if race else []
     lines = [*choices(failed), *(f"likely cause: {each}" for each in causes[:1])]
     lines += [f"  and: {each}" for each in causes[1:]]
-    rows = table(failed, noted, AT_DEADLOCK if waiting else AT_END)
+    raised = () if waiting else _came_to(failed, _raised_at(error))
+    rows = table(failed, noted, AT_DEADLOCK if waiting else AT_END, raised)
     for part in (rows, _difference(failed, passed)):
         lines += ["", *part] if part else []
     return Story(tuple(lines), tuple(dict.fromkeys(places)))
@@ -102,6 +103,16 @@ def _places(moments: Iterable[Moment]) -> tuple[Place, ...]:
 def _raised_at(error: BaseException) -> tuple[Place, ...]:
     entry = raised_in(error)
     return () if entry is None else (Place(entry.tb_frame.f_code.co_filename, entry.tb_lineno),)
+
+
+def _came_to(failed: Narrative, places: tuple[Place, ...]) -> list[int]:
+    """Return when each thread was last in one of *places*: the one that fails, and those before."""
+    last = {
+        each.who: at
+        for at, each in enumerate(failed.moments)
+        if each.kind == "line" and each.place in places
+    }
+    return list(last.values())
 
 
 # ------------------------------------------------------------------ a deadlock
