@@ -220,7 +220,7 @@ class Searched(Series):
 
     def _number(self) -> str:
         if self._search.is_kept:
-            return "a schedule that has failed before"
+            return "a schedule that an earlier search has found"
         return f"run {self.begun} of at most {self._search.runs}"
 
     def _tell(self, reports: list[pytest.TestReport]) -> None:
@@ -245,8 +245,9 @@ class Searched(Series):
         if failure is None:
             lines = [f"{self._number()} was ended by a limit, and is not repeated"]
         else:
+            how = " again" if self._search.is_kept else f", by strategy {failure.strategy}"
             lines = [
-                f"{self._number()} failed, by strategy {failure.strategy}; {reproduction(failure)}",
+                f"{self._number()} failed{how}; {reproduction(failure)}",
                 *failure.difference.splitlines(),
                 *failure.story.splitlines(),
                 *failure.faults.splitlines(),

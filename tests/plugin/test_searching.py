@@ -753,7 +753,7 @@ def test_a_check_finds_what_is_not_the_same_each_time(suite):
     ("arguments", "said"),
     [
         (["--simclock-runs=0"], "*runs must be above 0: 0"),
-        (["--simclock-runs=many"], "*not a whole number: 'many'"),
+        (["--simclock-runs=many"], ["*not a whole number: 'many'", "give one such as 1000"]),
         (["--simclock-strategy=luck"], "*unknown strategy: 'luck'"),
         (["--simclock-strategy=pct:width=2"], "*unknown option of the strategy 'pct': 'width=2'"),
         (["--simclock-fidelity=real"], "*unknown choice: 'real'"),
@@ -867,8 +867,9 @@ def test_a_run_of_which_only_a_thread_raises_is_a_failure(suite):
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "an exception in a thread",
+            "ValueError in thread Thread-1 (raises)",
             "*ValueError: out of a thread",
             "run 1 of at most 10 failed, *",
+            "FAILED test_suite.py::test - ValueError in thread Thread-1 (raises)",
         ]
     )
