@@ -557,6 +557,16 @@ def test_a_long_search_says_how_far_it_is(suite, monkeypatch):
     result.stdout.fnmatch_lines("simclock: 1 of 100 runs, 1 different, none failed, 0 s")
 
 
+def test_shrinking_says_how_far_it_is(suite, monkeypatch):
+    monkeypatch.setattr("simclock._explore.progress.EVERY", 0.0)
+    result = suite(LOST, setup=RACE)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["simclock: shrinking a failure, 1 run, 0 s", "*of them different, * s; * to shrink and*"]
+    )
+
+
 def test_a_search_in_which_a_foreign_thread_took_part_is_inconclusive(suite):
     result = suite(
         """
