@@ -8,6 +8,7 @@ import os
 import time
 from argparse import ArgumentTypeError
 from datetime import datetime, timezone
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -67,7 +68,7 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"not a whole number: {text!r}\ngive one such as 0") from None
+        raise ValueError(f"not a whole number: {text!r}\ngive one such as 1000") from None
 
 
 def _seconds(text: str) -> float:
@@ -507,8 +508,13 @@ def _marked(item: pytest.Item) -> dict[str, Any]:
     allowed = {_key(option): option.parse for option in (*OPTIONS, *SEARCH_OPTIONS)}
     for name, value in options.items():
         if name not in {*allowed, SCHEDULES}:
-            known = ", ".join([*allowed, SCHEDULES])
-            raise ValueError(f"the marker has no option {name!r}\nchoose of {known}")
+            known = [*allowed, SCHEDULES]
+            meant = "".join(
+                f"did you mean {each!r}? " for each in get_close_matches(name, known, 1)
+            )
+            raise ValueError(
+                f"the marker has no option {name!r}\n{meant}choose one of {', '.join(known)}"
+            )
         if name in ("leaks", "fidelity") or (name == "epoch" and isinstance(value, str)):
             options[name] = allowed[name](value)
     return options

@@ -9,6 +9,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_simclock.collecting import Kind, is_of_suite, kind_of
 from pytest_simclock.options import given, mode, replayed, said, searched, suite_options, test_id
 from pytest_simclock.statements import Statements
@@ -16,8 +18,6 @@ from pytest_simclock.statements import Statements
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
-
-    import pytest
 
     from pytest_simclock.testrun import TestRun
     from simclock import Report
@@ -36,6 +36,12 @@ PREDICATES = "simclock_predicates"
 IN_PARTS = "simclock_is_part"
 # Of a replay.
 REPLAYED = "simclock_replayed"
+# What a worker of pytest-xdist sends at its end: whether what was asked for is about no test.
+ABOUT_NONE = "simclock_about_none"
+NONE = (
+    "simclock: none of these tests is simulated, they run in real time\n"
+    "  add --simclock, or mark those that shall be with @pytest.mark.simclock"
+)
 # Lines of these that the summary shows.
 SHOWN = 5
 
@@ -56,6 +62,8 @@ class Reporting:
         # For what tests have waited in real time, by test.
         self._escapes: dict[str, list[str]] = {}
         self._searches = _Searches()
+        # By the workers, if there are any: they collect, and nothing is shown there.
+        self._is_about_none: list[bool] = []
 
     def pytest_report_header(self) -> str | None:
         """Say what is on, if anything is that was asked for here."""
@@ -74,15 +82,24 @@ class Reporting:
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str | None:
         """Say before anybody waits that what was asked for is about none of the tests."""
+        return NONE if self._asks_about_none(items) else None
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Let a worker tell the same."""
+        sent: Any = getattr(self._config, "workeroutput", None)
+        if sent is not None:
+            sent[ABOUT_NONE] = self._asks_about_none(session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Hear what a worker has sent; one that has crashed has not."""
+        self._is_about_none.append(getattr(node, "workeroutput", {}).get(ABOUT_NONE, False))
+
+    def _asks_about_none(self, items: Sequence[pytest.Item]) -> bool:
         asked = given(self._config) or list(self._search_words())
         if not asked or not items or mode(self._config) is not None:
-            return None
-        if any(kind_of(item) is not Kind.REAL for item in items):
-            return None
-        return (
-            "simclock: none of these tests is simulated, they run in real time\n"
-            "  add --simclock, or mark those that shall be with @pytest.mark.simclock"
-        )
+            return False
+        return all(kind_of(item) is Kind.REAL for item in items)
 
     def _search_words(self) -> Iterable[str]:
         """Yield what is to be done with schedules."""
@@ -112,6 +129,8 @@ class Reporting:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how much time passed."""
+        if any(self._is_about_none):
+            terminalreporter.write_line(NONE)
         if self._tests and terminalreporter.verbosity >= 0:
             tests = _tests(len(self._tests))
             terminalreporter.write_line(

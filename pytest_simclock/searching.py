@@ -26,7 +26,7 @@ from pytest_simclock.testrun import test_run
 
 if TYPE_CHECKING:
     from simclock import Evidence, Schedule
-    from simclock.searching import Given, Played, Settings
+    from simclock.searching import Given, Played, Progress, Settings
 
 
 # How often a run is repeated by --simclock-check.
@@ -119,6 +119,7 @@ class Searched(Series):
 
     is_long = True
     begun: int
+    _progress: Progress
 
     def __init__(self, item: pytest.Item, options: dict[str, Any]) -> None:
         super().__init__(item)
@@ -133,7 +134,7 @@ class Searched(Series):
         # Each set of parameters is a search of its own, and may come to other places.
         if not hasattr(item, "callspec"):
             search.tally.predicates.update(statements_of(item.obj))
-        progress = Progress(search, _Terminal(self.item.config))
+        progress = self._progress = Progress(search, _Terminal(self.item.config))
         is_over = self._fails_at_first()
         reports = self.reports
         while not is_over:
@@ -160,7 +161,7 @@ class Searched(Series):
         """Shrink and repeat a failure with these *reports*; return those of what it has become."""
         from simclock.searching import Follow
 
-        failure = self._search.reproduce(self._repeat(settings))
+        failure = self._search.reproduce(self._repeat(settings), self._progress.show)
         if failure.reproduced < failure.repetitions or failure.token == found.schedule.token:
             return reports
         assert self._search.failed is not None
@@ -220,7 +221,7 @@ class Searched(Series):
 
     def _number(self) -> str:
         if self._search.is_kept:
-            return "a schedule that has failed before"
+            return "a schedule that an earlier search has found"
         return f"run {self.begun} of at most {self._search.runs}"
 
     def _tell(self, reports: list[pytest.TestReport]) -> None:
@@ -245,8 +246,9 @@ class Searched(Series):
         if failure is None:
             lines = [f"{self._number()} was ended by a limit, and is not repeated"]
         else:
+            how = " again" if self._search.is_kept else f", by strategy {failure.strategy}"
             lines = [
-                f"{self._number()} failed, by strategy {failure.strategy}; {reproduction(failure)}",
+                f"{self._number()} failed{how}; {reproduction(failure)}",
                 *failure.difference.splitlines(),
                 *failure.story.splitlines(),
                 *failure.faults.splitlines(),

@@ -190,13 +190,14 @@ class Series:
         watched = timelines.is_on(self.item.config, is_seen=is_repetition or not self.is_long)
         self.item.stash[_chosen] = {"choices": recorder, "timeline": watched, **settings.options}
         unhandled: list[BaseException] = []
+        threads: list[str] = []
         try:
-            with noting_unhandled(unhandled, quietly=False):
+            with noting_unhandled(unhandled, quietly=False, threads=threads):
                 self.reports = self._protocol(is_repetition=is_repetition)
         finally:
             del self.item.stash[_chosen]
         if unhandled and not self._may_raise_in_threads():
-            self._fail_for_thread(unhandled[0], run)
+            self._fail_for_thread(unhandled[0], threads[0], run)
         for report in self.reports:
             if not is_of_subtest(report):
                 when = str(report.when)
@@ -231,11 +232,13 @@ class Series:
             if mark.args
         )
 
-    def _fail_for_thread(self, error: BaseException, run: Any) -> None:
+    def _fail_for_thread(self, error: BaseException, thread: str, run: Any) -> None:
         """Let a run fail of which only a thread has raised: nobody else would see that."""
         run.raised = run.raised or error
         lines = traceback.format_exception(type(error), error, error.__traceback__)
-        self.fail(self.reports, f"an exception in a thread\n{''.join(lines)}")
+        # The first line is all that the short summary shows.
+        said = f"{type(error).__name__} in thread {thread}"
+        self.fail(self.reports, f"{said}\n{''.join(lines)}")
 
     def _protocol(self, *, is_repetition: bool) -> list[pytest.TestReport]:
         """Let pytest run the test, but for what is torn down for others; return its reports."""

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from simclock.network import Network
     from simclock.simulation import Simulation, active, run
 
+    __version__: str
+
 __all__ = [  # noqa: RUF022 - what is used first comes first
     "Simulation",
     "run",

@@ -6,6 +6,7 @@ So that programs that look for flavours, and the systems, load no simulator.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 def lazily(package: str, homes: dict[str, str]) -> Callable[[str], Any]:
     """Return a ``__getattr__`` for *package*, with the module that has each name.
 
-    The first name that is used loads them all.
+    The first name that is used loads them all. It has ``__version__``, too, that of what is
+    installed.
     """
     # Python may import a package again, as pytester has it do: each import loads its own modules.
     this = sys.modules[package]
 
     def load(name: str) -> Any:
+        if name == "__version__":
+            return importlib.metadata.version(package)
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if sys.modules.get(package) is this:

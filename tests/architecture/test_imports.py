@@ -313,7 +313,10 @@ def _is_lazy(node: ast.stmt) -> bool:
     if not isinstance(node, ast.If) or node.orelse:
         return False
     if ast.unparse(node.test) == "TYPE_CHECKING":
-        return all(isinstance(inner, ast.ImportFrom) for inner in node.body)
+        return all(
+            isinstance(inner, ast.ImportFrom) or ast.unparse(inner) == "__version__: str"
+            for inner in node.body
+        )
     # Type checkers, which do not see it, know that other names are not there.
     return ast.unparse(node.test) == "not TYPE_CHECKING" and all(
         isinstance(inner, ast.Assign) and ast.unparse(inner.targets[0]) == "__getattr__"

@@ -270,8 +270,8 @@ def test_only_the_first_difference_is_kept():
 @pytest.mark.parametrize(
     ("points", "where", "expected", "found"),
     [
-        (1, "choice point 1", "'thread'", "the end of the run"),
-        (3, "choice point 3", "'cost'", "the end of the run"),
+        (1, "choice point 1", "a choice of kind 'thread'", "the end of the run"),
+        (3, "choice point 3", "a choice of kind 'cost'", "the end of the run"),
         (6, "the end of the run", "4 choice points", "6 choice points"),
     ],
 )

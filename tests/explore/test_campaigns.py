@@ -56,7 +56,7 @@ def said(report):
     return (
         report.verdict,
         failure and (failure.token, failure.run, failure.reproduced, str(failure.error)),
-        report.evidence._replace(seconds=0),
+        report.evidence._replace(seconds=0, repeating=0),
     )
 
 
@@ -108,7 +108,7 @@ def said(how, **options):
     for scenario in (program.passes, program.fails):
         report = simclock.explore(scenario, runs=450, strategy="random", seed=2, **options)
         failure = report.failure
-        print(how, report.verdict, report.evidence._replace(seconds=0),
+        print(how, report.verdict, report.evidence._replace(seconds=0, repeating=0),
               failure and (failure.token, failure.run, failure.reproduced), sep="; ")
 
 if __name__ == "__main__":

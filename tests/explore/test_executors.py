@@ -68,7 +68,7 @@ def found(report):
     return (
         report.verdict,
         report.failure and report.failure.token,
-        report.evidence._replace(seconds=0),
+        report.evidence._replace(seconds=0, repeating=0),
     )
 
 

@@ -12,7 +12,7 @@ from simclock._explore.progress import Progress
 
 
 def test_a_line_comes_every_ten_seconds():
-    search = SimpleNamespace(runs=1000, count=0, distinct=0, seconds=0.0)
+    search = SimpleNamespace(runs=1000, count=0, distinct=0, repeats=0, seconds=0.0)
     stream = io.StringIO()
     progress = Progress(search, stream)
     for seconds in (0.0, 9.9, 10.0, 12.0, 19.9, 31.0, 40.9, 41.0):
@@ -31,7 +31,7 @@ def test_a_line_comes_every_ten_seconds():
 def test_a_line_is_shown_at_once():
     shown = []
     stream = SimpleNamespace(write=shown.append, flush=lambda: shown.append("flushed"))
-    Progress(SimpleNamespace(runs=2, count=1, distinct=1, seconds=11), stream).show()
+    Progress(SimpleNamespace(runs=2, count=1, distinct=1, repeats=0, seconds=11), stream).show()
 
     assert shown == ["simclock: 1 of 2 runs, 1 different, none failed, 11 s\n", "flushed"]
 
@@ -48,6 +48,33 @@ def test_a_long_search_speaks_on_standard_error(programs, monkeypatch, capsys):
         "simclock: 2 of 3 runs, 2 different, none failed, N s",
         "simclock: 3 of 3 runs, 3 different, none failed, N s",
     ]
+
+
+def test_shrinking_speaks_too(programs, monkeypatch, capsys):
+    looks = iter(range(0, 100_000, 11))
+    monkeypatch.setattr(module, "real_seconds", lambda: next(looks))
+    simclock.explore(programs.lost_update, strategy="random")
+    lines = [line for line in capsys.readouterr().err.splitlines() if "shrinking" in line]
+
+    assert lines[0] == "simclock: shrinking a failure, 1 run, 22 s"
+    assert lines[-1].startswith(f"simclock: shrinking a failure, {len(lines)} runs, ")
+    assert len(lines) > 10
+
+
+def test_the_time_of_a_search_is_that_of_its_own_runs(programs, monkeypatch):
+    made = []
+    monkeypatch.setattr(module, "real_seconds", lambda: float(len(made)))
+
+    def scenario():
+        made.append(None)
+        programs.lost_update()
+
+    report = simclock.explore(scenario, strategy="random")
+
+    evidence = report.evidence
+    # The first run is made twice, to see whether it repeats.
+    assert evidence.seconds == report.runs + 1 < 10 < evidence.repeating
+    assert evidence.seconds + evidence.repeating == len(made)
 
 
 def test_a_short_search_says_nothing(programs, capsys):

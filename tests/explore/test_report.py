@@ -44,10 +44,20 @@ def test_a_report_of_no_failure():
         "passed: no failure in 1000 runs",
         "  1000 runs by strategy portfolio, 412 of them different, 35120 steps, in 1.24 s",
         "  18 to 31 choice points a run (mean 24.3) with 2.1 ways each, up to 3 threads",
-        "  57 interleavings seen; another run would show a new one with probability 0.0032",
+        (
+            "  57 interleavings (places between which the turn went) seen; another run by this"
+            " strategy shows a new one with an estimated probability of 0.0032"
+        ),
     ]
     assert (report.verdict, report.runs, report.distinct) == ("passed", 1000, 412)
     assert not report.exhausted
+
+
+def test_what_shrinking_took_is_said_for_itself():
+    assert evidence_lines(EVIDENCE._replace(repeating=28.713))[0] == (
+        "  1000 runs by strategy portfolio, 412 of them different, 35120 steps, in 1.24 s;"
+        " 28.71 s to shrink and repeat"
+    )
 
 
 def test_a_report_of_a_failure():
@@ -93,7 +103,7 @@ def test_a_search_of_everything_says_so():
     assert str(report).splitlines()[0] == "passed: no failure in 1 run"
     assert evidence_lines(evidence)[0].startswith("  1 run by strategy dfs, ")
     assert evidence_lines(evidence)[2] == (
-        "  57 interleavings seen; every schedule that there is was run"
+        "  57 interleavings (places between which the turn went) seen; every schedule that there is was run"
     )
     assert report.exhausted
 
@@ -104,13 +114,23 @@ def test_a_search_of_everything_says_so():
         (
             {"covered": "every schedule with at most 1 preemption"},
             (
-                "  57 interleavings seen; every schedule with at most 1 preemption; "
-                "another run would show a new one with probability 0.0032"
+                "  57 interleavings (places between which the turn went) seen; "
+                "every schedule with at most 1 preemption; another run by this strategy shows a new one with an estimated probability of 0.0032"
             ),
         ),
         (
             {"pairs": 0, "unseen": 0.0},
-            "  0 interleavings seen; the turn never went from one thread to another",
+            (
+                "  0 interleavings (places between which the turn went) seen; "
+                "the turn never went from one thread to another"
+            ),
+        ),
+        (
+            {"unseen": 0.0},
+            (
+                "  57 interleavings (places between which the turn went) seen; another run by "
+                "this strategy shows a new one with an estimated probability of less than 0.001"
+            ),
         ),
     ],
 )

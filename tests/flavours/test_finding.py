@@ -151,6 +151,17 @@ print(flavours.get("trio").is_running())
     assert lines == ["import of trio halted; None in sys.modules", "False"]
 
 
+def test_the_face_has_the_version_that_is_installed_and_loads_nothing_for_it(child):
+    lines = child("""
+import sys
+from importlib.metadata import version
+import simclock
+print(simclock.__version__ == version("simclock"), "simclock.simulation" in sys.modules)
+""")
+
+    assert lines == ["True False"]
+
+
 def test_the_face_has_no_other_name():
     with pytest.raises(AttributeError, match="module 'simclock' has no attribute 'Simulator'"):
         simclock.Simulator  # noqa: B018

@@ -85,10 +85,17 @@ def test_what_is_asked_for_tests_that_are_not_simulated_is_said_before_they_run(
     assert lines.index(NONE) < next(n for n, line in enumerate(lines) if "[100%]" in line)
 
 
+def test_with_workers_it_is_said_at_the_end_since_only_they_collect(suite):
+    lines = suite("def test(): pass", "--simclock-runs=1000", "-n2").stdout.lines
+
+    assert [line for line in lines if line in {NONE, MARK}] == [NONE, MARK]
+
+
 @pytest.mark.parametrize(
     ("code", "arguments"),
     [
         ("def test(sim): pass", ["--simclock-runs=2"]),
+        ("def test(sim): pass", ["--simclock-runs=2", "-n2"]),
         ("def test(): pass", ["--simclock", "--simclock-runs=2"]),
         ("def test(): pass", ["--no-simclock", "--simclock-runs=2"]),
         ("", ["--simclock-runs=2"]),

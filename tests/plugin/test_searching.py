@@ -557,6 +557,16 @@ def test_a_long_search_says_how_far_it_is(suite, monkeypatch):
     result.stdout.fnmatch_lines("simclock: 1 of 100 runs, 1 different, none failed, 0 s")
 
 
+def test_shrinking_says_how_far_it_is(suite, monkeypatch):
+    monkeypatch.setattr("simclock._explore.progress.EVERY", 0.0)
+    result = suite(LOST, setup=RACE)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["simclock: shrinking a failure, 1 run, 0 s", "*of them different, * s; * to shrink and*"]
+    )
+
+
 def test_a_search_in_which_a_foreign_thread_took_part_is_inconclusive(suite):
     result = suite(
         """
@@ -753,7 +763,7 @@ def test_a_check_finds_what_is_not_the_same_each_time(suite):
     ("arguments", "said"),
     [
         (["--simclock-runs=0"], "*runs must be above 0: 0"),
-        (["--simclock-runs=many"], "*not a whole number: 'many'"),
+        (["--simclock-runs=many"], ["*not a whole number: 'many'", "give one such as 1000"]),
         (["--simclock-strategy=luck"], "*unknown strategy: 'luck'"),
         (["--simclock-strategy=pct:width=2"], "*unknown option of the strategy 'pct': 'width=2'"),
         (["--simclock-fidelity=real"], "*unknown choice: 'real'"),
@@ -867,8 +877,9 @@ def test_a_run_of_which_only_a_thread_raises_is_a_failure(suite):
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "an exception in a thread",
+            "ValueError in thread Thread-1 (raises)",
             "*ValueError: out of a thread",
             "run 1 of at most 10 failed, *",
+            "FAILED test_suite.py::test - ValueError in thread Thread-1 (raises)",
         ]
     )

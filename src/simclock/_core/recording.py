@@ -176,7 +176,8 @@ class Follow(Given):
         """
         if self._left:
             due = self._left[-1]
-            self._diverge(f"choice point {due.position}", repr(due.label), ["the end of the run"])
+            expected = f"a choice of kind {due.label!r}"
+            self._diverge(f"choice point {due.position}", expected, ["the end of the run"])
         elif points != self._schedule.points:
             expected = f"{self._schedule.points} choice points"
             self._diverge("the end of the run", expected, [f"{points} choice points"])

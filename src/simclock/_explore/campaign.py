@@ -64,7 +64,7 @@ class Made(NamedTuple):
         failure: The run that failed, its last one, or None. Its error is in words: what was raised
             might not come through to another process.
         finished: Whether its strategy has no other run to make.
-        seconds: Of real time.
+        seconds: Of real time, until the failure, if there is one.
     """
 
     tally: Tally
@@ -79,7 +79,7 @@ class Made(NamedTuple):
         if failed is not None and failed.error is not None:
             said = ScheduleFailure(f"{failed.signature}: {worded(failed.error)}")
             failure = (failure or search.unrepeated(failed))._replace(error=said)
-        return cls(search.tally, failure, search.strategy.finished, search.seconds)
+        return cls(search.tally, failure, search.strategy.finished, search.searching)
 
     @property
     def ends(self) -> bool:

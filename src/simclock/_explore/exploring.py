@@ -96,7 +96,7 @@ def explore(
         progress = Progress(search, sys.stderr)
         campaign = None if resume is None else campaign_of(search, scenario, resume)
         kept = None if corpus is None else Corpus(Path(corpus), complain)
-        failed_before = kept is not None and _run_kept(search, scenario, kept)
+        failed_before = kept is not None and _run_kept(search, scenario, kept, progress)
         if failed_before:
             pass  # it is told, and looked for no further
         elif executor is None and campaign is None:
@@ -104,13 +104,15 @@ def explore(
         else:
             spread(search, scenario, executor, campaign, progress.show)
         if search.failed is not None and search.failure is None:
-            search.reproduce(lambda answers: play(scenario, answers, settings))
+            search.reproduce(lambda answers: play(scenario, answers, settings), progress.show)
         if kept is not None and search.failure is not None:
             kept.keep(name_of(scenario), search.failure.token)
         return search.report()
 
 
-def _run_kept(search: Search, scenario: Callable[[], Any], corpus: Corpus) -> bool:
+def _run_kept(
+    search: Search, scenario: Callable[[], Any], corpus: Corpus, progress: Progress
+) -> bool:
     """Run the schedules that have failed before; return whether one fails again."""
 
     def run(answers: Given, settings: Settings) -> tuple[Played, bool]:
@@ -120,7 +122,7 @@ def _run_kept(search: Search, scenario: Callable[[], Any], corpus: Corpus) -> bo
     settings = corpus.run_first(name_of(scenario), search, run)
     if settings is None:
         return False
-    search.reproduce(lambda answers: play(scenario, answers, settings))
+    search.reproduce(lambda answers: play(scenario, answers, settings), progress.show)
     return True
 
 

@@ -211,10 +211,13 @@ def _is_result(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def noting_unhandled(found: list[BaseException], *, quietly: bool = True) -> Iterator[None]:
+def noting_unhandled(
+    found: list[BaseException], *, quietly: bool = True, threads: list[str] | None = None
+) -> Iterator[None]:
     """Append to *found* what is raised out of threads while the block lasts.
 
-    Unless *quietly*, the hook that was there hears of it too.
+    To *threads* their names, if it is given. Unless *quietly*, the hook that was there hears of it
+    too.
     """
 
     def note(args: Any) -> None:
@@ -224,6 +227,8 @@ def noting_unhandled(found: list[BaseException], *, quietly: bool = True) -> Ite
             return
         if error is not None and not (isinstance(error, SystemExit) or _is_of_the_end(error)):
             found.append(error)
+            if threads is not None:
+                threads.append("" if args.thread is None else args.thread.name)
         if not quietly:
             before(args)
 

@@ -26,6 +26,7 @@ class Counted(Protocol):
     """A search, as far as is said of it."""
 
     runs: int
+    repeats: int
 
     @property
     def count(self) -> int:
@@ -38,6 +39,10 @@ class Counted(Protocol):
     @property
     def seconds(self) -> float:
         """Real seconds since it began."""
+
+    @property
+    def repeating(self) -> float:
+        """Real seconds since it began to shrink and repeat what had failed."""
 
 
 class Progress:
@@ -64,6 +69,9 @@ class Progress:
     def line(self) -> str:
         """Return what there is to say."""
         search = self._search
+        if search.repeats:
+            runs = "1 run" if search.repeats == 1 else f"{search.repeats} runs"
+            return f"simclock: shrinking a failure, {runs}, {search.repeating:.0f} s"
         return (
             f"simclock: {search.count} of {search.runs} runs, {search.distinct} different,"
             f" none failed, {search.seconds:.0f} s"

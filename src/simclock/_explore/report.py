@@ -104,7 +104,7 @@ class Evidence(NamedTuple):
         unseen: The estimated probability that one more run shows another one.
         exhausted: Whether there is no other schedule.
         covered: What was run in full, in words, where that is not everything; or nothing.
-        seconds: Of real time.
+        seconds: Of real time, until the failure, if there is one.
         uncontrolled: What took part that no schedule governs.
         limits: What ended runs before they were over.
         differences: Where a repetition of a run differed from it.
@@ -118,6 +118,7 @@ class Evidence(NamedTuple):
         ended: What has ended the search before its last run, in words, if its budget has.
         faults: Of each kind of fault, how many there were.
         sites: What was seen of the places that may fail by choice.
+        repeating: Real seconds for shrinking and repeating the failure.
     """
 
     runs: int
@@ -144,6 +145,7 @@ class Evidence(NamedTuple):
     ended: str = ""
     faults: tuple[Injected, ...] = ()
     sites: tuple[Site, ...] = ()
+    repeating: float = 0.0
 
     @property
     def unmet(self) -> tuple[str, ...]:
@@ -269,16 +271,17 @@ def evidence_lines(evidence: Evidence) -> list[str]:
     search = "; ".join(filter(None, [evidence.covered, _unseen(evidence)]))
     if evidence.exhausted:
         search = "every schedule that there is was run"
+    after = f"; {evidence.repeating:.2f} s to shrink and repeat" if evidence.repeating else ""
     lines = [
         (
             f"  {_runs(evidence.runs)} by strategy {evidence.strategy}, {evidence.distinct} of"
-            f" them different, {evidence.steps} steps, in {evidence.seconds:.2f} s"
+            f" them different, {evidence.steps} steps, in {evidence.seconds:.2f} s{after}"
         ),
         (
             f"  {least} to {most} choice points a run (mean {mean:.1f}) with"
             f" {evidence.branching:.1f} ways each, {_threads(evidence.threads)}"
         ),
-        f"  {evidence.pairs} interleavings seen; {search}",
+        f"  {evidence.pairs} interleavings (places between which the turn went) seen; {search}",
     ]
     if evidence.kept:
         are = "schedule that has" if evidence.kept == 1 else "schedules that have"
@@ -331,7 +334,9 @@ def _statements(number: int) -> str:
 def _unseen(evidence: Evidence) -> str:
     if not evidence.pairs:
         return "the turn never went from one thread to another"
-    return f"another run would show a new one with probability {evidence.unseen:.2g}"
+    # Nothing that was seen once only: the estimate is less than that of one such run.
+    unseen = f"{evidence.unseen:.2g}" if evidence.unseen else f"less than {1 / evidence.runs:.2g}"
+    return f"another run by this strategy shows a new one with an estimated probability of {unseen}"
 
 
 def _threads(number: int) -> str:

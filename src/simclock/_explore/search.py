@@ -72,6 +72,9 @@ class Search:
         self.shrink = shrink
         self._has_passed_canonically = False
         self._began = real_seconds()
+        # When it began to shrink and repeat what had failed; how many runs that has taken.
+        self._reproducing: float | None = None
+        self.repeats: int = 0
         self.tally: Tally = Tally()
         # The run that failed, and what is known of it since it was repeated.
         self.failed: Played | None = None
@@ -106,6 +109,16 @@ class Search:
     def seconds(self) -> float:
         """Real seconds since the search began."""
         return real_seconds() - self._began
+
+    @property
+    def repeating(self) -> float:
+        """Real seconds since it began to shrink and repeat what had failed; 0.0: it has not."""
+        return 0.0 if self._reproducing is None else real_seconds() - self._reproducing
+
+    @property
+    def searching(self) -> float:
+        """Real seconds that the search itself has taken, or takes."""
+        return self.seconds if self._reproducing is None else self._reproducing - self._began
 
     def wants_more(self) -> bool:
         """Return whether there is to be another run."""
@@ -169,10 +182,26 @@ class Search:
         self.tally.add_differences([found] if found else [])
         return again
 
-    def reproduce(self, repeat: Callable[[Given], Played]) -> Failure:
-        """Shrink the run that failed, and repeat it; return what is known of it then."""
+    def reproduce(
+        self, make: Callable[[Given], Played], show: Callable[[], None] | None = None
+    ) -> Failure:
+        """Shrink the run that failed, and repeat it; return what is known of it then.
+
+        Args:
+            make: Makes a run.
+            show: Is called after each.
+        """
         found = self.failed
         assert found is not None
+        self._reproducing = real_seconds()
+
+        def repeat(given: Given) -> Played:
+            played = make(given)
+            self.repeats += 1
+            if show is not None:
+                show()
+            return played
+
         shrinking = None
         if self.shrink and not compared(found, repeated(found.schedule, repeat)):
             shrinking = shrink(found, repeat, runs=self.shrink)
@@ -220,12 +249,17 @@ class Search:
         if self.failure is not None:
             self.tally.exhausted = False  # it was not looked for what else there is
         evidence = self.tally.evidence(
-            seconds=self.seconds,
+            seconds=self.searching,
             strategy=self.strategy.name,
             fidelity=self.settings.fidelity,
         )
         is_cut = self.failed is not None or self.failure is not None
-        evidence = evidence._replace(is_cut=is_cut, kept=self.kept, ended=self._ended(is_cut))
+        evidence = evidence._replace(
+            is_cut=is_cut,
+            kept=self.kept,
+            ended=self._ended(is_cut),
+            repeating=self.repeating,
+        )
         return Report(self.failure, evidence)
 
     def _ended(self, is_cut: bool) -> str:
