@@ -6,7 +6,6 @@ So that programs that look for flavours, and the systems, load no simulator.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ def lazily(package: str, homes: dict[str, str]) -> Callable[[str], Any]:
 
     def load(name: str) -> Any:
         if name == "__version__":
-            return importlib.metadata.version(package)
+            return _version(package)
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if sys.modules.get(package) is this:
@@ -42,6 +41,18 @@ def lazily(package: str, homes: dict[str, str]) -> Callable[[str], Any]:
         return getattr(this, name)
 
     return load
+
+
+def _version(package: str) -> str:
+    # Some milliseconds, for who asks.
+    metadata = importlib.import_module("importlib.metadata")
+    try:
+        version: str = metadata.version(package)
+    except metadata.PackageNotFoundError as error:
+        raise AttributeError(
+            f"module {package!r} is not installed, so it has no version\ninstall it, with pip"
+        ) from error
+    return version
 
 
 def _load(this: ModuleType, homes: dict[str, str]) -> None:

@@ -343,6 +343,16 @@ class Shell:
         name, _, value = setting.partition("=")
         self._environment[name] = value
 
+    def _talk(self, process, interrupted_after):
+        printed = ""
+        while not all(words in printed for words in interrupted_after):
+            line = process.stdout.readline()
+            assert line, printed
+            printed += line
+        if interrupted_after:
+            process.send_signal(signal.SIGINT)
+        return printed + process.communicate(timeout=60)[0]
+
     def run(self, command, *interrupted_after):
         """Return the exit code and what was printed; SIGINT ends what has printed these words."""
         name, *arguments = shlex.split(command)
@@ -357,14 +367,10 @@ class Shell:
             text=True,
         )
         with process:
-            printed = ""
-            while not all(words in printed for words in interrupted_after):
-                line = process.stdout.readline()
-                assert line, printed
-                printed += line
-            if interrupted_after:
-                process.send_signal(signal.SIGINT)
-            printed += process.communicate(timeout=60)[0]
+            try:
+                printed = self._talk(process, interrupted_after)
+            finally:
+                process.kill()  # if it has not ended by itself
         return process.returncode, printed
 
 

@@ -203,6 +203,18 @@ def test_the_line_that_raises_is_shown_and_who_was_in_it_before(program):
     ]
 
 
+def test_a_coroutine_that_never_began_is_told_like_any_other(program):
+    """On 3.10 its frame has no instruction yet, and is traced for all that."""
+    begin = "    account = Account()\n"
+    unbegun = "    async def work():\n        pass\n    work().close()\n"
+    text = LOST_UPDATE.replace(begin, unbegun + begin)
+
+    failure = simclock.explore(program("account.py", text)).failure
+
+    assert isinstance(failure.error, AssertionError)
+    assert "then teller-2 wrote it (account.py:12)" in failure.story
+
+
 def test_time_that_passes_is_a_cause():
     """The job comes in time, unless the machine is busy."""
 
@@ -333,6 +345,14 @@ def test_the_last_choices_are_shown_if_there_are_too_many():
     assert len([line for line in lines[2:] if "..." not in line]) <= ROWS
     assert not any("choice 0 " in line for line in lines)
     assert any("choice 290" in line for line in lines)
+
+
+def test_many_in_the_line_that_raises_leave_room_for_the_cause_and_the_end():
+    lines = table(Narrative(moments(*"1" * 300), {"1": "one"}), [150], raised=range(0, 200, 2))
+
+    steps = [line.split()[0] for line in lines[2:]]
+    assert {"148", "149", "150", "151", "152", "296", "297", "298", "299"} < set(steps)
+    assert len(steps) <= ROWS
 
 
 def test_a_wait_is_told_in_its_line_or_in_one_of_its_own():

@@ -136,11 +136,13 @@ def test_servers_of_other_processes_are_not_reached():
             socket.create_connection(("localhost", port), timeout=5)
 
     with subprocess.Popen([sys.executable, "-c", LISTENS], stdout=subprocess.PIPE) as outside:
-        port = int(outside.stdout.readline())
-        with simclock.Simulation() as sim:
-            asking = sim.host("web").start(ask, port)
-            asking.join()
-        outside.kill()
+        try:
+            port = int(outside.stdout.readline())
+            with simclock.Simulation() as sim:
+                asking = sim.host("web").start(ask, port)
+                asking.join()
+        finally:
+            outside.kill()
 
     assert asking.exitcode == 0
 

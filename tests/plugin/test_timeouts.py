@@ -83,7 +83,7 @@ def test_a_loop_that_counts_looks_like_a_computation_and_is_ended_by_thread(pyte
         "no:random-order",
         "--timeout=3",
         "--timeout-method=thread",
-        "--simclock-watchdog=0.2",
+        "--simclock-watchdog=1",
         *WORLDS[world],
         timeout=60,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,15 @@ import simclock
 
 ROOT = Path(__file__).parents[2]
 LISTING = ROOT / "docs" / "reference" / "api.txt"
+
+
+def test_who_is_not_installed_has_no_version(monkeypatch):
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+
+    assert not hasattr(simclock, "__version__")
 
 
 @pytest.fixture

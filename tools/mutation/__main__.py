@@ -132,7 +132,9 @@ def main() -> int:
                     run(target, paths, results, wanted, Path(folder))
                 os._exit(0)
             if child > 0:
-                os.waitpid(child, 0)
+                _, status = os.waitpid(child, 0)
+                if status:
+                    raise SystemExit(f"{target.name}: its process ended with status {status}")
     unexplained = page.write(read_results())
     for key in unexplained:
         say(f"not explained: {key}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from simclock._core.instants import START_NS, to_seconds
@@ -24,6 +25,9 @@ GAP = 2
 _OF_LOCKS = ("acquire", "release")
 # Letters of a line's source that are shown at least.
 SOURCE = 16
+# Threads and tasks whose coming to the line that raises is shown, the latest: the end and the
+# cause have to fit, too.
+IN_RAISING = 5
 # A table is to be read.
 ROWS = 60
 
@@ -51,7 +55,7 @@ def table(
         narrative: The run.
         noted: Numbers of moments of note: they are marked, and shown.
         at_end: How many rows before the last one are shown.
-        raised: Numbers of moments that are shown, whatever is left out.
+        raised: Numbers of moments of which the latest are shown, whatever is left out.
     """
     rows = _rows(narrative)
     marks = _rows_of(rows, narrative, noted)
@@ -127,7 +131,7 @@ def _row_of(rows: list[_Row], at: int, moment: Moment) -> int | None:
 
 def _shown(rows: list[_Row], marks: Iterable[int], at_end: int, raised: Iterable[int]) -> list[int]:
     last = len(rows) - 1
-    around = [(row, 0) for row in raised]
+    around = [(row, 0) for row in itertools.islice(raised, IN_RAISING)]
     around += [(last, at_end)] + [(mark, AROUND_NOTE) for mark in marks]
     choices = [number for number, row in enumerate(rows) if row.moment.kind in CHOICES]
     around += [(number, AROUND_CHOICE) for number in reversed(choices)]

@@ -302,6 +302,8 @@ def _is_suspended(frame: FrameType) -> bool:  # pragma: no cover - called by wha
     if not code.co_flags & _GENERATORS:
         return False
     at = frame.f_lasti
+    if at < 0:
+        return False  # of 3.10: it is cancelled, or closed, before it has begun
     done, *following = (dis.opname[each] for each in code.co_code[at : at + 4 : 2])
     return done in _SUSPENDED or following == _SUSPENDED_BEFORE
 

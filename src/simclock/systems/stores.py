@@ -21,6 +21,7 @@ from simclock.systems._shared.stores.arguments import (
 from simclock.systems._shared.stores.interfaces import (
     Counts,
     Damaged,
+    DamagedRecord,
     Job,
     Jobs,
     Records,
@@ -32,6 +33,7 @@ from simclock.systems._shared.stores.memory import MemoryJobs, MemoryRecords
 __all__ = [
     "Counts",
     "Damaged",
+    "DamagedRecord",
     "Job",
     "Jobs",
     "MemoryJobs",

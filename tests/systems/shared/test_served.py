@@ -12,11 +12,17 @@ import pytest
 
 from simclock.systems._shared.codecs import encode
 from simclock.systems._shared.stores import serving, wire
-from simclock.systems._shared.stores.interfaces import Counts, Damaged, Job, StoreError
+from simclock.systems._shared.stores.interfaces import (
+    Counts,
+    Damaged,
+    DamagedRecord,
+    Job,
+    StoreError,
+)
 from simclock.systems._shared.stores.memory import MemoryJobs, MemoryRecords
 from simclock.systems._shared.stores.served import ServedJobs, ServedRecords, StoreClient
 from simclock.systems._shared.stores.serving import StoreServer
-from simclock.systems._shared.stores.sqlite import SqliteJobs
+from simclock.systems._shared.stores.sqlite import SqliteJobs, SqliteRecords
 
 pytestmark = pytest.mark.simclock
 
@@ -279,6 +285,24 @@ def test_a_damaged_payload_stays_one(tmp_path, opened):
             assert isinstance(found.payload, Damaged)
             assert "is damaged" in found.payload.why
             assert jobs.acknowledge("a", "one")
+
+
+def test_a_damaged_record_is_told_with_its_version(tmp_path, opened):
+    with contextlib.closing(SqliteRecords(tmp_path / "db", durable=False)) as kept:
+        kept.create("a", "new", 1, at=0)
+        assert kept.swap("a", 1, "old", 2)
+        with contextlib.closing(sqlite3.connect(tmp_path / "db")) as database:
+            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
+            (table,) = [name for name in tables if name.endswith("records")]
+            database.execute(f'UPDATE "{table}" SET value = "["')
+            database.commit()
+        with serve(records=kept) as server:
+            records = ServedRecords(opened(server.url), "one")
+            with pytest.raises(DamagedRecord, match="is damaged") as raised:
+                records.get("a")
+
+            assert raised.value.version == 2
+            assert records.swap("a", raised.value.version, "mended", 3)
 
 
 @pytest.mark.parametrize(

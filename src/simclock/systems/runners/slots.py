@@ -105,8 +105,14 @@ class RunningSlots:
         row = self._slots.get(key_of("running", control, left, options.key_arguments))
         if row is None or row.value["invocation"] != left.id:
             return None
-        found = (self._ledger.find(each) for each in row.value.get(_WAITING, []))
+        found = (self._readable(each) for each in row.value.get(_WAITING, []))
         return next((each for each in found if each is not None and each.status.is_available), None)
+
+    def _readable(self, invocation_id: str) -> StoredInvocation | None:
+        try:
+            return self._ledger.find(invocation_id)
+        except DamagedRecordError:
+            return None  # recovery sees to it
 
     def _is_free(self, row: StoredRecord) -> bool:
         stored = self._ledger.find(row.value["invocation"])

@@ -16,7 +16,13 @@ from simclock.systems._shared.stores.arguments import (
     check_page,
     check_priority,
 )
-from simclock.systems._shared.stores.interfaces import Counts, Job, StoredRecord, StoreError
+from simclock.systems._shared.stores.interfaces import (
+    Counts,
+    DamagedRecord,
+    Job,
+    StoredRecord,
+    StoreError,
+)
 from simclock.systems._shared.stores.wire import Connection, unpacked_job, unpacked_record
 
 SCHEME = "served"
@@ -51,7 +57,8 @@ class StoreClient:
         """Return what an operation of a store returned there.
 
         Raises:
-            StoreError: There was no answer in time, or the store cannot be used.
+            StoreError: There was no answer in time, or the store cannot be used; `DamagedRecord`
+                if the record cannot be read there.
             ValueError: An argument has no meaning.
         """
         request = encode([store, name, list(arguments), options])
@@ -62,6 +69,8 @@ class StoreClient:
             raise self._failure(error) from error
         if kind == "value":
             return found
+        if kind == "DamagedRecord":
+            raise DamagedRecord(*found)
         raise (ValueError if kind == "ValueError" else StoreError)(found)
 
     def _answer(self, request: str, end: float) -> list[Any]:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from simclock.systems._shared.codecs import Undecodable, encode
-from simclock.systems._shared.stores.interfaces import StoreError
+from simclock.systems._shared.stores.interfaces import DamagedRecord, StoreError
 from simclock.systems._shared.stores.wire import JOBS, RECORDS, Connection
 
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ class StoreServer:
             return ["StoreError", f"this server has no such thing: {request!r:.200}"]
         try:
             return ["value", operation(kept, *arguments, **options)]
+        except DamagedRecord as error:
+            return ["DamagedRecord", [str(error), error.version]]
         except StoreError as error:
             return ["StoreError", str(error)]
         except ValueError as error:
