@@ -177,7 +177,7 @@ class StoreBroker(BaseBroker):
     Args:
         access: How the store is used.
         clock: What instants are of: that of those who share the store.
-        poll_interval: See `BaseBroker`.
+        poll_interval: See `BaseBroker`; by default that of the class.
         lease: The same.
     """
 
@@ -187,13 +187,15 @@ class StoreBroker(BaseBroker):
         clock: Callable[[], float] = time.time,
         *,
         poll_interval: float | None = None,
-        lease: float = FOREVER,
+        lease: float | None = None,
     ) -> None:
         super().__init__()
         self._access = access
         self._clock = clock
-        self.poll_interval: float | None = poll_interval
-        self.lease = lease
+        if poll_interval is not None:
+            self.poll_interval = poll_interval
+        if lease is not None:
+            self.lease = lease
 
     async def push(self, task: Task, *, limit: int | None = None) -> bool:
         """Add a task. See `BaseBroker`."""
