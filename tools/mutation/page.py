@@ -51,6 +51,8 @@ have survived.
   {ROUNDS[0][0]} tests or {ROUNDS[0][1]:.0f} seconds of them, the second {ROUNDS[1][0]} or
   {ROUNDS[1][1]:.0f} seconds, by what they took under coverage.
   So a mutant may survive here that the whole suite would kill; where that was seen, it is said.
+  A failure counts as a kill whatever its cause: the tests are not run in that way on the unchanged
+  code first.
 - A child that takes more than {LEAST_S:.0f} seconds and {PATIENCE:.0f} times as long as its tests
   took is ended: the mutant *hangs*, as the suite would notice too. On a busy machine a few may only
   be slow.
