@@ -192,8 +192,9 @@ class StoreBroker(BaseBroker):
         super().__init__()
         self._access = access
         self._clock = clock
-        if poll_interval is not None:
-            self.poll_interval = poll_interval
+        self.poll_interval: float | None = (
+            type(self).poll_interval if poll_interval is None else poll_interval
+        )
         if lease is not None:
             self.lease = lease
 
