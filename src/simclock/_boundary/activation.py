@@ -12,6 +12,7 @@ from simclock._boundary import (
     _native,
     databases,
     entropy,
+    importing,
     libraries,
     lines,
     overlays,
@@ -94,6 +95,7 @@ def open_boundary(
             _collector[:] = [Collector()]
             _begin(undo, _collector[0].start, _collector[0].stop)
             _begin(undo, databases.start, databases.stop)
+            _begin(undo, importing.start, importing.stop)
         entropy.start(seed)
         undo.append(entropy.stop)
         overlays.start(seed, _watched(change, checkpoints), chaos=kernel.source.chaos)

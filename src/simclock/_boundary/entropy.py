@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from simclock._boundary.rows import Row, originals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 _streams: dict[str, random.Random] = {}
 _saved: list[tuple[dict[str, random.Random], Any]] = []
-_seed: list[int] = []
+_seed: list[int | str] = []
 # Whether the program has chosen what the global generator gives; innermost simulation last.
 _chosen: list[bool] = []
 _global: random.Random = random._inst
@@ -48,6 +49,21 @@ def stop() -> None:
     _streams.update(streams)
     _global.setstate(state)
     _chosen.pop()  # last: for a simulation around this one, nobody has chosen anything
+
+
+def set_aside(name: str) -> Callable[[], None]:
+    """Draw from streams of their own, called *name*, until what this returns is called."""
+    streams, state, seed, is_chosen = dict(_streams), _global.getstate(), _seed[-1], _chosen[-1]
+
+    def go_on() -> None:
+        _streams.clear()
+        _streams.update(streams)
+        _global.setstate(state)
+        _seed[-1], _chosen[-1] = seed, is_chosen
+
+    _seed[-1] = f"{seed}:{name}"
+    _streams.clear()
+    return go_on
 
 
 def stream(purpose: str) -> random.Random:

@@ -227,6 +227,7 @@ class Kernel:
         if self.ending:
             raise RuntimeError("can't start new thread: the simulation is ending")
         parent = self.current
+        self._ends_loading(parent)
         parent.children += 1
         path = f"{parent.path}.{parent.children}"
         thread = SimThread(path, self.port.new_baton(), name, daemon=daemon)
@@ -320,6 +321,7 @@ class Kernel:
         if reason != "clock read":
             self._read_step_ns = MICROSECOND
         thread = self._entering()
+        self._ends_loading(thread)
         if self._choosing:
             self._about(thread, reason, None if resource is None else resource.key, waits=True)
         package = "" if resource is None else self.port.real_package()
@@ -392,6 +394,7 @@ class Kernel:
             # There is something to choose, to raise, to collect, or to fail for.
             or self.world.interested
             or self.root.error is not None
+            or self.current.loading is not None
             or self.steps >= self._next_collection
             or self.steps >= self._step_limit
             or deadline_ns > self._latest_ns
@@ -446,6 +449,7 @@ class Kernel:
     def read_clock(self) -> int:
         """Return what a reading of the clock shows that was not answered in C."""
         world = self.world
+        self._ends_loading(self.current)
         if self._has_costs():
             world.reads_left = 0
             self._reads_left -= 1
@@ -499,6 +503,7 @@ class Kernel:
             world.steps_left -= is_quiet
             return
         thread = self._entering(parking=False)
+        self._ends_loading(thread)
         if self.unwinding or thread in self._strays:
             world.steps_left -= 1
             return
@@ -532,7 +537,11 @@ class Kernel:
 
     def _is_quiet(self, label: str, subject: object) -> bool:
         """Return whether there is nothing to choose where the current thread touches *subject*."""
-        if not self._choosing or self._strays or self.world.steps_left <= 0:
+        if self._strays or self.world.steps_left <= 0:
+            return False
+        if self.current.loading is not None:
+            return True
+        if not self._choosing:
             return False
         if self.current.begins_at is not None:
             return subject is not self.current.begins_at
@@ -644,6 +653,7 @@ class Kernel:
     def _take_over(self, thread: SimThread) -> None:
         """Make *thread* the owner of the baton without the owner's consent."""
         self._strays.add(self.current)
+        self._ends_loading(self.current)
         self.current = thread
         if self.group is not thread.group:
             self._enter(thread.group)  # pragma: no cover - a stray of another process
@@ -669,6 +679,10 @@ class Kernel:
             stopping.deliver(self, thread.group)
         if thread is self.root and self.port.signals_wanted():
             self.port.check_signals()
+
+    def _ends_loading(self, thread: SimThread) -> None:
+        if thread.loading is not None:
+            thread.loading.end()
 
     # --------------------------------------------------------------- who is next
 
@@ -798,7 +812,7 @@ class Kernel:
 
     def choose(self, bound: int, label: str, **more: Any) -> int:
         """Return a number below *bound* from the schedule; 0 is canonical. See `ChoicePoint`."""
-        if bound < 2 or not self._choosing:
+        if bound < 2 or not self._choosing or self.current.loading is not None:
             return 0
         return self._ask(ChoicePoint(label, bound, **more))
 
