@@ -78,12 +78,6 @@ def plan_of(failure):
     return simclock.FaultPlan.parse(plan)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def warm():
-    """Let imports take the locks that they take once in a process."""
-    simclock.check(scenario_of(Care(), **MOST))
-
-
 def test_without_faults_nothing_goes_wrong():
     simclock.check(scenario_of(Care(), **ALL))
 

@@ -99,6 +99,9 @@ class Kernel:
     itimer: Alarm | None = None
     # The simulated process whose environment and clocks are in place.
     group: Group | None = None
+    # Decisions since polled waits were looked at. Not by the number of steps so far: what a run
+    # does once in a process, at its beginning, would make another run of it.
+    _unpolled = 0
     root: SimThread
     current: SimThread
 
@@ -693,8 +696,10 @@ class Kernel:
         while True:
             if self.root.error is not None or self.port.signals_wanted():
                 return self.forced(self.root)
-            if self._polled and self.steps % POLL_EVERY == 0:
-                self._poll()
+            if self._polled:
+                self._unpolled += 1
+                if self._unpolled >= POLL_EVERY:
+                    self._poll()
             if self._instant_ns != self.world.now_ns:
                 self._wake_due()
             pick = self._choose_next if self._choosing else self.scheduler.pick
@@ -774,6 +779,7 @@ class Kernel:
 
     def _poll(self) -> bool:
         """Find parked polls that would return now; return whether there are any."""
+        self._unpolled = 0
         found = False
         for wait in self._polled:
             if wait.resource is not None and wait.resource.free():

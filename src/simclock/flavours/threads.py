@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simclock.flavours import contract
 from simclock.flavours.spurious import wake_more
@@ -34,3 +35,11 @@ class Threading:
         # The first time that a logger is asked for a level it looks under a lock, and keeps it: so
         # it would be in the first run of a process only.
         overlay.module("logging").root.manager._clear_cache()
+        overlay.when_loaded("tempfile", functools.partial(_ask_again, overlay))
+
+
+def _ask_again(overlay: Overlay, tempfile: Any) -> None:
+    """Let ``tempfile`` find out in each run what it finds out once, under a lock."""
+    overlay.replace(tempfile, "_name_sequence", None)
+    if tempfile.tempdir is None:
+        overlay.replace(tempfile, "tempdir", None)
