@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -197,3 +198,21 @@ def test_of_what_cannot_be_parsed_no_call_is_known(monkeypatch):
     stop.set()
     waits.join()
     assert found == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("sleep", "time.sleep"),
+        ("lock.acquire", "_thread.lock.acquire"),
+        ("there_is_none", ""),
+        ("mine", ""),
+        ("lock.there_is_none", ""),
+    ],
+)
+def test_only_built_ins_have_a_name(call, name):
+    frame = SimpleNamespace(
+        f_locals={"sleep": time.sleep, "lock": threading.Lock(), "mine": lambda: None}, f_globals={}
+    )
+
+    assert report._name_of(frame, call) == name

@@ -166,9 +166,12 @@ def test_who_listens_to_threads_too_hears_of_what_they_raise(monkeypatch):
     def work():
         raise ValueError
 
-    with noting_unhandled(found, quietly=False), simclock.Simulation():
-        thread = threading.Thread(target=work)
+    names = []
+    with noting_unhandled(found, quietly=False, threads=names), simclock.Simulation():
+        thread = threading.Thread(target=work, name="worker")
         thread.start()
         thread.join()
+        threading.excepthook(threading.ExceptHookArgs((ValueError, ValueError(), None, None)))
 
-    assert heard == found != []
+    assert heard == found
+    assert names == ["worker", ""]

@@ -89,9 +89,9 @@ def scenario_of(care, *kinds, size=3):
 # What is left out; the scenario; a seed of the search; the kind of its one or two faults.
 BUGS = {
     "flush": (scenario_of(Care(flush=False), "kill", size=1), 3, "kill"),
-    "quorum": (scenario_of(Care(quorum=False), "kill"), 3, "kill"),
-    "confirm": (scenario_of(Care(confirm=False), "partition"), 2, "partition"),
-    "epochs": (scenario_of(Care(epochs=False), "partition"), 0, "partition"),
+    "quorum": (scenario_of(Care(quorum=False), "kill"), 5, "kill"),
+    "confirm": (scenario_of(Care(confirm=False), "partition"), 1, "partition"),
+    "epochs": (scenario_of(Care(epochs=False), "partition"), 2, "partition"),
     "requests": (scenario_of(Care(requests=False), "reset"), 0, "reset"),
 }
 ALL = ("kill", "pause", "skew", "drift", "partition", "reset", "slow")

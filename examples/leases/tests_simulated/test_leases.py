@@ -49,14 +49,14 @@ MOST = dict.fromkeys(("kill", "skew", "drift", "partition", "reset"), CLIENTS)
 ALL = {**MOST, "pause": CLIENTS, "slow": CLIENTS, "partition": (*CLIENTS, "store")}
 # What is left out; the scenario; a seed of the search; the kind of its one or two faults.
 BUGS = {
-    "fencing": (scenario_of(Care(fencing=False), pause=WORKERS), 2, "pause"),
+    "fencing": (scenario_of(Care(fencing=False), pause=WORKERS), 4, "pause"),
     "durations": (
         # A minute too far into the future is to be no failure of its own.
         scenario_of(Care(fencing=False, durations=False), within=90, skew=CLIENTS),
         2,
         "skew",
     ),
-    "persistent": (scenario_of(Care(fencing=False, persistent=False), kill=["locks"]), 1, "kill"),
+    "persistent": (scenario_of(Care(fencing=False, persistent=False), kill=["locks"]), 2, "kill"),
     "quiet": (
         scenario_of(Care(fencing=False, quiet=False), within=15, kill=["locks"]),
         1,
@@ -64,7 +64,7 @@ BUGS = {
     ),
     "renewals": (
         scenario_of(Care(fencing=False, renewals=False), partition=CLIENTS),
-        0,
+        3,
         "partition",
     ),
 }
