@@ -9,6 +9,7 @@ import faulthandler
 import signal
 import sys
 import threading
+import weakref
 from abc import ABCMeta
 from collections import deque
 from itertools import islice
@@ -86,11 +87,11 @@ class Watchdog:
             kernel = kernels[-1] if kernels else None
             if kernel is None:
                 watched = None
-            elif watched is None or watched.kernel is not kernel:
+            elif watched is None or watched.kernel() is not kernel:
                 watched = _Watched(kernel)
                 self._pause = min(kernel.limits.stall / LOOKS, LONGEST_LOOK)
             else:
-                watched.look()
+                watched.look(kernel)
             del kernel
 
 
@@ -98,7 +99,8 @@ class _Watched:
     """What was seen of one simulation since it last made progress."""
 
     def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
+        # Weakly: this lives on while the watchdog sleeps.
+        self.kernel: weakref.ref[Kernel] = weakref.ref(kernel)
         self._events: object = None
         # Hashes of fingerprints: they must not keep what a program has dropped.
         self._seen: set[int] = set()
@@ -108,12 +110,11 @@ class _Watched:
         self._cpu = 0.0
         self._spins = False
 
-    def look(self) -> None:
-        """Look once; report if the time is over."""
-        kernel = self.kernel
+    def look(self, kernel: Kernel) -> None:
+        """Look once at it; report if the time is over."""
         owner = kernel.current
         world = kernel.world
-        events = (owner, kernel.steps, world.reads_left, world.steps_left, len(kernel.trace))
+        events = (owner.path, kernel.steps, world.reads_left, world.steps_left, len(kernel.trace))
         now = realtime.now()
         elapsed, self._looked = now - self._looked, now
         if events != self._events:
@@ -133,7 +134,7 @@ class _Watched:
         elif now - self._since > kernel.limits.stall and self._looks >= LOOKS:
             # Again after as long, if it is swallowed: the next wait may be the one that hangs.
             self._start_again(now)
-            self._report(owner)
+            self._report(kernel, owner)
 
     def _start_again(self, now: float) -> None:
         self._since = now
@@ -152,8 +153,7 @@ class _Watched:
         self._spins = self._spins or (busy and _spins(frame))
         return busy and not self._spins
 
-    def _report(self, owner: SimThread) -> None:
-        kernel = self.kernel
+    def _report(self, kernel: Kernel, owner: SimThread) -> None:
         ident = owner.ident
         stuck = not self._spins
         what = "stuck in C code" if stuck else "spins without reaching anything that simclock sees"
