@@ -17,6 +17,7 @@ from pytest_simclock.fixtures import (
 )
 from pytest_simclock.options import pytest_configure_node
 from pytest_simclock.reporting import Reporting
+from pytest_simclock.timing import pytest_runtest_setup
 
 if TYPE_CHECKING:
     import pytest
@@ -26,6 +27,7 @@ __all__ = [
     "pytest_collection_finish",
     "pytest_configure",
     "pytest_configure_node",
+    "pytest_runtest_setup",
     "sim",
     "sim_app",
     "sim_cluster",

@@ -20,7 +20,7 @@ from pytest_simclock.options import given, marked_options, mode, seed_of, suite_
 from pytest_simclock.searching import Searching, is_series
 from pytest_simclock.series import chosen_for
 from pytest_simclock.testrun import TestRun, test_run
-from pytest_simclock.timing import RealTiming
+from pytest_simclock.timing import measure_real_time
 from pytest_simclock.worlds import Worlds
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Running:
         suite.pop("leaks", None)
         self.worlds: Worlds = Worlds({**suite, "timeline": timelines.is_on(self._config)})
         self._wide = WideFixtures(self.worlds)
-        self._timing = RealTiming()
+        measure_real_time(self._config)
         self.coroutines: Coroutines = Coroutines()
         self._config.pluginmanager.register(self.coroutines, "simclock-coroutines")
         self._config.pluginmanager.register(Searching(self._config), "simclock-searching")
@@ -79,7 +79,6 @@ class Running:
         try:
             return (yield)
         finally:
-            self._timing.undo()
             try:
                 self.worlds.close_suite()
             except Exception as error:  # noqa: BLE001 - told, without failing the session

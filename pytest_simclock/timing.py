@@ -1,4 +1,7 @@
-"""Pytest's stopwatches that it reads inside a test: those of fixtures and subtests."""
+"""Pytest's stopwatches that it reads inside a simulation: those of fixtures and subtests.
+
+And those of whole tests, where a fixture of the program's own has opened a simulation around them.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,34 @@ import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 CLOCKS = ("time", "perf_counter")
 # They use the module `time` itself: up to pytest 8 that of the plugin, from 9 on pytest's own.
 SUBTESTS = ("_pytest.subtests", "pytest_subtests", "pytest_subtests.plugin")
+
+
+_timing = pytest.StashKey["RealTiming"]()
+
+
+def measure_real_time(config: pytest.Config) -> None:
+    """Let pytest measure real time until the end of the session. Idempotent."""
+    if _timing not in config.stash:
+        config.stash[_timing] = timing = RealTiming()
+        config.add_cleanup(timing.undo)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure real time from the first fixture on that may have opened a simulation."""
+    try:
+        return (yield)
+    finally:
+        if "simclock.simulation" in sys.modules:
+            measure_real_time(item.config)
 
 
 class RealTiming:

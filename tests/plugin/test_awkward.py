@@ -512,3 +512,35 @@ def test_the_end_of_the_suite_does_not_tell_an_error_again(suite):
     result = suite("import threading\ndef test():\n    threading.Event().wait()", "--simclock")
 
     result.assert_outcomes(failed=1, warnings=0)
+
+
+@pytest.mark.parametrize("scope", ["function", "module"])
+def test_a_simulation_in_a_fixture_of_ones_own_has_durations_in_real_time(suite, scope):
+    result = suite(
+        f"""
+        import time
+        import pytest, simclock
+
+        @pytest.fixture(scope="{scope}")
+        def mine():
+            with simclock.Simulation() as sim:
+                time.sleep(1000)
+                yield sim
+                time.sleep(1000)
+
+        def test_sleeps(mine):
+            time.sleep(1000)
+
+        def test_sleeps_again(mine):
+            time.sleep(1000)
+        """,
+        "--durations=0",
+        "--durations-min=500",
+        "-vv",
+    )
+
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*00s call*")
+    result.stdout.no_fnmatch_line("*00s setup*")
+    result.stdout.no_fnmatch_line("*00s teardown*")
+    result.stdout.re_match_lines(r".*2 passed in \d{1,2}\.\d+s.*")
