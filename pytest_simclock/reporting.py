@@ -233,7 +233,11 @@ def complete(item: pytest.Item, report: pytest.TestReport, run: TestRun, more: l
         item.user_properties.append((ESCAPES, "\n".join(escapes)))
     report.user_properties = list(item.user_properties)
     if report.failed:
-        lines = [f"failed at virtual +{run.failed_at:g} s, with its own seed {run.seed}"]
+        from simclock.lowlevel import shown_seconds
+
+        lines = [
+            f"failed at virtual +{shown_seconds(run.failed_at)} s, with its own seed {run.seed}"
+        ]
         lines += [f"held for what is outside: {line}" for line in escapes]
         if not run.is_chosen:
             replay = [] if run.token is None else [f"--simclock-replay={run.token}"]

@@ -30,6 +30,7 @@ from simclock._core.instants import (
     NOISE_NS,
     SECOND,
     START_NS,
+    shown_seconds,
     to_ns,
 )
 from simclock._core.kernel import FREE_READS, GLANCE, LEAST_HOLD, READS_EACH
@@ -60,6 +61,7 @@ __all__ = [
     "now_ns",
     "originals",
     "park_until",
+    "shown_seconds",
     "simulated",
     "to_ns",
 ]

@@ -15,6 +15,7 @@ from simclock._core.instants import (
     START_NS,
     delta_to_ns,
     plain,
+    shown_seconds,
     to_ns,
     to_seconds,
 )
@@ -112,3 +113,22 @@ class Number:
 )
 def test_what_stands_for_an_integer_becomes_one(value, number):
     assert plain(value) == number
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0"),
+        (1e-9, "0.000000001"),
+        (2e-06, "0.000002"),
+        (12.5e-6, "0.0000125"),
+        (0.0001, "0.0001"),
+        (3.25, "3.25"),
+        (1234.5678, "1234.57"),
+        (-2e-06, "-0.000002"),
+        (3e9, "3e+09"),
+        (1e-10, "0"),
+    ],
+)
+def test_seconds_are_shown_without_an_exponent_where_they_are_short(seconds, text):
+    assert shown_seconds(seconds) == text

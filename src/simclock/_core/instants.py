@@ -47,6 +47,12 @@ def to_seconds(nanoseconds: int) -> float:
     return nanoseconds / 1e9
 
 
+def shown_seconds(seconds: float) -> str:
+    """Return *seconds* in six digits; short ones to the nanosecond, without an exponent."""
+    text = f"{seconds:g}"
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") if "e-" in text else text
+
+
 def plain(number: Any) -> Any:
     """Return what stands for an integer as one, as C code takes it; anything else as it is."""
     if isinstance(number, (int, float)):

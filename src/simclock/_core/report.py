@@ -11,7 +11,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, MethodDescriptorType
 from typing import TYPE_CHECKING, Any
 
-from simclock._core.instants import START_NS, to_seconds
+from simclock._core.instants import START_NS, shown_seconds, to_seconds
 from simclock._core.places import is_users
 from simclock._core.waits import FOREIGN
 from simclock.errors import Deadlock, Livelock
@@ -432,7 +432,8 @@ def _count(blocked: list[SimThread]) -> str:
 
 
 def _relative(duration_ns: int) -> str:
-    return f"{to_seconds(duration_ns):+g} s"
+    sign = "" if duration_ns < 0 else "+"
+    return f"{sign}{shown_seconds(to_seconds(duration_ns))} s"
 
 
 def _instant(kernel: Kernel) -> str:

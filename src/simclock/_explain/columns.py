@@ -6,7 +6,7 @@ import collections
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from simclock._core.instants import START_NS, to_seconds
+from simclock._core.instants import START_NS, shown_seconds, to_seconds
 from simclock._core.places import short
 from simclock._explain.narrative import CHOICES
 
@@ -180,7 +180,7 @@ class _Style:
     def line(self, row: _Row, *, is_marked: bool) -> str:
         """Return a row."""
         moment = row.moment
-        time = f"{to_seconds(moment.time_ns - START_NS):+g}" if moment.time_ns else ""
+        time = f"+{shown_seconds(to_seconds(moment.time_ns - START_NS))}" if moment.time_ns else ""
         if moment.kind in CHOICES:
             return f"{moment.step:>6}  {time:>8}  --- {moment.said} ---"
         assert moment.place is not None

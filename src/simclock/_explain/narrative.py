@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 from typing import TYPE_CHECKING, NamedTuple
 
-from simclock._core.instants import START_NS, to_seconds
+from simclock._core.instants import START_NS, shown_seconds, to_seconds
 from simclock._core.places import short
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Moment(NamedTuple):
         """When it is, in words: of a fault its instant, else the step."""
         if self.kind == "fault":
             # Before the first record there is none that has an instant.
-            return f"at {to_seconds(max(0, self.time_ns - START_NS)):g} s"
+            return f"at {shown_seconds(to_seconds(max(0, self.time_ns - START_NS)))} s"
         return f"at step {self.step}"
 
 

@@ -18,6 +18,7 @@ from simclock.lowlevel import (
     SECOND,
     START_NS,
     monotonic,
+    shown_seconds,
     simulated,
     to_ns,
 )
@@ -198,7 +199,7 @@ class Alone:
         return bool(self.jobs or others or loop._ready or loop._watches())
 
     def _describe(self, happened: str, advice: str) -> str:
-        instant = f"at virtual {(self.now_ns - START_NS) / SECOND:+g} s"
+        instant = f"at virtual +{shown_seconds((self.now_ns - START_NS) / SECOND)} s"
         tasks = [f"  {line}" for line in tree(waiting_in(self._loop))]
         return "\n".join([f"{happened}, {instant}", *tasks, advice])
 
