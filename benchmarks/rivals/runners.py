@@ -127,7 +127,7 @@ def simloop(program: Any, times: int) -> list[float]:
         ends.append(await program())
 
     if report := simloop.explore(workload, range(times)):
-        raise report.error
+        raise report.exception
     return ends
 
 
