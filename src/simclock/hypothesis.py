@@ -419,7 +419,7 @@ def fault_plans(
     names, chosen = _names(hosts, "hosts"), _names(kinds, "kinds")
     for kind in chosen:
         if kind not in SHAPES:
-            raise ValueError(f"unknown fault: {kind!r}\nchoose of {', '.join(SHAPES)}")
+            raise ValueError(f"unknown fault: {kind!r}\nchoose one of {', '.join(SHAPES)}")
     if not chosen or not names:
         raise ValueError(f"no faults can be drawn of {chosen!r} for {names!r}\ngive some of each")
     if len(names) < 2 and any(SHAPES[kind].sides > 1 for kind in chosen):

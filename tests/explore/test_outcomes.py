@@ -135,7 +135,9 @@ def test_the_order_in_which_a_dictionary_is_filled_is_no_outcome():
 
 @pytest.mark.parametrize("name", ["shrink", "corpus", "resume", "executor", "choices", "run"])
 def test_an_option_that_there_is_not_is_refused(name):
-    with pytest.raises(TypeError, match=rf"^outcomes\(\) has no option '{name}'\nchoose of runs, "):
+    with pytest.raises(
+        TypeError, match=rf"^outcomes\(\) has no option '{name}'\nchoose one of runs, "
+    ):
         simclock.outcomes(lost_update, **{name: 3})
 
 

@@ -110,7 +110,7 @@ def test_a_schedule_may_have_faults():
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ((["a"], ["explode"]), "unknown fault: 'explode'\nchoose of kill, pause, skew, drift,"),
+        ((["a"], ["explode"]), "unknown fault: 'explode'\nchoose one of kill, pause, skew, drift,"),
         (([],), "no faults can be drawn of ['kill', 'pause'] for []\ngive some of each"),
         ((["a"], []), "no faults can be drawn of [] for ['a']\ngive some of each"),
         ((["a"], ["reset"]), "a fault between hosts needs two: ['a']\nname another one"),

@@ -149,7 +149,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
     known = [*own, *(each for each in others if each not in (*own, "choices"))]
     for name in options:
         if name not in known:
-            raise TypeError(f"outcomes() has no option {name!r}\nchoose of {', '.join(known)}")
+            raise TypeError(f"outcomes() has no option {name!r}\nchoose one of {', '.join(known)}")
 
 
 def _count(found: dict[Any, Outcome], played: Played, run: int) -> None:
