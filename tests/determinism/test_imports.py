@@ -107,7 +107,7 @@ def test_in_a_search_it_is_so_too(scenario, strategy):
 
 
 def test_a_schedule_that_was_found_late_fits_a_new_process(scenario, tmp_path):
-    scenario()
+    simclock.run(scenario)
     report = simclock.explore(scenario, runs=500, seed=3)
     assert report.failure is not None
     code = f"""

@@ -58,13 +58,6 @@ def bugs():
         yield importlib.import_module("cluster_bugs")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def warm(bugs):
-    """Let imports take the locks that they take once in a process."""
-    del bugs
-    search(contextlib.nullcontext, (), {"rounds": 1}, runs=1)
-
-
 def search(planted, kinds, options, **how):
     """Search the scenario with a mistake."""
     scenario = importlib.import_module("cluster_scenarios").scenario
