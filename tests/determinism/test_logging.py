@@ -140,7 +140,7 @@ def test_a_handler_that_waits_lets_others_run(listens):
 
 def test_what_a_handler_raises_is_told_as_it_always_was(listens, capsys):
     [handler] = listens(1)
-    handler.emit = lambda record: handler.handleError(record)
+    handler.emit = handler.handleError
 
     def told():
         try:
