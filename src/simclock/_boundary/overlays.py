@@ -78,7 +78,7 @@ class Overlay:
         # By module: what waits for its being loaded.
         self._waiting: dict[str, list[Callable[[Any], None]]] = {}
         # Locks at which there is nothing to choose.
-        self.quiet: list[Any] = []
+        self._quiet: list[Any] = []
 
     # ---------------------------------------------------------------- replacing
 
@@ -102,7 +102,7 @@ class Overlay:
 
     def hush(self, lock: Any) -> None:
         """Let there be nothing to choose where a thread takes or releases *lock*."""
-        self.quiet.append(lock)
+        self._quiet.append(lock)
 
     def at_end(self, undo: Callable[[], None]) -> None:
         """Call *undo* when the simulation has ended, the last given first. It must not raise."""
@@ -198,7 +198,7 @@ def start(seed: int, change: Callable[[Overlay], None], *, chaos: bool = False) 
 
 def quiet() -> list[Any]:
     """Return the locks of the innermost simulation at which there is nothing to choose."""
-    return _open[-1].quiet
+    return _open[-1]._quiet
 
 
 def stop() -> None:
