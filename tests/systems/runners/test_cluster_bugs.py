@@ -19,7 +19,7 @@ SEARCHES = {
     "anybody_succeeds": (
         ("pause", "partition"),
         {"submitted": ("work",) * 2, "seconds": 100, "lasting": (60, 120), "runners": 2},
-        2,
+        4,
         "not its owner",
     ),
     "wall_clocks_tell_who_is_dead": (
