@@ -103,6 +103,7 @@ def open_boundary(
         _begin(undo, libraries.start, libraries.stop)
         kernel.adopt_root(_thread.get_ident())
         kernels.append(kernel)
+        kernel.hush(overlays.quiet())
         undo.append(_drop_kernel)
         undo.append(functools.partial(network.end, kernel))
         watchdog.watch(kernel.limits.stall)

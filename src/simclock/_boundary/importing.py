@@ -1,13 +1,12 @@
-"""Imports of modules that are not loaded yet: see `simclock._core.loading`."""
+"""Imports of modules that are not loaded yet are no steps of a run: see `Interlude`."""
 
 from __future__ import annotations
 
 import importlib._bootstrap as bootstrap
 from typing import TYPE_CHECKING, Any
 
-from simclock._boundary import _native, entropy
-from simclock._boundary.active import kernel
-from simclock._core.loading import Loading
+from simclock._boundary import entropy
+from simclock._boundary.interludes import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,45 +14,25 @@ if TYPE_CHECKING:
 # What the interpreter calls, also in C and by this name, for each import of what is not in
 # `sys.modules`, and for nothing else.
 _NAME = "_find_and_load"
-_original: Callable[..., Any] = getattr(bootstrap, _NAME)
+# What was there, and what is there instead.
+_replaced: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
 
 
 def start() -> None:
     """See imports from now on: the outermost simulation is being opened."""
-    global _original  # noqa: PLW0603
-    _original = getattr(bootstrap, _NAME)
-    setattr(bootstrap, _NAME, _find_and_load)
+    before: Callable[..., Any] = getattr(bootstrap, _NAME)
+    instead = unseen(before, _set_aside)
+    _replaced.append((before, instead))
+    setattr(bootstrap, _NAME, instead)
 
 
 def stop() -> None:
     """Undo `start`, unless somebody else has put something in its place."""
-    if getattr(bootstrap, _NAME) is _find_and_load:
-        setattr(bootstrap, _NAME, _original)
+    before, instead = _replaced.pop()
+    if getattr(bootstrap, _NAME) is instead:
+        setattr(bootstrap, _NAME, before)
 
 
-def _find_and_load(name: str, *args: Any) -> Any:
-    if not _native.simulated():
-        return _original(name, *args)
-    end = _native.call_kernel(_begin, name)
-    try:
-        return _original(name, *args)
-    finally:
-        _native.call_kernel(end)
-
-
-# The interpreter leaves what is of this file out of the traceback of an import that fails.
-_find_and_load.__code__ = _find_and_load.__code__.replace(
-    co_filename=_original.__code__.co_filename
-)
-
-
-def _begin(name: str) -> Callable[[], None]:
-    """Begin an import; return how to end it."""
-    simulation = kernel()
-    if simulation.current.loading is not None:
-        return _go_on  # modules import others: it is all one
-    return Loading(simulation, entropy.set_aside(f"import {name}")).end
-
-
-def _go_on() -> None:
-    """Leave it to the import around this one."""
+def _set_aside(name: str, *_: object) -> Callable[[], None]:
+    # What modules draw at their top is none of what the run draws.
+    return entropy.set_aside(f"import {name}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native, rows
 from simclock._boundary.active import kernel
+from simclock._boundary.interludes import unseen
 from simclock.errors import PluginError
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Overlay:
         self.next_number: Callable[[], int] = itertools.count(1).__next__
         # By module: what waits for its being loaded.
         self._waiting: dict[str, list[Callable[[Any], None]]] = {}
+        # Locks at which there is nothing to choose.
+        self._quiet: list[Any] = []
 
     # ---------------------------------------------------------------- replacing
 
@@ -88,6 +91,18 @@ class Overlay:
         before = vars(owner).get(name, _MISSING)
         self._undo.append((_put_back, (owner, name, before)))
         setattr(owner, name, value)
+
+    def make_unseen(self, owner: type, *names: str) -> None:
+        """Let methods of a class be no steps of a run: they last no time, nothing is chosen there.
+
+        Unless they have to wait. They are plain functions.
+        """
+        for name in names:
+            self.replace(owner, name, unseen(vars(owner)[name]))
+
+    def hush(self, lock: Any) -> None:
+        """Let there be nothing to choose where a thread takes or releases *lock*."""
+        self._quiet.append(lock)
 
     def at_end(self, undo: Callable[[], None]) -> None:
         """Call *undo* when the simulation has ended, the last given first. It must not raise."""
@@ -179,6 +194,11 @@ def start(seed: int, change: Callable[[Overlay], None], *, chaos: bool = False) 
     except BaseException:
         stop()
         raise
+
+
+def quiet() -> list[Any]:
+    """Return the locks of the innermost simulation at which there is nothing to choose."""
+    return _open[-1]._quiet
 
 
 def stop() -> None:

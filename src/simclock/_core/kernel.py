@@ -230,7 +230,7 @@ class Kernel:
         if self.ending:
             raise RuntimeError("can't start new thread: the simulation is ending")
         parent = self.current
-        self._ends_loading(parent)
+        self._ends_interlude(parent)
         parent.children += 1
         path = f"{parent.path}.{parent.children}"
         thread = SimThread(path, self.port.new_baton(), name, daemon=daemon)
@@ -324,7 +324,7 @@ class Kernel:
         if reason != "clock read":
             self._read_step_ns = MICROSECOND
         thread = self._entering()
-        self._ends_loading(thread)
+        self._ends_interlude(thread)
         if self._choosing:
             self._about(thread, reason, None if resource is None else resource.key, waits=True)
         package = "" if resource is None else self.port.real_package()
@@ -397,7 +397,7 @@ class Kernel:
             # There is something to choose, to raise, to collect, or to fail for.
             or self.world.interested
             or self.root.error is not None
-            or self.current.loading is not None
+            or self.current.interlude is not None
             or self.steps >= self._next_collection
             or self.steps >= self._step_limit
             or deadline_ns > self._latest_ns
@@ -452,7 +452,7 @@ class Kernel:
     def read_clock(self) -> int:
         """Return what a reading of the clock shows that was not answered in C."""
         world = self.world
-        self._ends_loading(self.current)
+        self._ends_interlude(self.current)
         if self._has_costs():
             world.reads_left = 0
             self._reads_left -= 1
@@ -506,7 +506,7 @@ class Kernel:
             world.steps_left -= is_quiet
             return
         thread = self._entering(parking=False)
-        self._ends_loading(thread)
+        self._ends_interlude(thread)
         if self.unwinding or thread in self._strays:
             world.steps_left -= 1
             return
@@ -542,7 +542,7 @@ class Kernel:
         """Return whether there is nothing to choose where the current thread touches *subject*."""
         if self._strays or self.world.steps_left <= 0:
             return False
-        if self.current.loading is not None:
+        if self.current.interlude is not None:
             return True
         if not self._choosing:
             return False
@@ -553,6 +553,10 @@ class Kernel:
         if subject is self._register:
             return label == "release"
         return id(subject) in self._quiet
+
+    def hush(self, objects: Iterable[object]) -> None:
+        """Let there be nothing to choose where a thread touches one of *objects*."""
+        self._quiet.update((id(each), each) for each in objects)
 
     def introduce(self, thread: SimThread, register: object, quiet: Iterable[object]) -> None:
         """Let *thread*, which was just started, come to its first checkpoint.
@@ -567,7 +571,7 @@ class Kernel:
             self.checkpoint("start")
             return
         self._register = thread.begins_at = register
-        self._quiet.update((id(each), each) for each in quiet)
+        self.hush(quiet)
         self._about(mine, "start", None)
         self.scheduler.ready.remove(thread)
         self.scheduler.ready.appendleft(mine)
@@ -656,7 +660,7 @@ class Kernel:
     def _take_over(self, thread: SimThread) -> None:
         """Make *thread* the owner of the baton without the owner's consent."""
         self._strays.add(self.current)
-        self._ends_loading(self.current)
+        self._ends_interlude(self.current)
         self.current = thread
         if self.group is not thread.group:
             self._enter(thread.group)  # pragma: no cover - a stray of another process
@@ -683,9 +687,9 @@ class Kernel:
         if thread is self.root and self.port.signals_wanted():
             self.port.check_signals()
 
-    def _ends_loading(self, thread: SimThread) -> None:
-        if thread.loading is not None:
-            thread.loading.end()
+    def _ends_interlude(self, thread: SimThread) -> None:
+        if thread.interlude is not None:
+            thread.interlude.end()
 
     # --------------------------------------------------------------- who is next
 
@@ -818,7 +822,7 @@ class Kernel:
 
     def choose(self, bound: int, label: str, **more: Any) -> int:
         """Return a number below *bound* from the schedule; 0 is canonical. See `ChoicePoint`."""
-        if bound < 2 or not self._choosing or self.current.loading is not None:
+        if bound < 2 or not self._choosing or self.current.interlude is not None:
             return 0
         return self._ask(ChoicePoint(label, bound, **more))
 

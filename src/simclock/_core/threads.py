@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from functools import partial
 
     from simclock._core.groups import Group
-    from simclock._core.loading import Loading
+    from simclock._core.interludes import Interlude
     from simclock._core.waits import Wait
 
 
@@ -51,8 +51,8 @@ class SimThread:
         "group",
         "handle",
         "ident",
+        "interlude",
         "killed",
-        "loading",
         "operation",
         "owed",
         "path",
@@ -90,8 +90,8 @@ class SimThread:
         self.subject: int = 0
         # What it touches at its first checkpoint, while it has not come to that.
         self.begins_at: object = None
-        # The import that it is in, while that is no part of the run.
-        self.loading: Loading | None = None
+        # What it does just now that is no step of the run.
+        self.interlude: Interlude | None = None
         # How many operations it has come to.
         self.step: int = 0
         # When the first timer of the event loop is due that takes a turn in it.

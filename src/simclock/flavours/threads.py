@@ -32,9 +32,13 @@ class Threading:
         overlay.replace(pool.ThreadPoolExecutor, "_counter", overlay.counter("pools", 0))
         # The set of its threads, which it joins in the set's order.
         overlay.replace(pool, "set", OrderedSet)
+        logging = overlay.module("logging")
         # The first time that a logger is asked for a level it looks under a lock, and keeps it: so
         # it would be in the first run of a process only.
-        overlay.module("logging").root.manager._clear_cache()
+        logging.root.manager._clear_cache()
+        # What is logged, and who listens, is to change no run.
+        overlay.make_unseen(logging.Logger, "makeRecord", "handle")
+        overlay.hush(logging._lock)
         overlay.when_loaded("tempfile", functools.partial(_ask_again, overlay))
 
 

@@ -1,7 +1,9 @@
-"""The first import of a module, which happens once in a process: no step of any run.
+"""What a thread does that is no step of the run: it lasts no time, and nothing is chosen there.
 
-Else the first run in a process would have choice points that no later one has, and a schedule
-that was found late in one process would fit no run of another.
+The first import of a module, which happens once in a process: else the first run of a process would
+have choice points that no later one has, and a schedule that was found late would fit no other
+process. And what becomes of a line that is logged: else a schedule would fit only who listens to
+the same lines in the same way.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ if TYPE_CHECKING:
     from simclock._core.kernel import Kernel
     from simclock._core.threads import SimThread
 
-# Locks that an import may use, and readings of the clock, until it counts as part of the run: it
+# Locks that may be used in it, and readings of the clock, until it counts as part of the run: it
 # may turn round in a loop until another thread has done something.
 STEPS = 1_000_000
 READINGS = 100_000
 
 
-class Loading:
-    """An import in the current thread: nothing is chosen or counted there, and no time passes.
+class Interlude:
+    """Something of the current thread's that is no step of the run.
 
     Unless it has to wait, or starts a thread: from there on it is like all else.
 
@@ -32,7 +34,7 @@ class Loading:
 
     __slots__ = ("_kernel", "_reads_left", "_step_ns", "_steps_left", "_thread", "_undo")
 
-    def __init__(self, kernel: Kernel, undo: Callable[[], None]) -> None:
+    def __init__(self, kernel: Kernel, undo: Callable[[], None] | None = None) -> None:
         world = kernel.world
         self._kernel = kernel
         self._undo = undo
@@ -41,15 +43,16 @@ class Loading:
         self._reads_left = world.reads_left
         self._step_ns = world.step_ns
         world.steps_left, world.reads_left, world.step_ns = STEPS, READINGS, 0
-        self._thread.loading = self
+        self._thread.interlude = self
 
     def end(self) -> None:
         """Go on as if it had not been. Idempotent."""
-        if self._thread.loading is not self:
+        if self._thread.interlude is not self:
             return
-        self._thread.loading = None
+        self._thread.interlude = None
         world = self._kernel.world
         world.steps_left = self._steps_left
         world.reads_left = self._reads_left
         world.step_ns = self._step_ns
-        self._undo()
+        if self._undo is not None:
+            self._undo()
