@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import subprocess
 import sys
@@ -390,3 +391,26 @@ print(simclock.run(program))
     assert dump.count("in work") == 2
     assert dump.count("in program") == 2
     assert "Timeout (" in dump
+
+
+def test_a_thread_that_has_lost_its_turn_logs_on_its_way_out(counter, caplog):
+    threads = []
+
+    def reads():
+        try:
+            os.eventfd_read(counter)
+        finally:
+            logging.getLogger("tests").error("back")
+
+    def program():
+        threads.append(threading.Thread(target=reads, name="reader"))
+        try:
+            threads[0].start()
+            time.sleep(1)
+        finally:
+            os.eventfd_write(counter, 1)
+
+    _, error = real_seconds(program)
+    threads[0].join(10)
+    assert isinstance(error, Stalled)
+    assert [each.getMessage() for each in caplog.records if each.name == "tests"] == ["back"]

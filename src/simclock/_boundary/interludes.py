@@ -53,8 +53,9 @@ def _begin(
 ) -> Callable[[], None]:
     """Begin an interlude; return how to end it."""
     simulation = kernel()
-    if simulation.current.interlude is not None:
-        return _go_on  # modules import others: it is all one
+    # Modules import others: it is all one. And who has lost its turn is not the current thread.
+    if simulation.current.interlude is not None or not simulation.is_orderly():
+        return _go_on
     return Interlude(simulation, None if setting_aside is None else setting_aside(*args)).end
 
 

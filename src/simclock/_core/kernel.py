@@ -716,6 +716,10 @@ class Kernel:
                 continue
             self._idle()
 
+    def is_orderly(self) -> bool:
+        """Return whether no thread has lost the baton without giving it."""
+        return not self._strays
+
     def is_stray(self, thread: SimThread) -> bool:
         """Return whether *thread* has lost the baton without giving it."""
         return thread in self._strays
