@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib._bootstrap as bootstrap
 import random
@@ -232,7 +233,7 @@ def test_a_traceback_of_a_failed_import_is_what_it_always_was(module):
     assert real[1:] == [("<module>", "import there_is_none")]
 
 
-def test_the_hook_is_taken_away_and_somebody_elses_left_alone(monkeypatch):
+def test_the_hook_is_taken_away_and_somebody_elses_left_alone(module, monkeypatch):
     before = bootstrap._find_and_load
     with Simulation():
         assert bootstrap._find_and_load is not before
@@ -240,10 +241,15 @@ def test_the_hook_is_taken_away_and_somebody_elses_left_alone(monkeypatch):
             pass
     assert bootstrap._find_and_load is before
 
-    def others(*args):
-        return before(*args)
-
+    others = functools.partial(before)
     monkeypatch.setattr(bootstrap, "_find_and_load", before)
     with Simulation():
         bootstrap._find_and_load = others
+    assert bootstrap._find_and_load is others
+    module("lazy", LAZY)
+    with Simulation() as sim:
+        time.sleep(1)
+        import lazy  # noqa: F401
+
+        assert sim.elapsed == 1
     assert bootstrap._find_and_load is others

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 import traceback
+from unittest.mock import Mock
 
 import pytest
 
@@ -166,6 +167,16 @@ def test_loggers_are_put_back():
             assert logging.Logger.handle is not before[0]
         assert logging.Logger.handle.__name__ == "handle"
     assert (logging.Logger.handle, logging.Logger.makeRecord) == before
+
+
+def test_what_somebody_has_put_there_is_left_alone(monkeypatch):
+    handle = Mock()
+    monkeypatch.setattr(logging.Logger, "handle", handle)
+    with Simulation():
+        logger.warning("here")
+        assert logging.Logger.handle is handle
+    [record] = handle.call_args.args
+    assert record.getMessage() == "here"
 
 
 def test_a_traceback_out_of_a_handler_has_no_frame_of_ours(listens):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native
@@ -42,7 +43,8 @@ def unseen(
 
     # Whoever looks for the first caller outside of a module takes this for a part of it: `logging`
     # does, and the interpreter when it shortens the traceback of an import that fails.
-    call.__code__ = call.__code__.replace(co_filename=function.__code__.co_filename)
+    if isinstance(function, FunctionType):
+        call.__code__ = call.__code__.replace(co_filename=function.__code__.co_filename)
     functools.update_wrapper(call, function)
     _unseen.add(call)
     return call

@@ -11,6 +11,7 @@ import uuid
 from abc import ABCMeta
 from collections.abc import Iterable, Iterator, MutableSet
 from importlib import import_module
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native, rows
@@ -95,10 +96,13 @@ class Overlay:
     def make_unseen(self, owner: type, *names: str) -> None:
         """Let methods of a class be no steps of a run: they last no time, nothing is chosen there.
 
-        Unless they have to wait. They are plain functions.
+        Unless they have to wait. What somebody has put in the place of a plain function is left
+        alone.
         """
         for name in names:
-            self.replace(owner, name, unseen(vars(owner)[name]))
+            function = vars(owner).get(name)
+            if isinstance(function, FunctionType):
+                self.replace(owner, name, unseen(function))
 
     def hush(self, lock: Any) -> None:
         """Let there be nothing to choose where a thread takes or releases *lock*."""
