@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib._bootstrap as bootstrap
+import os
 import random
 import subprocess
 import sys
@@ -140,7 +141,37 @@ def test_what_a_module_draws_is_not_drawn_again(module):
     with Simulation(seed=3):
         assert drawn == [uuid.uuid4(), random.random()]
     assert len({lazy.ID, other.ID, drawn[0]}) == 3
-    assert len({lazy.DRAWN, other.DRAWN}) == 2
+    assert len({lazy.DRAWN[0], lazy.DRAWN[1], other.DRAWN[0], other.DRAWN[1], drawn[1]}) == 5
+
+
+def test_a_process_that_is_stopped_in_it_leaves_nothing_to_others(module):
+    module("lazy", "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n")
+
+    def draws(*, stops):
+        sys.modules.pop("lazy", None)
+        with Simulation(seed=3, step_cost=0.001) as sim:
+            if stops:
+                process = sim.host("a").start(lambda: importlib.import_module("lazy"))
+                time.sleep(1)
+                process.resume()
+                process.join()
+            before = sim.elapsed
+            time.monotonic()
+            assert sim.elapsed - before == pytest.approx(0.001)
+            return uuid.uuid4(), random.random()
+
+    assert draws(stops=True) == draws(stops=False)
+
+
+def test_a_child_that_is_forked_in_it_imports_it_too(module):
+    module("lazy", "import os\nCHILD = os.fork()\n")
+    with Simulation():
+        import lazy
+
+        if lazy.CHILD == 0:
+            os._exit(17 if random.random() < 1 else 18)
+        _, status = os.waitpid(lazy.CHILD, 0)
+    assert os.waitstatus_to_exitcode(status) == 17
 
 
 def test_time_stands_still_in_it(module):

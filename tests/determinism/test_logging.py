@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 import time
 import traceback
@@ -12,6 +14,7 @@ import pytest
 
 import simclock
 from simclock import Simulation
+from simclock._boundary.active import kernels
 
 logger = logging.getLogger("tests.determinism")
 
@@ -188,5 +191,120 @@ def test_a_traceback_out_of_a_handler_has_no_frame_of_ours(listens):
     handler.emit = emit
     with Simulation(), pytest.raises(ZeroDivisionError) as caught:
         logger.info("here")
-    files = {each.filename for each in traceback.extract_tb(caught.value.__traceback__)}
-    assert not any("simclock/_boundary" in each for each in files)
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert not any("simclock/_boundary" in each.filename for each in frames)
+    assert ("handle", "def handle(self, record):") in [(each.name, each.line) for each in frames]
+
+
+def test_a_loop_that_only_logs_ends(listens):
+    listens(1)
+    done = []
+
+    def other():
+        time.sleep(0.5)
+        done.append(sim.elapsed)
+
+    with Simulation() as sim:
+        thread = threading.Thread(target=other)
+        thread.start()
+        while not done:
+            logger.info("waiting")
+        thread.join()
+    assert done == [0.5]
+
+
+def test_a_handler_that_tries_until_another_thread_has_done_something_ends(listens):
+    lock, has_begun, goes_on = threading.Lock(), threading.Event(), threading.Event()
+    [handler] = listens(1)
+
+    def tries(record):
+        while not lock.acquire(blocking=False):
+            pass
+        lock.release()
+
+    def holds():
+        with lock:
+            has_begun.set()
+            goes_on.wait()
+
+    handler.emit = tries
+    with Simulation():
+        thread = threading.Thread(target=holds)
+        thread.start()
+        has_begun.wait()
+        time.sleep(1)
+        goes_on.set()
+        logger.info("here")
+        thread.join()
+
+
+def test_a_process_that_ends_in_a_handler_leaves_nothing_to_others(listens):
+    [handler] = listens(1)
+    handler.emit = lambda record: os._exit(3)
+    with Simulation(step_cost=0.001) as sim:
+        process = sim.host("a").start(logger.info, "here")
+        process.join()
+        before = sim.elapsed
+        for _ in range(10):
+            time.monotonic()
+        assert process.exitcode == 3
+        assert sim.elapsed - before == pytest.approx(0.01)
+
+
+def test_a_process_that_is_killed_in_a_handler_ends_there(listens):
+    [handler] = listens(1)
+    log = []
+
+    def emit(record):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def program():
+        logger.info("here")
+        log.append("went on")
+
+    handler.emit = emit
+    with Simulation() as sim:
+        process = sim.host("a").start(program)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    assert log == []
+
+
+def test_an_interrupt_at_any_place_ends_it(listens, monkeypatch):
+    listens(1)
+    # Handlers of pytest may keep for themselves what is raised in them.
+    monkeypatch.setattr(logger, "propagate", False)
+    wanted, found = [], []
+
+    class Interrupt(Exception):
+        pass
+
+    def raises(*args):
+        raise Interrupt
+
+    def interrupts():
+        while None not in wanted:
+            if wanted:
+                wanted.clear()
+                os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.0002)
+
+    before = signal.signal(signal.SIGUSR1, raises)
+    helper = threading.Thread(target=interrupts)
+    helper.start()
+    try:
+        with Simulation() as sim:
+            for _ in range(200):
+                try:
+                    wanted.append(1)
+                    for _ in range(10_000):
+                        logger.info("here")
+                        sim.sleep(0.001)
+                except Interrupt:
+                    found.append(kernels[-1].root.interlude)
+    finally:
+        wanted.append(None)
+        helper.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert found == [None] * len(found)
+    assert len(found) > 150

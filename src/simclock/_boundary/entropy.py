@@ -52,10 +52,18 @@ def stop() -> None:
 
 
 def set_aside(name: str) -> Callable[[], None]:
-    """Draw from streams of their own, called *name*, until what this returns is called."""
+    """Draw from other streams, called *name*, until what this returns is called.
+
+    Also the global generator is another one, unless the program has seeded it; if it is seeded
+    meanwhile, that does not last.
+    """
     streams, state, seed, is_chosen = dict(_streams), _global.getstate(), _seed[-1], _chosen[-1]
 
+    depth = len(_seed)
+
     def go_on() -> None:
+        if len(_seed) != depth:
+            return  # a forked child, which has left the simulation
         _streams.clear()
         _streams.update(streams)
         _global.setstate(state)
@@ -63,6 +71,9 @@ def set_aside(name: str) -> Callable[[], None]:
 
     _seed[-1] = f"{seed}:{name}"
     _streams.clear()
+    if not is_chosen:
+        _global.seed(f"{_seed[-1]}:random")
+        _chosen[-1] = False
     return go_on
 
 

@@ -6,13 +6,13 @@ import importlib._bootstrap as bootstrap
 from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import entropy
-from simclock._boundary.interludes import unseen
+from simclock._boundary.interludes import as_interlude
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # What the interpreter calls, also in C and by this name, for each import of what is not in
-# `sys.modules`, and for nothing else.
+# `sys.modules`, or is None there.
 _NAME = "_find_and_load"
 # What was there, and what is there instead.
 _replaced: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
@@ -21,7 +21,7 @@ _replaced: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
 def start() -> None:
     """See imports from now on: the outermost simulation is being opened."""
     before: Callable[..., Any] = getattr(bootstrap, _NAME)
-    instead = unseen(before, _set_aside)
+    instead = as_interlude(before, _set_aside)
     _replaced.append((before, instead))
     setattr(bootstrap, _NAME, instead)
 

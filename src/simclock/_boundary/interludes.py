@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ from simclock._core.interludes import Interlude
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
+# How many lines below its first one `call` calls the function.
+CALL = 8
 # All that were made.
-_unseen: set[Any] = set()
+_made: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 @functools.lru_cache(maxsize=64)
-def unseen(
+def as_interlude(
     function: Callable[..., Any], setting_aside: Callable[..., Callable[[], None]] | None = None
 ) -> Callable[..., Any]:
     """Return *function* as one that is no step of a run.
@@ -29,37 +31,37 @@ def unseen(
     *setting_aside* is called with the same arguments before, in the kernel, and returns what is
     called at the end of the interlude.
     """
-    if function in _unseen:
+    if function in _made:
         return function
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if not _native.simulated():
             return function(*args, **kwargs)
-        end = _native.call_kernel(_begin, setting_aside, args)
+        interlude = Interlude(kernel())
+        set_aside = setting_aside and functools.partial(setting_aside, *args)
         try:
+            # In here: a signal's handler may raise as soon as it returns.
+            _native.call_kernel(interlude.begin, set_aside)
             return function(*args, **kwargs)
         finally:
-            _native.call_kernel(end)
+            _native.call_kernel(interlude.end)
 
-    # Whoever looks for the first caller outside of a module takes this for a part of it: `logging`
-    # does, and the interpreter when it shortens the traceback of an import that fails.
     if isinstance(function, FunctionType):
-        call.__code__ = call.__code__.replace(co_filename=function.__code__.co_filename)
+        _disguise(call, function)
     functools.update_wrapper(call, function)
-    _unseen.add(call)
+    _made.add(call)
     return call
 
 
-def _begin(
-    setting_aside: Callable[..., Callable[[], None]] | None, args: tuple[Any, ...]
-) -> Callable[[], None]:
-    """Begin an interlude; return how to end it."""
-    simulation = kernel()
-    # Modules import others: it is all one. And who has lost its turn is not the current thread.
-    if simulation.current.interlude is not None or not simulation.is_orderly():
-        return _go_on
-    return Interlude(simulation, None if setting_aside is None else setting_aside(*args)).end
+def _disguise(call: Any, function: FunctionType) -> None:
+    """Let frames of *call* look like the first line of *function*.
 
-
-def _go_on() -> None:
-    """Leave it to the interlude around this one."""
+    Whoever looks for the first caller outside of a module takes it for a part of that: `logging`
+    does, and the interpreter when it shortens the traceback of an import that fails.
+    """
+    code, like = call.__code__, function.__code__
+    call.__code__ = code.replace(
+        co_filename=like.co_filename,
+        co_name=like.co_name,
+        co_firstlineno=max(1, like.co_firstlineno - CALL),
+    )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from simclock._boundary import _native, rows
 from simclock._boundary.active import kernel
-from simclock._boundary.interludes import unseen
+from simclock._boundary.interludes import as_interlude
 from simclock.errors import PluginError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Overlay:
         self._undo.append((_put_back, (owner, name, before)))
         setattr(owner, name, value)
 
-    def make_unseen(self, owner: type, *names: str) -> None:
+    def make_interludes(self, owner: type, *names: str) -> None:
         """Let methods of a class be no steps of a run: they last no time, nothing is chosen there.
 
         Unless they have to wait. What somebody has put in the place of a plain function is left
@@ -102,7 +102,7 @@ class Overlay:
         for name in names:
             function = vars(owner).get(name)
             if isinstance(function, FunctionType):
-                self.replace(owner, name, unseen(function))
+                self.replace(owner, name, as_interlude(function))
 
     def hush(self, lock: Any) -> None:
         """Let there be nothing to choose where a thread takes or releases *lock*."""

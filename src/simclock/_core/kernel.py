@@ -19,6 +19,7 @@ from simclock._core import report, stopping
 from simclock._core.choices import CLOCK, COST, THREAD, Candidate, ChoicePoint
 from simclock._core.groups import Group
 from simclock._core.instants import LAST_NS, MICROSECOND, MILLISECOND, SECOND, START_NS
+from simclock._core.interludes import MOST
 from simclock._core.scheduler import Scheduler
 from simclock._core.threads import SimThread
 from simclock._core.trace import Trace
@@ -102,6 +103,8 @@ class Kernel:
     # Decisions since polled waits were looked at. Not by the number of steps so far: what a run
     # does once in a process, at its beginning, would make another run of it.
     _unpolled = 0
+    # How many interludes there were since another thread ran, or time passed.
+    _interludes = 0
     root: SimThread
     current: SimThread
 
@@ -230,7 +233,7 @@ class Kernel:
         if self.ending:
             raise RuntimeError("can't start new thread: the simulation is ending")
         parent = self.current
-        self._ends_interlude(parent)
+        self._end_interlude(parent)
         parent.children += 1
         path = f"{parent.path}.{parent.children}"
         thread = SimThread(path, self.port.new_baton(), name, daemon=daemon)
@@ -324,7 +327,7 @@ class Kernel:
         if reason != "clock read":
             self._read_step_ns = MICROSECOND
         thread = self._entering()
-        self._ends_interlude(thread)
+        self._end_interlude(thread)
         if self._choosing:
             self._about(thread, reason, None if resource is None else resource.key, waits=True)
         package = "" if resource is None else self.port.real_package()
@@ -433,7 +436,7 @@ class Kernel:
         Each may read the clock a few times, but not again and again; and each
         may leave garbage.
         """
-        if self.world.steps_left > FAIR_STEPS - EARLY_STEPS:
+        if self.current.interlude is None and self.world.steps_left > FAIR_STEPS - EARLY_STEPS:
             self._let_read(max(self.world.reads_left, self._reads_left, READS_EACH * calls))
         self._next_collection -= calls // CALLS_A_STEP
 
@@ -452,7 +455,7 @@ class Kernel:
     def read_clock(self) -> int:
         """Return what a reading of the clock shows that was not answered in C."""
         world = self.world
-        self._ends_interlude(self.current)
+        self._end_interlude(self.current)
         if self._has_costs():
             world.reads_left = 0
             self._reads_left -= 1
@@ -506,7 +509,7 @@ class Kernel:
             world.steps_left -= is_quiet
             return
         thread = self._entering(parking=False)
-        self._ends_interlude(thread)
+        self._end_interlude(thread)
         if self.unwinding or thread in self._strays:
             world.steps_left -= 1
             return
@@ -540,7 +543,7 @@ class Kernel:
 
     def _is_quiet(self, label: str, subject: object) -> bool:
         """Return whether there is nothing to choose where the current thread touches *subject*."""
-        if self._strays or self.world.steps_left <= 0:
+        if self._strays or self.world.steps_left <= 0 or self.current.doomed is not None:
             return False
         if self.current.interlude is not None:
             return True
@@ -626,6 +629,7 @@ class Kernel:
         return self.current if baton is None else self.living[baton.serial]
 
     def _hand_over(self, mine: SimThread, following: SimThread) -> None:
+        self._end_interlude(mine)
         self._gives_way(following)
         if self.port.switch(mine.baton, following.baton):
             self._take_over(mine)
@@ -647,6 +651,7 @@ class Kernel:
     def _gives_way(self, following: SimThread) -> None:
         following.started = True
         self.current = following
+        self._interludes = 0
         if following.group is not self.group:
             self._enter(following.group)
         self.world.steps_left = FAIR_STEPS
@@ -660,7 +665,7 @@ class Kernel:
     def _take_over(self, thread: SimThread) -> None:
         """Make *thread* the owner of the baton without the owner's consent."""
         self._strays.add(self.current)
-        self._ends_interlude(self.current)
+        self._end_interlude(self.current)
         self.current = thread
         if self.group is not thread.group:
             self._enter(thread.group)  # pragma: no cover - a stray of another process
@@ -687,7 +692,7 @@ class Kernel:
         if thread is self.root and self.port.signals_wanted():
             self.port.check_signals()
 
-    def _ends_interlude(self, thread: SimThread) -> None:
+    def _end_interlude(self, thread: SimThread) -> None:
         if thread.interlude is not None:
             thread.interlude.end()
 
@@ -716,9 +721,13 @@ class Kernel:
                 continue
             self._idle()
 
-    def is_orderly(self) -> bool:
-        """Return whether no thread has lost the baton without giving it."""
-        return not self._strays
+    def may_begin_interlude(self) -> bool:
+        """Return whether what the current thread does next may be an `Interlude`; count it."""
+        # Who has lost its turn is not the current thread. And modules import others: it is all one.
+        if self._strays or self.current.interlude is not None:
+            return False
+        self._interludes += 1
+        return self._interludes <= MOST
 
     def is_stray(self, thread: SimThread) -> bool:
         """Return whether *thread* has lost the baton without giving it."""
@@ -811,7 +820,7 @@ class Kernel:
         world.now_ns = self._instant_ns = instant_ns
         self._let_read(FREE_READS)
         world.steps_left = FAIR_STEPS
-        self.steps_at_instant = 0
+        self.steps_at_instant = self._interludes = 0
         self.trace.add(instant_ns, "", "jump")
 
     def _wake_due(self) -> None:

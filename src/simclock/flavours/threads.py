@@ -37,7 +37,7 @@ class Threading:
         # it would be in the first run of a process only.
         logging.root.manager._clear_cache()
         # What is logged, and who listens, is to change no run.
-        overlay.make_unseen(logging.Logger, "makeRecord", "handle")
+        overlay.make_interludes(logging.Logger, "makeRecord", "handle")
         overlay.hush(logging._lock)
         overlay.when_loaded("tempfile", functools.partial(_ask_again, overlay))
 
