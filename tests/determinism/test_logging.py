@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import signal
 import threading
 import time
 import traceback
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
 
 import simclock
 from simclock import Simulation
+from simclock._boundary import interludes
 from simclock._boundary.active import kernels
 
 logger = logging.getLogger("tests.determinism")
@@ -172,6 +175,13 @@ def test_loggers_are_put_back():
     assert (logging.Logger.handle, logging.Logger.makeRecord) == before
 
 
+def test_outside_of_the_simulation_lines_are_logged_as_ever(listens):
+    [handler] = listens(1)
+    with Simulation() as sim, sim.real_time():
+        logger.info("here")
+    assert [text for _, text, _ in handler.lines] == ["here"]
+
+
 def test_what_somebody_has_put_there_is_left_alone(monkeypatch):
     handle = Mock()
     monkeypatch.setattr(logging.Logger, "handle", handle)
@@ -270,41 +280,27 @@ def test_a_process_that_is_killed_in_a_handler_ends_there(listens):
     assert log == []
 
 
-def test_an_interrupt_at_any_place_ends_it(listens, monkeypatch):
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_interrupt_where_it_begins_or_ends_ends_it(listens, monkeypatch, which):
     listens(1)
-    # Handlers of pytest may keep for themselves what is raised in them.
-    monkeypatch.setattr(logger, "propagate", False)
-    wanted, found = [], []
+    calls = itertools.count()
 
-    class Interrupt(Exception):
-        pass
+    def interrupted(function, *args):
+        result = call_kernel(function, *args)
+        if next(calls) == which:
+            raise KeyboardInterrupt  # what was put off in the kernel is told as it is left
+        return result
 
-    def raises(*args):
-        raise Interrupt
-
-    def interrupts():
-        while None not in wanted:
-            if wanted:
-                wanted.clear()
-                os.kill(os.getpid(), signal.SIGUSR1)
-            time.sleep(0.0002)
-
-    before = signal.signal(signal.SIGUSR1, raises)
-    helper = threading.Thread(target=interrupts)
-    helper.start()
-    try:
-        with Simulation() as sim:
-            for _ in range(200):
-                try:
-                    wanted.append(1)
-                    for _ in range(10_000):
-                        logger.info("here")
-                        sim.sleep(0.001)
-                except Interrupt:
-                    found.append(kernels[-1].root.interlude)
-    finally:
-        wanted.append(None)
-        helper.join()
-        signal.signal(signal.SIGUSR1, before)
-    assert found == [None] * len(found)
-    assert len(found) > 150
+    with Simulation(step_cost=0.001) as sim:
+        call_kernel = interludes._native.call_kernel
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                interludes,
+                "_native",
+                SimpleNamespace(simulated=lambda: True, call_kernel=interrupted),
+            )
+            with pytest.raises(KeyboardInterrupt):
+                logger.info("here")
+        assert kernels[-1].root.interlude is None
+        time.monotonic()
+        assert sim.elapsed == pytest.approx(0.001)

@@ -63,7 +63,7 @@ def set_aside(name: str) -> Callable[[], None]:
 
     def go_on() -> None:
         if len(_seed) != depth:
-            return  # a forked child, which has left the simulation
+            return  # pragma: no cover - a forked child, which has left the simulation
         _streams.clear()
         _streams.update(streams)
         _global.setstate(state)
