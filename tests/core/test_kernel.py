@@ -646,6 +646,20 @@ def test_what_a_polled_wait_has_is_found_when_nobody_can_run(bench):
     assert b.now() == 0
 
 
+def test_what_comes_while_all_is_looked_at_is_of_no_foreign_thread(bench):
+    b = bench()
+    gate = b.polled()
+    answers = iter([False, True])
+    gate.free = lambda: next(answers, True)
+    gate.take = lambda: True
+    b.port.steps_outside += 1  # one did something, for instance told somebody a test's result
+
+    assert gate.wait(1)
+
+    assert b.now() == 0
+    assert list(b.kernel.escapes) == []
+
+
 # ------------------------------------------------------------------ what is owed outside
 
 

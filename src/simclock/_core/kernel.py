@@ -770,8 +770,10 @@ class Kernel:
         owed = self._owed()
         if self._polled and self._poll():
             return
-        if self._foreign_moved() and scheduler.look_again():
-            self.escapes[BY_FOREIGN] = None
+        if self._foreign_moved() and (found := scheduler.look_again()):
+            # What is polled may have come from elsewhere since it was asked.
+            if any(wait.listed is not self._polled for wait in found):
+                self.escapes[BY_FOREIGN] = None
             return
         if self.external != "ignore" and self._is_held(owed):
             self._wait_outside(owed)

@@ -92,14 +92,13 @@ class Scheduler:
         if key in self.waiting:
             self.hot[key] = None
 
-    def look_again(self) -> bool:
-        """Find free resources that nobody hinted at; return whether there are any."""
-        found = False
-        for key, waits in self.waiting.items():
-            resource = waits[0].resource
-            if resource is not None and resource.free():
+    def look_again(self) -> list[Wait]:
+        """Find free resources that nobody hinted at; return the first wait for each."""
+        found = []
+        for key, (first, *_) in self.waiting.items():
+            if first.resource is not None and first.resource.free():
                 self.hot[key] = None
-                found = True
+                found.append(first)
         return found
 
     def make_due(self, wait: Wait) -> None:
