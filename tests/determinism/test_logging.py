@@ -211,7 +211,7 @@ def test_a_loop_that_only_logs_ends(listens):
     done = []
 
     def other():
-        time.sleep(0.5)
+        time.sleep(0.01)
         done.append(sim.elapsed)
 
     with Simulation() as sim:
@@ -220,7 +220,7 @@ def test_a_loop_that_only_logs_ends(listens):
         while not done:
             logger.info("waiting")
         thread.join()
-    assert done == [0.5]
+    assert done == [0.01]
 
 
 def test_a_handler_that_tries_until_another_thread_has_done_something_ends(listens):

@@ -312,20 +312,30 @@ def test_what_can_never_go_on_is_a_deadlock(loop):
     end(loop)
 
 
-def test_what_goes_on_at_one_instant_for_ever_is_a_livelock(loop, monkeypatch):
+@pytest.fixture
+def few_turns(monkeypatch):
+    """Let loops that are made from now on call a thousand turns at one instant too many."""
     monkeypatch.setattr(drivers, "TURNS_PER_INSTANT", 1000)
 
+
+@pytest.mark.usefixtures("few_turns")
+def test_what_goes_on_at_one_instant_for_ever_is_a_livelock(loop):
+    turns = 0
+
     async def spin():
+        nonlocal turns
         while True:
+            turns += 1
             await asyncio.sleep(0)
 
     line = spin.__code__.co_firstlineno
     with pytest.raises(Livelock) as caught:
         loop.run_until_complete(spin())
 
+    assert turns == 1000
     assert str(caught.value).splitlines() == [
         "livelock: more than 1000 turns of the loop, at virtual +0 s",
-        f"  task Task-1 waits at test_alone.py:{line + 2} sleep",
+        f"  task Task-1 waits at test_alone.py:{line + 4} sleep",
         "let one of them wait for something",
     ]
     end(loop)
