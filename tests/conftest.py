@@ -302,7 +302,8 @@ def modules_of(monkeypatch):
 def frozen_heap() -> Generator[None, None, None]:
     """Let collections look at what the test makes, not at a session's million objects.
 
-    For tests that collect hundreds of times outside of simulations.
+    For tests that collect hundreds of times outside of simulations. Opening one counts what is
+    frozen, so that it is not for those that open thousands.
     """
     gc.freeze()
     yield

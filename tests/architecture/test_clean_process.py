@@ -30,6 +30,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
+@pytest.mark.slow
 def test_each_change_that_is_left_is_an_error(suite):
     suite.makepyfile(
         "import gc, os, signal, sys, threading, time\n"

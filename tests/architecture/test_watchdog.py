@@ -18,6 +18,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 # One session for all: each hang costs a worker, and starting those takes most of the time.
+@pytest.mark.slow
 @pytest.mark.hang_limit(300)
 def test_each_hanging_test_fails_with_stacks_and_the_session_goes_on(suite):
     suite.makepyfile(

@@ -96,6 +96,7 @@ class Follower:
         assert not missing, f"{command}\nnot there:\n{missing}\nprinted:\n{self.printed}"
 
 
+@pytest.mark.slow
 @pytest.mark.hang_limit(400)
 @pytest.mark.parametrize("page", PAGES + OTHERS, ids=lambda page: page.stem)
 def test_the_page_can_be_followed(tmp_path, monkeypatch, page):

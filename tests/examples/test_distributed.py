@@ -16,6 +16,7 @@ LIMIT = 280.0  # real seconds; each takes half a minute where nobody else works
 systems = pytest.mark.parametrize("name", ["kvstore", "leases"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="it takes minutes: on one Python")
 @pytest.mark.hang_limit(300)
 @systems

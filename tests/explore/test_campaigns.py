@@ -132,6 +132,7 @@ def script(pytester):
     return run
 
 
+@pytest.mark.slow
 def test_one_result_whoever_makes_the_parts(script):
     lines = script(
         """
@@ -151,6 +152,7 @@ def test_one_result_whoever_makes_the_parts(script):
     assert lines[1].startswith("failed; ")
 
 
+@pytest.mark.slow
 def test_one_result_on_a_cluster_of_dask(script):
     lines = script(
         """
@@ -165,6 +167,7 @@ def test_one_result_on_a_cluster_of_dask(script):
     assert set(lines[1::2]) == {lines[1]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", ["resume='kept'", "resume='kept', executor=processes(2)"], ids=["here", "processes"]
 )

@@ -77,6 +77,7 @@ def test_a_failure_is_an_outcome_and_the_search_goes_on():
         simclock.replay(lock_order, found[simclock.Deadlock].token)
 
 
+@pytest.mark.slow
 def test_every_outcome_there_is():
     found = simclock.outcomes(lost_update, strategy="dfs", latency=0, runs=5000)
 

@@ -98,6 +98,7 @@ def test_another_failure_is_not_taken_for_this_one():
     assert shrunk.passing is None  # with one of them it fails, too, in the other way
 
 
+@pytest.mark.slow
 def test_deadlocks_are_told_apart_by_where_the_threads_wait():
     def scenario():
         locks = [threading.Lock() for _ in range(4)]

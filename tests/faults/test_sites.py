@@ -165,6 +165,7 @@ def counted(scenario, runs=2000, **options):
     return {result: each.runs for result, each in found.items()}
 
 
+@pytest.mark.slow
 def test_a_site_is_enabled_in_a_quarter_of_the_runs_and_fires_in_a_quarter_of_these():
     runs = 2000
     # One call: 1/16 of the runs, 125 of 2000, with a standard deviation of 10.8.
@@ -174,6 +175,7 @@ def test_a_site_is_enabled_in_a_quarter_of_the_runs_and_fires_in_a_quarter_of_th
     assert 500 - 5 * 20 < runs - silent < 500 + 5 * 20
 
 
+@pytest.mark.slow
 def test_the_odds_can_be_changed():
     # 0.9 * 0.5 of 2000 are 900, with a deviation of 22.2.
     assert 900 - 5 * 23 < counted(fired(1, p=0.9, enabled=0.5))[1] < 900 + 5 * 23

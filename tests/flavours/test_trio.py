@@ -616,13 +616,13 @@ def test_a_loop_that_spins_is_a_livelock():
 
 def test_who_reads_the_clock_again_and_again_sees_it_move():
     async def main():
-        end = trio.current_time() + 5
+        end = trio.current_time() + 0.5
         while trio.current_time() < end:
             await trio.lowlevel.checkpoint()
 
     with Simulation() as sim:
         trio.run(main)
-        assert 5 <= sim.elapsed < 5.01
+        assert 0.5 <= sim.elapsed < 0.51
 
 
 def test_a_system_task_of_the_program_is_in_the_report():

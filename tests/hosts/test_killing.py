@@ -559,6 +559,7 @@ def test_what_runs_at_the_end_is_switched_off_with_it(logged):
     assert threading.active_count() == began
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     bool(threading.gettrace()) or sys.flags.dev_mode, reason="takes minutes where all is watched"
 )

@@ -64,6 +64,7 @@ def program(told):
     return lines[:-1] if lines[-1] == "settle()" else lines
 
 
+@pytest.mark.slow
 def test_a_race_between_rules_is_found_and_its_program_is_minimal(failure_of):
     """Not from everywhere: Hypothesis may be stuck; it gets there two times of three."""
     thorough = settings(repeatable, derandomize=False, max_examples=1000)
@@ -314,6 +315,7 @@ def test_what_a_rule_raises_is_what_fails(failure_of):
     assert simclock.active() is None
 
 
+@pytest.mark.slow
 def test_rules_that_wait_for_each_other_for_ever_are_a_deadlock(failure_of):
     class Machine(ConcurrentStateMachine):
         def __init__(self):

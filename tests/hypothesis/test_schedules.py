@@ -97,6 +97,7 @@ def test_what_needs_no_schedule_is_told_with_the_canonical_one():
     assert found == (Deviations(), 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scenario", "data", "minimum"),
     [

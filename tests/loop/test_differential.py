@@ -32,7 +32,10 @@ def log_of():
     return run
 
 
-@pytest.mark.parametrize("first", range(0, 300, EACH))
+@pytest.mark.parametrize(
+    "first",
+    [0, EACH, *(pytest.param(each, marks=pytest.mark.slow) for each in range(2 * EACH, 300, EACH))],
+)
 def test_random_programs_do_the_same_on_each_loop(first):
     from tools.asyncprograms.comparing import check
     from tools.asyncprograms.drawing import draw
@@ -59,6 +62,7 @@ def test_a_broken_loop_is_found_within_few_programs(name):
     assert any(check(draw(seed), getattr(broken, name)) for seed in range(60))
 
 
+@pytest.mark.slow
 def test_a_program_that_fails_is_made_smaller():
     from tools.asyncprograms.broken import EqualInReverse
     from tools.asyncprograms.comparing import check

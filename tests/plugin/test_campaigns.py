@@ -111,6 +111,7 @@ def serial(whole):
     return whole[0]
 
 
+@pytest.mark.slow
 def test_the_verdict_does_not_depend_on_who_makes_the_parts(campaign, serial):
     fails, two, three = serial.values()
     assert list(serial) == [
@@ -128,6 +129,7 @@ def test_the_verdict_does_not_depend_on_who_makes_the_parts(campaign, serial):
     assert verdicts(campaign("-n2")) == serial
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dist", ["loadscope", "each"])
 def test_the_verdict_does_not_depend_on_the_distribution(campaign, serial, dist):
     assert verdicts(campaign("-n2", f"--dist={dist}")) == serial
@@ -142,6 +144,7 @@ def test_the_verdict_does_not_depend_on_the_order(campaign, serial):
     assert verdicts(result) == serial
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [SERIAL, ("-n2",)])
 def test_a_session_that_is_killed_is_taken_up_again(pytester, campaign, whole, arguments):
     serial, runs = whole
@@ -159,6 +162,7 @@ def test_a_session_that_is_killed_is_taken_up_again(pytester, campaign, whole, a
     assert "of them made earlier" in resumed.stdout.str()
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_loses_its_part_and_no_other(pytester, campaign):
     (pytester.path / "die").write_text("150")
     text = "@pytest.mark.simclock(runs=300, strategy='random')\ndef test():\n    order()\n"

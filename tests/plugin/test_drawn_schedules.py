@@ -411,6 +411,7 @@ def test_examples_that_share_a_loop_are_refused(suite):
 # ------------------------------------------------------------------- in another process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["marker", "argument"])
 def test_the_database_replays_a_failure_in_a_fresh_process(pytester, form):
     """Nothing is drawn any more there: what fails comes from the database."""

@@ -119,6 +119,7 @@ def test_after():
     assert result.stderr.lines == []
 
 
+@pytest.mark.slow
 def test_a_worker_of_xdist_that_dies_is_replaced(run):
     result = run(
         """

@@ -58,6 +58,7 @@ def expected(method):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.hang_limit(300)
 @pytest.mark.parametrize("method", METHODS)
 def test_what_real_processes_do(method):

@@ -11,7 +11,10 @@ EACH = 10
 pytestmark = pytest.mark.usefixtures("frozen_heap")
 
 
-@pytest.mark.parametrize("first", range(0, 120, EACH))
+@pytest.mark.parametrize(
+    "first",
+    [0, EACH, *(pytest.param(each, marks=pytest.mark.slow) for each in range(2 * EACH, 120, EACH))],
+)
 def test_programs_leave_nothing_and_do_the_same_again(first, modules_of):
     check = modules_of("tools.programs", "checking").checking.check
 

@@ -199,6 +199,7 @@ def simulated(program, strategy, most, **how):
     return outcomes
 
 
+@pytest.mark.slow
 @settings(max_examples=16, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     st.tuples(threads(4), threads(4)),

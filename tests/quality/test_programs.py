@@ -44,6 +44,7 @@ def test_a_thousand_runs_of_the_portfolio_are_enough(quality):
     assert {name for name, runs in needed.items() if runs > 1000} == {"reorder_10", "twostage_10"}
 
 
+@pytest.mark.slow
 @each_program
 def test_the_bug_is_found(name, quality):
     program = quality.programs()[name]

@@ -83,6 +83,7 @@ def test_every_program_with_a_bug_is_here(quality):
     assert broken - {"condition_cancel"} == set(LINES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINES)
 def test_the_report_names_the_racing_lines(name, quality):
     program = quality.programs()[name]

@@ -653,6 +653,7 @@ next();
 """
 
 
+@pytest.mark.slow
 def test_100_000_records_stay_usable(page, long_run):
     assert len(long_run.records) == 100_000
     shown = page(long_run)

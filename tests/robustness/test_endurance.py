@@ -47,6 +47,7 @@ def small_stacks():
     threading.stack_size(before)
 
 
+@pytest.mark.slow
 @pytest.mark.hang_limit(300)
 @pytest.mark.usefixtures("small_stacks")
 def test_ten_thousand_threads_in_one_simulation():
@@ -162,6 +163,7 @@ def test_thousands_of_simulations_leave_no_memory_threads_or_descriptors(child):
     assert kib < 500  # nor 1 KiB
 
 
+@pytest.mark.slow
 def test_what_is_allocated_is_freed():
     for _ in range(50):
         program()

@@ -82,6 +82,7 @@ def search(make, every):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize(
     "make",

@@ -229,6 +229,7 @@ DAILY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.simclock
 def test_a_day_of_a_cluster(sim, watched, tasks):
     cluster, watch = watched(**DAILY)
@@ -263,6 +264,7 @@ def test_a_day_of_a_cluster(sim, watched, tasks):
 # ---------------------------------------------------------------------------- searches
 
 
+@pytest.mark.slow
 @pytest.mark.simclock(runs=6, strategy="random", latency=0.0)
 def test_whatever_happens_all_ends_once(sim, scenarios):
     assert sim is simclock.active()
@@ -275,6 +277,7 @@ def test_in_a_slow_network_too(sim, scenarios):
     scenarios.scenario("kill", "pause", "partition", latency=0.2, rounds=1)
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(
     plan=fault_plans(RUNNERS, ["kill", "pause", "skew", "drift"], duration=150.0, lasting=120.0),

@@ -69,6 +69,7 @@ def search(planted, kinds, options, **how):
     return simclock.explore(run, **SEARCH, **how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEARCHES)
 def test_each_mistake_is_found(bugs, name):
     kinds, options, seed, said = SEARCHES[name]

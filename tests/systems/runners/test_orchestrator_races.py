@@ -221,6 +221,7 @@ def test_the_dead_who_is_not_and_two_who_recover_give_it_one_end(make_bench, run
     assert ends == {S.SUCCESS, S.REROUTED}
 
 
+@pytest.mark.slow
 def test_a_body_that_ends_while_it_is_given_back_has_one_end(make_bench, runner):
     ends = set()
 

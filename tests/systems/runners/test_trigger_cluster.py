@@ -113,6 +113,7 @@ def scenario(functions, totals):
         each.kill()
 
 
+@pytest.mark.slow
 def test_each_match_fires_once_whatever_goes_wrong(functions):
     totals = []
     is_thorough = bool(os.environ.get("SIMCLOCK_ALL_CRASHES"))

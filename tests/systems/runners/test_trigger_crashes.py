@@ -222,6 +222,7 @@ def happened_first(step):
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_right", [True, False])
 def test_the_order_in_which_is_read_matters(functions, monkeypatch, is_right):
     """Else another loop may have removed and forgotten what is shown to a trigger then."""

@@ -132,6 +132,7 @@ def test_what_is_adopted_before_is_run_or_kept():
     search(scenario)
 
 
+@pytest.mark.slow
 def test_no_failure_is_lost():
     def scenario():
         runner, begun = ServiceRunner(), []
@@ -176,6 +177,7 @@ def test_who_executes_is_always_answered():
     search(scenario)
 
 
+@pytest.mark.slow
 def test_a_service_that_is_made_while_runners_start_is_run_once_by_one():
     def scenario():
         runs, one, two = [], ServiceRunner(), ServiceRunner()
@@ -201,6 +203,7 @@ def test_a_service_that_is_made_while_runners_start_is_run_once_by_one():
     search(scenario)
 
 
+@pytest.mark.slow
 def test_no_cancel_of_a_service_is_lost():
     def scenario():
         @service(flavour=threading)

@@ -417,6 +417,7 @@ def search(make, path, **options):
     return found
 
 
+@pytest.mark.slow
 def test_never_two_whatever_goes_wrong(tmp_path):
     verdict, shown, kinds, most = search(Lease, tmp_path / "db", runs=RUNS)
 
@@ -431,6 +432,7 @@ class LooksOnceOnly(Lease):
         return self._others.is_dead(self.name)
 
 
+@pytest.mark.slow
 def test_the_search_finds_a_lease_that_is_wrong(tmp_path):
     verdict, shown, *_ = search(LooksOnceOnly, tmp_path / "db", runs=200, shrink=0)
 

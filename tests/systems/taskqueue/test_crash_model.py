@@ -119,6 +119,7 @@ def url(request, tmp_path):
     return f"sqlite:///{tmp_path}/tasks.db"
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,

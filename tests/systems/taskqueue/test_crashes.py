@@ -247,6 +247,7 @@ async def records_of(executor, submitted):
     return {name: await executor.get_result(each) for name, each in submitted.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["away", "no answer", "cut off"])
 def test_no_task_is_lost_when_any_one_operation_of_a_store_fails(make_url, monkeypatch, way):
     ends = {
