@@ -264,13 +264,14 @@ OUTCOMES = pytest.mark.parametrize(
                 (((), ()), (None, "11"), (True, False)),
             },
         ),
-        (
+        pytest.param(
             TWO_WRITE_ONE_READS,
             {
                 (((seen,), (), ()), (last, None), (False, False, False))
                 for seen in (None, "10", "20")
                 for last in ("10", "20")
             },
+            marks=pytest.mark.slow,
         ),
     ],
 )

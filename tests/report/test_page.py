@@ -682,6 +682,7 @@ def hits(timeline):
     return number
 
 
+@pytest.mark.slow
 def test_the_page_of_100_000_records_is_no_larger_than_a_picture(long_run):
     assert len(long_run.html()) < 5_000_000
 
