@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-LIMIT = 280.0  # real seconds; each takes half a minute where nobody else works
+LIMIT = 580.0  # real seconds; each takes one minute or two where nobody else works
 
 systems = pytest.mark.parametrize("name", ["kvstore", "leases"])
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="it takes minutes: on one Python")
-@pytest.mark.hang_limit(300)
+@pytest.mark.hang_limit(600)
 @systems
 def test_its_tests_pass(name):
     settings = {"PYTEST_ADDOPTS", "PYTEST_PLUGINS"}

@@ -28,9 +28,9 @@ LINES = [f"simclock.systems.services.{name}" for name in ("run", "runner", "unit
 LINES.append("simclock.systems._shared.lifecycle")
 
 
-def search(scenario):
+def search(scenario, runs=RUNS):
     """A run that dead-locks, leaves a thread or raises fails the search."""
-    assert simclock.explore(scenario, runs=RUNS, lines=LINES).check().verdict == "passed"
+    assert simclock.explore(scenario, runs=runs, lines=LINES).check().verdict == "passed"
 
 
 def started(*functions):
@@ -200,7 +200,7 @@ def test_a_service_that_is_made_while_runners_start_is_run_once_by_one():
         joined(threads)
         assert not made.__service_unit__.running
 
-    search(scenario)
+    search(scenario, RUNS // 2)  # which take long
 
 
 @pytest.mark.slow
@@ -220,7 +220,7 @@ def test_no_cancel_of_a_service_is_lost():
         joined(threads)
         assert made
 
-    search(scenario)
+    search(scenario, RUNS // 2)  # which take long
 
 
 def test_a_signal_a_shutdown_and_a_failure_at_once_end_it():
