@@ -144,6 +144,16 @@ def test_what_a_module_draws_is_not_drawn_again(module):
     assert len({lazy.DRAWN[0], lazy.DRAWN[1], other.DRAWN[0], other.DRAWN[1], drawn[1]}) == 5
 
 
+def test_what_the_program_has_seeded_is_drawn_there_and_once_more_after_it(module):
+    module("lazy", "import random; DRAWN = random.random()")
+    first = random.Random(7).random()
+    with Simulation():
+        random.seed(7)
+        import lazy
+
+        assert (lazy.DRAWN, random.random()) == (first, first)
+
+
 def test_a_process_that_is_stopped_in_it_leaves_nothing_to_others(module):
     module("lazy", "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n")
 
@@ -283,4 +293,23 @@ def test_the_hook_is_taken_away_and_somebody_elses_left_alone(module, monkeypatc
         import lazy  # noqa: F401
 
         assert sim.elapsed == 1
+        module("later", "HERE = True")
+        with sim.real_time():
+            import later
+
+            assert later.HERE
     assert bootstrap._find_and_load is others
+
+
+def test_a_hook_of_ours_that_somebody_has_put_back_too_late_is_no_other_one(monkeypatch):
+    before = bootstrap._find_and_load
+    with Simulation():
+        monkeypatch.setattr(bootstrap, "_find_and_load", functools.partial(before))
+    monkeypatch.undo()
+    try:
+        ours = bootstrap._find_and_load
+        assert ours is not before
+        with Simulation():
+            assert bootstrap._find_and_load is ours
+    finally:
+        bootstrap._find_and_load = before

@@ -253,6 +253,24 @@ def test_a_part_is_kept_before_its_search_returns(tmp_path):
     assert found(first) == found(second)
 
 
+class Gone:
+    """An executor whose workers have gone."""
+
+    def submit(self, function, *args, **kwargs):
+        done = concurrent.futures.Future()
+        done.set_exception(OSError("gone"))
+        return done
+
+
+def test_what_a_worker_has_not_made_is_not_kept(tmp_path):
+    options = {"runs": 2 * PART, "strategy": "random", "resume": tmp_path}
+
+    with pytest.raises(OSError, match="gone"):
+        simclock.explore(three_in_a_row, executor=Gone(), **options)
+
+    assert list(tmp_path.glob("*/*.json")) == []
+
+
 def test_a_part_is_kept_once(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(
